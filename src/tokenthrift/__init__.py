@@ -1,0 +1,1 @@
+"""tokenthrift: every LLM call cheaper without making it worse."""

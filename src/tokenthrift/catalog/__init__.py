@@ -1,0 +1,30 @@
+"""Model cards: what a model can do, holds and costs, and what a call on it cost.
+
+Cards come from LiteLLM's bundled price map (read as a file) and from the user's own YAML. What is
+not known is None, here and in everything computed from it; nothing is guessed.
+"""
+
+from tokenthrift.catalog.cards import (
+    CAPABILITIES,
+    Bucket,
+    CacheRule,
+    ComplexityBucket,
+    ModelCard,
+    Prices,
+    PriceTier,
+)
+from tokenthrift.catalog.catalog import Catalog, load_catalog
+from tokenthrift.catalog.cost import cost
+
+__all__ = [
+    "CAPABILITIES",
+    "Bucket",
+    "CacheRule",
+    "Catalog",
+    "ComplexityBucket",
+    "ModelCard",
+    "PriceTier",
+    "Prices",
+    "cost",
+    "load_catalog",
+]

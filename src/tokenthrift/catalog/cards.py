@@ -1,0 +1,182 @@
+"""What is known of a model: frozen cards, checked at the border.
+
+A field that is None is not known. Cards never derive a value from another model's.
+"""
+
+from __future__ import annotations
+
+from datetime import date  # pydantic resolves field types at run time
+from decimal import Decimal
+from enum import IntEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+CAPABILITIES: Final = frozenset(
+    {
+        "tools",
+        "parallel_tools",
+        "tool_choice",
+        "json_schema",
+        "vision",
+        "audio_input",
+        "audio_output",
+        "pdf",
+        "reasoning",
+        "prompt_caching",
+    }
+)
+"""The words of `Request.needs`, and ``prompt_caching``, which nothing needs but cost depends on."""
+
+
+class ComplexityBucket(IntEnum):
+    """How much a request asks of a model; a model *covers* buckets up to one of them."""
+
+    TRIVIAL = 0
+    SIMPLE = 1
+    MODERATE = 2
+    COMPLEX = 3
+    EXPERT = 4
+
+    def __str__(self) -> str:
+        """The word a policy uses."""
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: object) -> ComplexityBucket:
+        """The bucket of a word (``simple``) or of a number.
+
+        Raises:
+            ValueError: it is neither; the message lists the words.
+        """
+        if isinstance(word, str) and word.upper() in cls.__members__:
+            return cls[word.upper()]
+        if isinstance(word, int) and not isinstance(word, bool) and word in list(cls):
+            return cls(word)
+        raise ValueError(f"expected one of {', '.join(map(str, cls))}, got {word!r}")
+
+
+Bucket = Annotated[
+    ComplexityBucket,
+    BeforeValidator(ComplexityBucket.of),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "enum": [str(b) for b in ComplexityBucket]}),
+]
+"""A bucket as a field of a model: read and written as its word."""
+
+Price = Annotated[Decimal, Field(ge=0)]
+
+
+class PriceTier(BaseModel):
+    """Prices of a whole request whose input is longer than ``above_input_tokens``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    above_input_tokens: int = Field(gt=0)
+    input_usd_per_mtok: Price | None = None
+    output_usd_per_mtok: Price | None = None
+    cache_read_usd_per_mtok: Price | None = None
+    cache_write_usd_per_mtok: Price | None = None
+    reasoning_usd_per_mtok: Price | None = None
+
+
+class Prices(BaseModel):
+    """List prices in US dollars per million tokens; None is not known.
+
+    Attributes:
+        reasoning_usd_per_mtok: of hidden reasoning, where it is not the price of output.
+        tiers: prices of long requests, by rising threshold; what one does not say is as below it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_usd_per_mtok: Price | None = None
+    output_usd_per_mtok: Price | None = None
+    cache_read_usd_per_mtok: Price | None = None
+    cache_write_usd_per_mtok: Price | None = None
+    reasoning_usd_per_mtok: Price | None = None
+    tiers: tuple[PriceTier, ...] = ()
+
+    @model_validator(mode="after")
+    def _tiers_rise(self) -> Self:
+        thresholds = [t.above_input_tokens for t in self.tiers]
+        if thresholds != sorted(set(thresholds)):
+            raise ValueError(f"tiers must have rising thresholds, got {thresholds}")
+        return self
+
+    def at(self, input_tokens: int) -> Prices:
+        """The prices of a request of this size, without tiers."""
+        changed: dict[str, Decimal] = {}
+        for tier in self.tiers:
+            if input_tokens > tier.above_input_tokens:
+                changed |= tier.model_dump(exclude={"above_input_tokens"}, exclude_none=True)
+        return self.model_copy(update={**changed, "tiers": ()}) if self.tiers else self
+
+
+class CacheRule(BaseModel):
+    """How a provider caches prompt prefixes.
+
+    Attributes:
+        mode: ``message``: up to a marked message; ``block``: whole blocks from the start, unasked.
+        min_tokens: shorter prompts are not cached.
+        block_tokens: a cached prefix is a multiple of this (1: any length).
+        ttl_seconds: how long it lives after its last use, at least.
+        documented: False where the provider publishes no figures and these are assumed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["message", "block"]
+    min_tokens: int = Field(ge=0)
+    block_tokens: int = Field(default=1, ge=1)
+    ttl_seconds: int = Field(gt=0)
+    documented: bool = True
+
+
+class ModelCard(BaseModel):
+    """One model as one provider sells it.
+
+    Attributes:
+        name: as it is asked for.
+        provider: the seller, e.g. ``openai``, ``azure``, ``bedrock``.
+        context_window_tokens: most input tokens it accepts.
+        max_output_tokens: most output tokens it gives.
+        capabilities: words of `CAPABILITIES`.
+        covers: the hardest bucket it is good enough for, where somebody said so.
+        regions: where it is served, empty where not said.
+        deprecated_on: when the provider withdraws it.
+        source: where the card comes from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    provider: str = ""
+    context_window_tokens: int | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    capabilities: frozenset[str] = frozenset()
+    prices: Prices | None = None
+    cache: CacheRule | None = None
+    covers: Bucket | None = None
+    aliases: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    deprecated_on: date | None = None
+    source: str = ""
+
+    @field_validator("capabilities")
+    @classmethod
+    def _known_words(cls, value: frozenset[str]) -> frozenset[str]:
+        unknown = sorted(value - CAPABILITIES)
+        if unknown:
+            known = ", ".join(sorted(CAPABILITIES))
+            raise ValueError(f"unknown capabilities {', '.join(unknown)}; known: {known}")
+        return value

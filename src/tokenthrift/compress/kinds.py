@@ -1,0 +1,135 @@
+"""What a text is, told from its content alone, never from a tool's name.
+
+First rules that match win; a wrong guess costs compression, never content, since every later step
+is lossless or keeps whole units.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tokenthrift.types import Kind
+
+SAMPLE_CHARACTERS: Final = 6_000  # the beginning tells the kind; the rest is not read
+
+_FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE_LANGUAGE = re.compile(r"[`~]{3,}[ \t]*([\w+#.-]*)")
+_DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=\s]{64,}$")
+_HTML = re.compile(
+    r"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
+_TAG = re.compile(r"</?[a-zA-Z][\w-]*[^<>]*>")
+_DIFF = re.compile(r"^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+)", re.MULTILINE)
+_TRACE = re.compile(
+    r"^Traceback \(most recent call last\)|^\s+at [\w$.<>]+\(.*\)$|^\s+at .+:\d+:\d+\)?$"
+    r"|^goroutine \d+ \[|^thread '.*' panicked at",
+    re.MULTILINE,
+)
+_LOG_LINE = re.compile(
+    r"^\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|[A-Z][a-z]{2} +\d{1,2} \d\d:|"
+    r"\d{10,13}\b|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)"
+)
+_LOG_LEVEL = re.compile(r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|PASSED|FAILED)\b")
+_SEARCH_LINE = re.compile(r"^(?:[\w@.+~-]*/)?[\w@./+~ -]+\.\w+[:-]\d+[:-]")
+_CODE_LINE = re.compile(
+    r"[{};]\s*$|^\s*(?:def|class|import|from|return|if|for|while|else|elif|try|except|with|func|fn|"
+    r"let|const|var|public|private|static|package|use|struct|impl|#include)\b.*[:({;)\w]\s*$"
+)
+_HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
+
+LANGUAGE_KINDS: Final[dict[str, Kind]] = {
+    "json": "json",
+    "jsonl": "json",
+    "diff": "diff",
+    "patch": "diff",
+    "html": "html",
+    "csv": "table",
+    "tsv": "table",
+    "log": "log",
+    "md": "markdown",
+    "markdown": "markdown",
+    "text": "prose",
+    "txt": "prose",
+}
+
+
+def kind_of(text: str) -> Kind:
+    """The kind of a text as a whole."""
+    head = text[:SAMPLE_CHARACTERS]
+    start = head.lstrip()[:1]
+    if start in ("{", "[") and text.rstrip()[-1:] in ("}", "]") and _opens_json(head.lstrip()):
+        return "json"
+    if head.startswith("data:") and _DATA_URI.match(head):
+        return "data_uri"
+    if _HTML.match(head) or (start == "<" and len(_TAG.findall(head)) > len(head) // 120):
+        return "html"
+    if _DIFF.search(head):
+        return "diff"
+    if _TRACE.search(head):
+        return "trace"
+    return _kind_by_lines(head)
+
+
+def _opens_json(head: str) -> bool:
+    return head[0] == "{" or head[1:].lstrip()[:1] in set('{["-0123456789tfn]')
+
+
+def _kind_by_lines(head: str) -> Kind:
+    lines = [line for line in head.split("\n") if line.strip()][:120]
+    if not lines:
+        return "prose"
+    half = len(lines) / 2
+
+    def hits(rule: re.Pattern[str]) -> int:
+        return sum(rule.search(line) is not None for line in lines)
+
+    if len(lines) >= 3:
+        if hits(_SEARCH_LINE) > half:
+            return "search"
+        if hits(_LOG_LINE) > half or hits(_LOG_LEVEL) > half:
+            return "log"
+        for mark in ("|", "\t", ",", ";"):
+            counts = [line.count(mark) for line in lines[:-1] or lines]
+            if min(counts) >= 2 and max(counts) == min(counts):
+                return "table"
+        if hits(_CODE_LINE) > 0.3 * len(lines):
+            return "code"
+    return "markdown" if _HEADING.search(head) else "prose"
+
+
+def pieces(text: str) -> list[tuple[int, int, Kind]]:
+    """Cut a text where its kind changes: fenced blocks, and a JSON body behind lines of prose.
+
+    Returns:
+        ``(start, end, kind)`` spans that cover the text without gaps.
+    """
+    spans: list[tuple[int, int, Kind]] = []
+    at = 0
+    for match in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
+        start, end = match.span("body")
+        if end - start < 1:
+            continue
+        if start > at:
+            spans.append((at, start, kind_of(text[at:start])))
+        language = _FENCE_LANGUAGE.match(match.group(0))
+        named = LANGUAGE_KINDS.get(language.group(1).lower()) if language else None
+        found = kind_of(text[start:end])
+        spans.append((start, end, named or ("code" if found == "prose" else found)))
+        at = end
+    if at < len(text) or not spans:
+        spans += _tail(text, at)
+    return spans
+
+
+def _tail(text: str, at: int) -> list[tuple[int, int, Kind]]:
+    rest = text[at:]
+    whole = kind_of(rest)
+    if whole == "json" or rest.rstrip()[-1:] not in ("}", "]"):
+        return [(at, len(text), whole)]
+    body = re.search(r"(?<=\n)[{\[]", rest[:SAMPLE_CHARACTERS])
+    if body and kind_of(rest[body.start() :]) == "json":
+        cut = at + body.start()
+        return [(at, cut, kind_of(text[at:cut])), (cut, len(text), "json")]
+    return [(at, len(text), whole)]

@@ -1,0 +1,45 @@
+"""The marks that stand where text was left out.
+
+A gap reads ``[-12]`` in place; one legend per window says what that means, how much went and under
+which id it can be had back. Short, because marks are paid for on every call.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def gap(units: int, *, own_line: bool) -> str:
+    """The mark of ``units`` lines or sentences left out in one place."""
+    return f"[-{units}]\n" if own_line else f"[-{units}] "
+
+
+def messages_gap(messages: int) -> str:
+    """The mark of whole messages left out."""
+    return f"[-{messages} messages]\n"
+
+
+def legend(tokens_before: int, tokens_after: int, recall_id: str) -> str:
+    """What the gaps of a window mean, how much went, and where it is."""
+    gone = tokens_before - tokens_after
+    return f"\n[-n: n lines cut, {gone} of {tokens_before} tokens; recall {recall_id}]"
+
+
+def pointer(segment_id: str, lines: tuple[int, int] | None = None) -> str:
+    """A reference to text that an earlier message holds word for word (1-based lines)."""
+    if lines is None:
+        return f"[same as {segment_id}]"
+    return f"[same as {segment_id} lines {lines[0]}-{lines[1]}]\n"
+
+
+def recall_id(texts: Iterable[str]) -> str:
+    """Content address of texts: 8 hex digits, the same on every replica."""
+    digest = blake2b(digest_size=4)
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()

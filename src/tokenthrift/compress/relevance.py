@@ -1,0 +1,169 @@
+"""The `fast` rung: how much each unit has to do with the question, without any weights.
+
+BM25 over the unit itself and over windows of text around it, summed: on long contexts the gain is in
+the windows, not in models. Scores only; choosing is in `tokenthrift.compress.choosing`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import Stemmer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+FloatArray = npt.NDArray[np.float32]
+
+# Okapi constants of Robertson and Zaragoza (2009); windows in tokens to each side, as measured best
+# over meetings, conversations and contracts (benchmarks/README.md).
+K1: Final = 1.2
+B: Final = 0.75
+WINDOWS_TOKENS: Final = (75, 250)
+CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
+MAX_TERMS: Final = 256
+
+_WORD = re.compile(r"[^\W_]+(?:[_.\-/:@][^\W_]+)*|[^\W_]+")
+_PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+# Words that carry no topic in an English question (closed classes only).
+STOP_WORDS: Final = frozenset(
+    ["a", "about", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "give", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "me", "more", "most", "my", "no", "nor", "not", "of", "on", "only", "or", "other", "our", "out", "over", "own", "please", "same", "she", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "would", "you", "your"]
+)
+
+
+@lru_cache(maxsize=1)
+def _stemmer() -> Stemmer.Stemmer:
+    return Stemmer.Stemmer("english")
+
+
+@lru_cache(maxsize=65_536)
+def terms_of(word: str) -> tuple[str, ...]:
+    """Index terms of one written word: its stem, itself if it is a name, and the parts of names."""
+    lower = word.lower()
+    if _CJK.search(lower):
+        return tuple(lower[i : i + 2] for i in range(max(1, len(lower) - 1)))
+    if lower in STOP_WORDS:
+        return ()
+    parts = _PART.findall(word)
+    if len(parts) <= 1:
+        return (_stemmer().stemWord(lower),)
+    stems = [_stemmer().stemWord(p.lower()) for p in parts if p.lower() not in STOP_WORDS]
+    return (lower, *dict.fromkeys(s for s in stems if len(s) > 1))
+
+
+def query_terms(question: str, context: str = "") -> dict[str, float]:
+    """Weighted terms of what is asked and of where the work is going."""
+    weights: dict[str, float] = {}
+    for text, weight in ((question, 1.0), (context, CONTEXT_WEIGHT)):
+        for word in _WORD.findall(text):
+            for term in terms_of(word):
+                weights.setdefault(term, weight)
+                if len(weights) >= MAX_TERMS:
+                    return weights
+    return weights
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Relevance of units.
+
+    Attributes:
+        values: (n,) float32, 0 where nothing matches.
+        terms: the query's terms, in the order of ``hits``.
+        hits: (terms, n) float32, how often each term stands in each unit.
+    """
+
+    values: FloatArray
+    terms: tuple[str, ...]
+    hits: FloatArray
+
+    def matched(self, unit: int) -> tuple[str, ...]:
+        """The terms that stand in a unit itself."""
+        return tuple(t for t, n in zip(self.terms, self.hits[:, unit], strict=True) if n)
+
+
+def score(
+    query: Mapping[str, float],
+    texts: Sequence[str],
+    tokens: Sequence[int],
+    groups: Sequence[int],
+) -> Score:
+    """Score units against a query.
+
+    Args:
+        query: weights by term, from `query_terms`.
+        texts: the units, in order.
+        tokens: their sizes.
+        groups: a number per unit, not falling; windows stop where it changes.
+    """
+    n = len(texts)
+    hits, lengths = _count(list(query), texts)
+    found = hits.any(axis=1) if n else np.zeros(len(query), bool)
+    terms = tuple(t for t, f in zip(query, found, strict=True) if f)
+    hits = hits[found]
+    weights = np.array([query[t] for t in terms], np.float32)
+    if not terms or n == 0:
+        return Score(np.zeros(n, np.float32), terms, hits)
+    holding = (hits > 0).sum(axis=1)
+    idf = np.log1p((n - holding + 0.5) / (holding + 0.5)).astype(np.float32) * weights
+    total = _bm25(hits, lengths, idf)
+    for width in WINDOWS_TOKENS:
+        low, high = _window(np.asarray(tokens), np.asarray(groups), width)
+        total += _bm25(_over(hits, low, high), _over(lengths[None, :], low, high)[0], idf)
+    return Score(total, terms, hits)
+
+
+def _count(terms: Sequence[str], texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    place = {t: i for i, t in enumerate(terms)}
+    rows: list[int] = []
+    columns: list[int] = []
+    lengths = np.empty(len(texts), np.float32)
+    known: dict[str, tuple[int, ...]] = {}
+    for unit, text in enumerate(texts):
+        words = _WORD.findall(text)
+        lengths[unit] = len(words)
+        for word in words:
+            at = known.get(word)
+            if at is None:
+                at = known[word] = tuple(place[t] for t in terms_of(word) if t in place)
+            for row in at:
+                rows.append(row)
+                columns.append(unit)
+    hits = np.zeros((len(terms), len(texts)), np.float32)
+    np.add.at(hits, (rows, columns), 1)
+    return hits, lengths
+
+
+def _window(
+    tokens: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], width: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """First unit and end of the window of ``width`` tokens to each side, inside the group."""
+    ends = np.cumsum(tokens)
+    starts = ends - tokens
+    low = np.searchsorted(ends, starts - width, side="left")
+    high = np.searchsorted(starts, ends + width, side="right")
+    first = np.searchsorted(groups, groups, side="left")
+    last = np.searchsorted(groups, groups, side="right")
+    return np.maximum(low, first), np.minimum(high, last)
+
+
+def _over(
+    values: FloatArray, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
+) -> FloatArray:
+    sums = np.concatenate(
+        [np.zeros((len(values), 1), np.float32), np.cumsum(values, axis=1, dtype=np.float32)], axis=1
+    )
+    return np.asarray(sums[:, high] - sums[:, low], np.float32)
+
+
+def _bm25(hits: FloatArray, lengths: FloatArray, idf: FloatArray) -> FloatArray:
+    mean = float(lengths.mean()) or 1.0
+    norm = K1 * (1 - B + B * lengths / mean)
+    return np.asarray(idf @ (hits * (K1 + 1) / (hits + norm + 1e-9)), np.float32)

@@ -1,0 +1,93 @@
+"""Runs of lines that an earlier segment already holds, found by hashing lines.
+
+Greedy and one pass: at each line the longest run that continues an earlier copy is taken.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tokenthrift.draft import Draft
+    from tokenthrift.types import Segment
+
+MIN_LINES: Final = 3
+DISTINCT_CHARACTERS: Final = 12  # shorter lines (braces, blanks) never start a run
+PLACES: Final = 8  # earlier places of one line that are tried
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """``lines`` lines from ``start`` (0-based) stand in ``source`` from ``first_line`` (1-based)."""
+
+    start: int
+    lines: int
+    source: str
+    first_line: int
+
+
+def repeated_runs(
+    segments: Sequence[Segment], draft: Draft, min_tokens: int
+) -> Iterator[tuple[Segment, list[Run]]]:
+    """Open segments that repeat runs of lines of earlier ones, with those runs.
+
+    Args:
+        segments: the segments whose text is sent whole, in order.
+        draft: tells which are open, the floor, and how tokens are counted.
+        min_tokens: a run must be worth at least as much.
+    """
+    known: dict[str, list[tuple[int, int]]] = {}
+    texts: list[list[str]] = []
+    for number, segment in enumerate(segments):
+        lines = segment.text.splitlines(keepends=True)
+        texts.append(lines)
+        runs: list[Run] = []
+        if draft.is_open(segment) and segment.tokens >= max(min_tokens, draft.floor_tokens):
+            runs = _runs(lines, known, texts, segments)
+            runs = [r for r in runs if _worth(lines, r, draft, min_tokens)]
+            if runs:
+                yield segment, runs
+        covered = {n for r in runs for n in range(r.start, r.start + r.lines)}
+        for n, line in enumerate(lines):
+            if n not in covered and len(line) > DISTINCT_CHARACTERS:
+                places = known.setdefault(line, [])
+                if len(places) < PLACES:
+                    places.append((number, n))
+        if runs:  # later pointers may only name text that is really there
+            texts[number] = [line if n not in covered else "" for n, line in enumerate(lines)]
+
+
+def _runs(
+    lines: Sequence[str],
+    known: dict[str, list[tuple[int, int]]],
+    texts: Sequence[Sequence[str]],
+    segments: Sequence[Segment],
+) -> list[Run]:
+    runs: list[Run] = []
+    at = 0
+    while at < len(lines):
+        best = Run(at, 0, "", 0)
+        for source, first in known.get(lines[at], ()):
+            n = _same(lines, at, texts[source], first)
+            if n > best.lines:
+                best = Run(at, n, segments[source].id, first + 1)
+        if best.lines >= MIN_LINES:
+            runs.append(best)
+            at += best.lines
+        else:
+            at += 1
+    return runs
+
+
+def _same(lines: Sequence[str], at: int, other: Sequence[str], first: int) -> int:
+    n = 0
+    while at + n < len(lines) and first + n < len(other) and lines[at + n] == other[first + n]:
+        n += 1
+    return n
+
+
+def _worth(lines: Sequence[str], run: Run, draft: Draft, min_tokens: int) -> bool:
+    return draft.count("".join(lines[run.start : run.start + run.lines])) >= min_tokens

@@ -1,0 +1,222 @@
+"""`split` a request into segments and frames, `join` them back, and say what is protected.
+
+`join(split(r)) == r` for every request; what no edit touched is the caller's own object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from tokenthrift import wire
+from tokenthrift.compress.kinds import pieces
+from tokenthrift.tokens import message_framing, request_framing
+from tokenthrift.types import Frame, Segment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tokenthrift.types import Kind, Message, Path, Request, TokenCounter
+
+# A long user message is data with an ask around it: its first and last paragraph, up to this many
+# characters, are the ask; what lies between is open.
+ASK_CHARACTERS: Final = 1_500
+LONG_MESSAGE_CHARACTERS: Final = 4_000
+
+SYSTEM: Final = "system text"
+LATEST: Final = "latest user text"
+ASSISTANT: Final = "assistant text"
+
+_BREAK = re.compile(r"\n[ \t]*\n")
+_LINE = re.compile(r"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Messages taken apart.
+
+    Attributes:
+        base_tokens: of tool schemas and the primed reply.
+        end: index behind the last message.
+    """
+
+    segments: tuple[Segment, ...]
+    frames: tuple[Frame, ...]
+    base_tokens: int
+    end: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of segments and frames."""
+        return sum(s.tokens for s in self.segments) + sum(f.tokens for f in self.frames)
+
+    def of(self, turn: int) -> Parts:
+        """What a turn sends for the first time."""
+        frames = tuple(f for f in self.frames if f.turn == turn)
+        return Parts(
+            tuple(s for s in self.segments if s.turn == turn),
+            frames,
+            self.base_tokens,
+            frames[-1].message + 1 if frames else 0,
+        )
+
+
+def turns_of(messages: Sequence[Message]) -> list[int]:
+    """The turn in which each message is first sent.
+
+    A turn is a maximal run of non-assistant messages; an assistant message is sent for the first
+    time together with the run that follows it.
+    """
+    turns: list[int] = []
+    turn = 0
+    for before, message in zip((None, *messages), messages, strict=False):
+        if message.role == "assistant" and before is not None and before.role != "assistant":
+            turn += 1
+        turns.append(turn)
+    return turns
+
+
+def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
+    """Take a request apart, from a turn on.
+
+    Segments of a part cover its text without gaps. Empty texts have no segment.
+    """
+    turns = turns_of(request.messages)
+    groups = _groups(request.messages)
+    segments: list[Segment] = []
+    frames = []
+    for message, turn, group in zip(request.messages, turns, groups, strict=True):
+        if turn < first_turn:
+            continue
+        frames.append(
+            Frame(
+                message=message.index,
+                role=message.role,
+                turn=turn,
+                tokens=message_framing(message, count, request.model),
+                group=group,
+                pinned=message.pinned,
+            )
+        )
+        segments += _segments(message, turn, count)
+    base = request_framing(request, count)
+    return Parts(tuple(segments), tuple(frames), base, len(request.messages))
+
+
+def _groups(messages: Sequence[Message]) -> list[int]:
+    """A tool call and its results share a number; any other message has its own."""
+    groups: list[int] = []
+    owner: int | None = None
+    for message in messages:
+        if message.role == "assistant":
+            calls = any(p.type == "tool_call" for p in message.parts)
+            owner = message.index if calls else None
+        elif message.role != "tool":
+            owner = None
+        groups.append(owner if message.role == "tool" and owner is not None else message.index)
+    return groups
+
+
+def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]:
+    spans: list[tuple[int, int, int, Kind]] = []
+    for number, part in enumerate(message.parts):
+        if part.text and part.type in ("text", "tool_result"):
+            cuts = pieces(part.text)
+            if message.role == "user" and len(part.text) > LONG_MESSAGE_CHARACTERS:
+                cuts = _around_the_data(part.text, cuts)
+            spans += [(number, start, end, kind) for start, end, kind in cuts]
+    segments = []
+    for n, (number, start, end, kind) in enumerate(spans):
+        text = (message.parts[number].text or "")[start:end]
+        segments.append(
+            Segment(
+                id=f"m{message.index}" if len(spans) == 1 else f"m{message.index}.{n}",
+                message=message.index,
+                part=number,
+                span=(start, end),
+                kind=kind,
+                role=message.role,
+                turn=turn,
+                text=text,
+                original=text,
+                tokens=count(text),
+            )
+        )
+    return segments
+
+
+def _around_the_data(
+    text: str, cuts: Sequence[tuple[int, int, Kind]]
+) -> list[tuple[int, int, Kind]]:
+    """Cut the first and the last paragraph (or line) of a long text off as pieces of their own."""
+    borders = set()
+    head = _BREAK.search(text, 0, ASK_CHARACTERS) or _LINE.search(text, 0, ASK_CHARACTERS)
+    if head:
+        borders.add(head.end())
+    body = len(text.rstrip())
+    begin = max(0, body - ASK_CHARACTERS)
+    tails = [*_BREAK.finditer(text, begin, body)] or [*_LINE.finditer(text, begin, body)]
+    if tails:
+        borders.add(tails[-1].end())
+    out: list[tuple[int, int, Kind]] = []
+    for start, end, kind in cuts:
+        inner = sorted(b for b in borders if start < b < end) if kind != "json" else []
+        edges = [start, *inner, end]
+        out += [(a, b, kind) for a, b in pairwise(edges)]
+    return out
+
+
+def protect(
+    segments: Iterable[Segment], *, first_turn: int, last_turn: int, assistant: bool
+) -> tuple[Segment, ...]:
+    """Mark what may not be altered when the turns from first to last are open.
+
+    Args:
+        segments: everything up to the end of ``last_turn``.
+        first_turn: where the window begins; segments before it are left as they are.
+        last_turn: where it ends.
+        assistant: whether the model's own text is protected too.
+    """
+    everything = tuple(segments)
+    latest = max(
+        (s.message for s in everything if s.role == "user" and s.turn <= last_turn), default=-1
+    )
+    ask = [s for s in everything if s.message == latest]
+    if len(ask) > 1 and sum(len(s.original) for s in ask) > LONG_MESSAGE_CHARACTERS:
+        ask = [s for s in (ask[0], ask[-1]) if len(s.original) <= ASK_CHARACTERS]
+    asked = {s.id for s in ask}
+    out = []
+    for segment in everything:
+        if segment.turn < first_turn:
+            out.append(segment)
+            continue
+        why = ""
+        if segment.role == "system":
+            why = SYSTEM
+        elif segment.id in asked:
+            why = LATEST
+        elif assistant and segment.role == "assistant":
+            why = ASSISTANT
+        out.append(replace(segment, protected=why))
+    return tuple(out)
+
+
+def join(request: Request, segments: Iterable[Segment], removed: frozenset[int]) -> Request:
+    """Put a request back together; the same object where nothing changed."""
+    texts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
+    for segment in segments:
+        texts[segment.message, segment.part].append(segment)
+    changed: dict[Path, str] = {}
+    for (message, number), group in texts.items():
+        if message in removed:
+            continue
+        part = request.messages[message].parts[number]
+        text = "".join(s.text for s in group)
+        if text != part.text:
+            changed[part.path] = text
+    if not changed and not removed:
+        return request
+    return wire.read(wire.write(request, changed, removed), request.wire)

@@ -1,0 +1,288 @@
+"""Lossless JSON: white space removed, arrays of like objects written as tables, with a decoder.
+
+Numbers keep their very digits. `decode(encode(x))` is the same JSON value as ``x``, key order
+included; only insignificant white space and the escaping of strings are not kept. Documents that
+cannot be told apart from their table form (repeated keys, lone surrogates) are left alone.
+
+Form of a table, where an array of objects stood::
+
+    {"count":2,"items":@1}
+    @1 2 rows|id|user.name|state="open"
+    17|Ann
+    18|Bob
+
+Cells: nothing = the key is absent; JSON literals, quoted strings, arrays and objects as in JSON;
+anything else is a plain string. ``key=value`` in the head is the same in every row; a dotted key is
+a path into nested objects.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Final
+
+__all__ = ["decode", "encode", "minify"]
+
+MIN_ROWS: Final = 3  # fewer rows do not pay for the head
+MAX_COLUMNS: Final = 64
+MAX_DEPTH: Final = 3  # of nested objects that become dotted columns
+SHARED_KEYS: Final = 0.6  # least share of cells that are filled
+
+_WHITE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_LITERALS: Final = {"true": True, "false": False, "null": None}
+_PLAIN = re.compile(r'[^\s"{\[@|=\x00-\x1f\x7f-\x9f\u2028\u2029](?:[^|\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s|\x00-\x1f\x7f-\x9f\u2028\u2029])?')
+_PLAIN_KEY = re.compile(r"[\w $@/:#-]*[\w$@/:#-]")
+_HEAD = re.compile(r"@(\d+) (\d+) rows\|(.*)")
+_REFERENCE = re.compile(r'("(?:[^"\\]|\\.)*")|@(\d+)')
+
+
+class Number(str):
+    """A JSON number by its digits, so that 1.10 stays 1.10."""
+
+    __slots__ = ()
+
+
+class _RepeatedKeyError(ValueError):
+    """An object names a key twice: a table could not tell."""
+
+
+ABSENT: Final = object()
+
+
+def minify(text: str) -> str:
+    """The text without white space outside strings; the input must be JSON."""
+    return _WHITE.sub(lambda m: m.group(1) or "", text)
+
+
+def parse(text: str) -> Any:
+    """Parse JSON keeping number digits.
+
+    Raises:
+        ValueError: not JSON, or holds what a table could not give back.
+    """
+    if _SURROGATE.search(text):
+        raise ValueError("holds surrogate escapes")
+    return json.loads(
+        text,
+        parse_float=Number,
+        parse_int=Number,
+        parse_constant=_refuse,
+        object_pairs_hook=_object,
+    )
+
+
+def _refuse(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _RepeatedKeyError("an object repeats a key")
+    return made
+
+
+def dump(value: Any) -> str:
+    """Minified JSON of a parsed value."""
+    if isinstance(value, Number):
+        return str(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        inner = ",".join(f"{json.dumps(k, ensure_ascii=False)}:{dump(v)}" for k, v in value.items())
+        return "{" + inner + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(dump, value)) + "]"
+    return json.dumps(value)
+
+
+def encode(text: str) -> str | None:
+    """The shortest lossless form, or None if the text is not JSON or cannot be made smaller.
+
+    Args:
+        text: one JSON document.
+
+    Returns:
+        Minified JSON, or its table form where arrays of like objects are in it.
+    """
+    try:
+        value = parse(text)
+        tables: list[str] = []
+        skeleton = _skeleton(value, tables)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict | list):
+        return None
+    out = "\n".join([skeleton, *tables]) if tables else minify(text)
+    return out if len(out) < len(text) else None
+
+
+def _skeleton(value: Any, tables: list[str]) -> str:
+    if isinstance(value, list):
+        columns = _columns(value)
+        if columns:
+            name = f"@{len(tables) + 1}"
+            tables.append("")
+            tables[int(name[1:]) - 1] = _table(name, value, columns)
+            return name
+        return "[" + ",".join(_skeleton(v, tables) for v in value) + "]"
+    if isinstance(value, dict):
+        inner = ",".join(
+            f"{json.dumps(k, ensure_ascii=False)}:{_skeleton(v, tables)}" for k, v in value.items()
+        )
+        return "{" + inner + "}"
+    return dump(value)
+
+
+# ---------------------------------------------------------------------------------------- encoding
+def _columns(rows: list[Any]) -> list[tuple[str, ...]] | None:
+    """Paths of the columns if the rows can be a table, else None."""
+    if len(rows) < MIN_ROWS or not all(isinstance(r, dict) and r for r in rows):
+        return None
+    columns = _paths(rows, (), MAX_DEPTH)
+    if columns is None or not 0 < len(columns) <= MAX_COLUMNS:
+        return None
+    filled = sum(_get(r, c) is not ABSENT for r in rows for c in columns)
+    return columns if filled >= SHARED_KEYS * len(rows) * len(columns) else None
+
+
+def _paths(
+    rows: list[dict[str, Any]], prefix: tuple[str, ...], depth: int
+) -> list[tuple[str, ...]] | None:
+    """Columns in an order that every row's own key order agrees with, or None."""
+    order = _common_order(rows)
+    if order is None:
+        return None
+    out: list[tuple[str, ...]] = []
+    for key in order:
+        if not _PLAIN_KEY.fullmatch(key):
+            return None
+        cells = [r[key] for r in rows if key in r]
+        nested = depth > 0 and all(isinstance(c, dict) and c for c in cells)
+        below = _paths(cells, (*prefix, key), depth - 1) if nested else None
+        out += below if below is not None else [(*prefix, key)]
+    return out
+
+
+def _common_order(rows: list[dict[str, Any]]) -> list[str] | None:
+    """One order of all keys that each row's order is a part of, or None."""
+    order = list(rows[0])
+    place = {k: i for i, k in enumerate(order)}
+    for row in rows[1:]:
+        keys = list(row)
+        if keys == order:
+            continue
+        last = -1
+        for n, key in enumerate(keys):
+            if key not in place:
+                at = last + 1
+                order.insert(at, key)
+                place = {k: i for i, k in enumerate(order)}
+            if place[key] < last or (n and place[key] == last):
+                return None
+            last = place[key]
+    return order
+
+
+def _get(row: Any, path: tuple[str, ...]) -> Any:
+    for key in path:
+        if not isinstance(row, dict) or key not in row:
+            return ABSENT
+        row = row[key]
+    return row
+
+
+def _table(name: str, rows: list[dict[str, Any]], columns: list[tuple[str, ...]]) -> str:
+    cells = [[_cell(_get(r, c)) for r in rows] for c in columns]
+    heads = []
+    varying = []
+    for path, column in zip(columns, cells, strict=True):
+        head = ".".join(path)
+        if column[0] and column.count(column[0]) == len(column):
+            heads.append(f"{head}={column[0]}")
+        else:
+            heads.append(head)
+            varying.append(column)
+    if not varying:  # all rows alike: one column must show how many there are
+        heads[0] = ".".join(columns[0])
+        varying = [cells[0]]
+    body = ["|".join(row) for row in zip(*varying, strict=True)]
+    return "\n".join([f"{name} {len(rows)} rows|{'|'.join(heads)}", *body])
+
+
+def _cell(value: Any) -> str:
+    if value is ABSENT:
+        return ""
+    if isinstance(value, str) and not isinstance(value, Number):
+        plain = _PLAIN.fullmatch(value) and not _NUMBER.fullmatch(value) and value not in _LITERALS
+        return value if plain else _quoted(json.dumps(value, ensure_ascii=False))
+    return _quoted(dump(value))
+
+
+def _quoted(lexeme: str) -> str:
+    """A lexeme without the cell border; JSON strings can spell it as an escape."""
+    return lexeme.replace("|", "\\u007c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+# ---------------------------------------------------------------------------------------- decoding
+def decode(text: str) -> str:
+    """Minified JSON of an encoded document.
+
+    Raises:
+        ValueError: the text is no table form; says which line is wrong.
+    """
+    lines = text.split("\n")
+    skeleton, at = lines[0], 1
+    tables: dict[str, str] = {}
+    while at < len(lines):
+        head = _HEAD.fullmatch(lines[at])
+        if head is None:
+            raise ValueError(f"line {at + 1}: expected the head of a table")
+        number, rows = head.group(1), int(head.group(2))
+        body = lines[at + 1 : at + 1 + rows]
+        if len(body) != rows:
+            raise ValueError(f"line {at + 1}: {rows} rows promised, {len(body)} found")
+        columns = [_head_cell(h) for h in _cells(head.group(3))]
+        tables[number] = "[" + ",".join(dump(_row(line, columns)) for line in body) + "]"
+        at += 1 + rows
+
+    def put(match: re.Match[str]) -> str:
+        return match.group(1) or tables[match.group(2)]
+
+    return _REFERENCE.sub(put, skeleton)
+
+
+def _head_cell(head: str) -> tuple[tuple[str, ...], str | None]:
+    path, equals, constant = head.partition("=")
+    return tuple(path.split(".")), constant if equals else None
+
+
+def _cells(line: str) -> list[str]:
+    return line.split("|")
+
+
+def _row(line: str, columns: list[tuple[tuple[str, ...], str | None]]) -> dict[str, Any]:
+    cells = iter(_cells(line))
+    row: dict[str, Any] = {}
+    for path, constant in columns:
+        cell = next(cells) if constant is None else constant
+        if cell == "":
+            continue
+        target = row
+        for key in path[:-1]:
+            target = target.setdefault(key, {})
+        target[path[-1]] = _value(cell)
+    return row
+
+
+def _value(cell: str) -> Any:
+    if cell in _LITERALS:
+        return _LITERALS[cell]
+    if _NUMBER.fullmatch(cell):
+        return Number(cell)
+    if cell[0] in '"{[':
+        return parse(cell)
+    return cell

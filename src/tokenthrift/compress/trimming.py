@@ -1,0 +1,88 @@
+"""The last resort under a hard budget, only where the policy says `trim`: protected text is cut too.
+
+In this order: old tool calls leave together with their results, system text is cut to its share by
+relevance, the latest user text to half the budget. Nothing else may ever touch protected text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tokenthrift.compress.segments import LATEST, SYSTEM
+from tokenthrift.compress.selecting import TRIM, select
+from tokenthrift.draft import Draft, Edit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenthrift.types import Segment
+
+LATEST_SHARE: Final = 0.5
+LIGHT_CUT: Final = 4.0  # beyond this ratio system text gives way faster than the budget shrinks
+REST_SHARE: Final = 0.57  # of all other text that is kept before system text may have the room
+KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
+
+
+def trim(draft: Draft, protected_share: float, frame_share: float) -> Draft:
+    """Make room: cut what is protected until it leaves some of the budget to the rest.
+
+    Args:
+        draft: a draft whose window has a budget.
+        protected_share: of the budget, what system text keeps in any case.
+        frame_share: of the budget, what frames and tool calls may take before old ones go.
+    """
+    budget = draft.window.budget_tokens
+    if budget is None:
+        return draft
+    before = draft.tokens
+    draft = _drop_exchanges(draft, int(frame_share * budget))
+    rest = sum(s.tokens for s in draft.segments if s.protected != SYSTEM)
+    frames = draft.tokens - sum(s.tokens for s in draft.segments)
+    least = protected_share * budget * min(1.0, LIGHT_CUT * budget / before)
+    room = max(budget - frames - REST_SHARE * rest, least)
+    draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room))
+    return _cut(draft, lambda s: s.protected == LATEST, int(LATEST_SHARE * budget))
+
+
+def _cut(draft: Draft, which: Callable[[Segment], bool], target_tokens: int) -> Draft:
+    chosen = [s for s in draft.segments if which(s) and s.turn >= draft.window.first_turn]
+    if sum(s.tokens for s in chosen) <= target_tokens:
+        return draft
+    why = {s.id: s.protected for s in chosen}
+    opened = tuple(replace(s, protected="") if s.id in why else s for s in draft.segments)
+    lifted = replace(draft, segments=opened)
+    picked = [s for s in opened if s.id in why]
+    after = select(lifted, picked, target_tokens, stage=TRIM)
+    closed = tuple(
+        replace(s, protected=why[s.id]) if s.id in why and s.text else s for s in after.segments
+    )
+    return replace(after, segments=closed)
+
+
+def _drop_exchanges(draft: Draft, frame_tokens: int) -> Draft:
+    """Remove the oldest tool exchanges until frames and calls fit their share."""
+    size = draft.base_tokens + sum(f.tokens for f in draft.frames if f.pinned and not f.removed)
+    if size <= frame_tokens:
+        return draft
+    groups: dict[int, list[str]] = {}
+    worth: dict[int, int] = {}
+    for frame in draft.frames:
+        if frame.role in ("assistant", "tool") and frame.pinned and not frame.removed:
+            groups.setdefault(frame.group, []).append(frame.id)
+            worth[frame.group] = worth.get(frame.group, 0) + frame.tokens
+    open_groups = [
+        g
+        for g, names in groups.items()
+        if any(f.role == "tool" and f.group == g for f in draft.frames) or len(names) == 1
+    ]
+    edits = []
+    for group in sorted(open_groups)[: max(0, len(open_groups) - KEEP_EXCHANGES)]:
+        if size <= frame_tokens:
+            break
+        size -= worth[group]
+        edits += [
+            Edit(name, "remove", "", "old tool exchange, over budget", 3, 1, 1)
+            for name in groups[group]
+        ]
+    return draft.edit(TRIM, edits) if edits else draft

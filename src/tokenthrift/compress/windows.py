@@ -1,0 +1,283 @@
+"""Run the stages window by window: append-only by construction.
+
+A turn is compressed when it is first sent, with nothing later in sight, and is frozen then. Only when
+a threshold of the policy is crossed does a compaction open the whole prefix again (the epoch
+advances). Both are functions of the messages so far, so every replica decides alike; `Memo` makes the
+next turn cheap and never changes a result.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tokenthrift.compress.question import question_of
+from tokenthrift.compress.segments import Parts, protect, split, turns_of
+from tokenthrift.compress.trimming import trim
+from tokenthrift.draft import Draft, Resources, Stage, Step, Window
+from tokenthrift.errors import OverBudgetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenthrift.types import Message, Request, TokenCounter
+
+MEMO_ENTRIES: Final = 512
+LARGEST_SHOWN: Final = 3
+# Of the budget that frames and tool calls may take before old calls leave, gentlest first.
+FRAME_SHARES: Final = (0.5, 0.35, 0.2, 0.1, 0.0)
+
+
+class Budget(BaseModel):
+    """How many input tokens a request may have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hard_tokens: int | None = Field(default=None, ge=1)
+    """Never more than this, framing and tool schemas included. None: no budget."""
+    on_over_budget: Literal["error", "trim"] = "error"
+    """What to do where protected text alone exceeds it."""
+    protected_share: float = Field(default=0.15, gt=0, le=1)
+    """With ``trim``: share of the budget that system text keeps in any case."""
+
+
+class Compaction(BaseModel):
+    """When a conversation's past is compressed again; each time re-writes the provider's cache."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at_tokens: int | None = Field(default=None, ge=1_000)
+    """A request above this size is compacted. None: only where the hard budget asks."""
+    to_share: float = Field(default=0.5, gt=0, lt=1)
+    """What is left afterwards, relative to the threshold; room to grow until the next time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a policy says about compression.
+
+    Attributes:
+        scope: ``conversation`` decides turn by turn and freezes; ``request`` takes the request as a
+            one-off and may cut anything for its last question.
+    """
+
+    stages: tuple[Stage, ...]
+    digest: str
+    scope: Literal["conversation", "request"] = "conversation"
+    floor_tokens: int = 120
+    budget: Budget = Budget()
+    compaction: Compaction = Compaction()
+    raise_stage_errors: bool = False
+
+
+class Memo:
+    """Drafts of prefixes that were planned before, by content. Bounded, thread-safe."""
+
+    def __init__(self, entries: int = MEMO_ENTRIES) -> None:
+        self._entries = entries
+        self._drafts: OrderedDict[bytes, Draft] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: bytes) -> Draft | None:
+        """The draft of a prefix, if it is still known."""
+        with self._lock:
+            draft = self._drafts.get(key)
+            if draft is not None:
+                self._drafts.move_to_end(key)
+            return draft
+
+    def put(self, key: bytes, draft: Draft) -> None:
+        """Remember the draft of a prefix."""
+        with self._lock:
+            self._drafts[key] = draft
+            while len(self._drafts) > self._entries:
+                self._drafts.popitem(last=False)
+
+
+def compress(
+    request: Request,
+    rules: Rules,
+    count: TokenCounter,
+    resources: Resources,
+    memo: Memo | None = None,
+) -> Draft:
+    """The draft of a request after all stages.
+
+    Raises:
+        OverBudgetError: the hard budget cannot be met and the policy says ``error``.
+    """
+    turns = turns_of(request.messages)
+    last = turns[-1] if turns else 0
+    if rules.scope == "request":
+        draft = _empty(request, rules, count)
+        draft = _opened(draft, split(request, count), (0, last), rules.budget.hard_tokens)
+        draft = _run(draft, rules, resources)
+        return _within(draft, rules)
+    chain = _chain(request, turns, rules, count)
+    start, draft = _resume(request, rules, count, chain, memo)
+    parts = split(request, count, first_turn=start)
+    for turn in range(start, last + 1):
+        draft = _next_turn(draft, parts.of(turn), turn, rules, resources)
+        if memo is not None:
+            memo.put(chain[turn], draft)
+    return _within(draft, rules)
+
+
+def _next_turn(
+    before: Draft, new: Parts, turn: int, rules: Rules, resources: Resources
+) -> Draft:
+    hard = rules.budget.hard_tokens
+    threshold = min((n for n in (hard, rules.compaction.at_tokens) if n is not None), default=None)
+    first = not before.frames
+    draft = _run(_opened(before, new, (turn, turn), hard if first else None), rules, resources)
+    if threshold is None or draft.tokens <= threshold or first:
+        return draft
+    size = draft.tokens
+    goal = int(threshold * rules.compaction.to_share)
+    draft = _reopened(draft, turn, goal)
+    draft = _run(draft, rules, resources)
+    note = f"epoch {draft.window.epoch}: {size} tokens crossed {threshold}, now {draft.tokens}"
+    step = Step("compact", (0, turn), size, draft.tokens, notes=(("", note),))
+    return replace(draft, trace=(*before.trace, step, *draft.trace[len(before.trace) :]))
+
+
+def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
+    return Draft(request, (), (), Window(0, 0), count, 0, rules.floor_tokens)
+
+
+def _opened(
+    before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: int | None
+) -> Draft:
+    """The draft with one more window of text to decide on."""
+    first, last = turns
+    over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
+    one_off = first < last
+    segments = protect(
+        new.segments, first_turn=first, last_turn=last, assistant=not (over or one_off)
+    )
+    question, context = question_of(before.request.messages, new.end)
+    return replace(
+        before,
+        segments=(*before.segments, *segments),
+        frames=(*before.frames, *new.frames),
+        base_tokens=new.base_tokens,
+        window=Window(first, last, question, context, budget_tokens, before.window.epoch),
+    )
+
+
+def _reopened(draft: Draft, turn: int, goal_tokens: int) -> Draft:
+    """Everything so far as it was first given, open for a compaction."""
+    segments = tuple(
+        replace(s, text=s.original, tokens=draft.count(s.original), level=0, protected="")
+        for s in draft.segments
+    )
+    window = replace(
+        draft.window, first_turn=0, budget_tokens=goal_tokens, epoch=draft.window.epoch + 1
+    )
+    return replace(
+        draft,
+        segments=protect(segments, first_turn=0, last_turn=turn, assistant=False),
+        frames=tuple(replace(f, removed=False) for f in draft.frames),
+        window=window,
+    )
+
+
+def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
+    """All stages over the open window, those that lose nothing first.
+
+    A hard budget that is still exceeded then lifts the floor and, where the policy says so, trims:
+    gently at first, harder while it does not fit.
+    """
+    lossless = [s for s in rules.stages if s.level <= 1]
+    lossy = [s for s in rules.stages if s.level > 1]
+    floor = draft.floor_tokens
+    draft = _apply(draft, lossless, rules, resources)
+    if not _over(draft):
+        return _apply(draft, lossy, rules, resources)
+    draft = replace(draft, floor_tokens=0)
+    if rules.budget.on_over_budget == "error":
+        return replace(_apply(draft, lossy, rules, resources), floor_tokens=floor)
+    after = draft
+    for frame_share in FRAME_SHARES:
+        after = trim(draft, rules.budget.protected_share, frame_share)
+        after = _apply(after, lossy, rules, resources)
+        if not _over(after):
+            break
+    return replace(after, floor_tokens=floor)
+
+
+def _apply(draft: Draft, stages: Sequence[Stage], rules: Rules, resources: Resources) -> Draft:
+    """Stages one after the other; one that raises leaves the draft as it was."""
+    for stage in stages:
+        try:
+            draft = stage(draft, resources)
+        except Exception as error:
+            if rules.raise_stage_errors:
+                raise
+            draft = draft.failed(stage.name, error)
+    return draft
+
+
+def _over(draft: Draft) -> bool:
+    budget = draft.window.budget_tokens
+    return budget is not None and draft.tokens > budget
+
+
+def _within(draft: Draft, rules: Rules) -> Draft:
+    hard = rules.budget.hard_tokens
+    if hard is None or draft.tokens <= hard:
+        return draft
+    pieces = [(s.id, s.tokens) for s in draft.segments if s.protected]
+    pieces += [(f"{f.id} (calls)", f.tokens) for f in draft.frames if not f.removed]
+    pieces.append(("tool schemas", draft.base_tokens))
+    largest = sorted(pieces, key=lambda p: (-p[1], p[0]))[:LARGEST_SHOWN]
+    raise OverBudgetError(hard, draft.tokens, largest)
+
+
+def _chain(
+    request: Request, turns: Sequence[int], rules: Rules, count: TokenCounter
+) -> list[bytes]:
+    """One digest per turn, of everything up to its end that a plan depends on."""
+    digest = blake2b(digest_size=16)
+    for text in (rules.digest, count.name, request.model, *request.tools_text):
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    chain: list[bytes] = []
+    for n, (message, turn) in enumerate(zip(request.messages, turns, strict=True)):
+        _digest_message(digest, message)
+        if n + 1 == len(turns) or turns[n + 1] != turn:
+            chain.append(digest.digest())
+    return chain
+
+
+def _digest_message(digest: blake2b, message: Message) -> None:
+    digest.update(f"\1{message.role}\0{message.pinned}\0{message.framing_text}".encode())
+    for part in message.parts:
+        head = f"\2{part.type}\0{part.call_id}\0{part.name}\0"
+        digest.update(head.encode("utf-8", "surrogatepass"))
+        if part.raw is not None:
+            raw = json.dumps(part.raw, default=str, sort_keys=True)
+            digest.update(raw.encode("utf-8", "surrogatepass"))
+        if part.text:
+            digest.update(part.text.encode("utf-8", "surrogatepass"))
+
+
+def _resume(
+    request: Request,
+    rules: Rules,
+    count: TokenCounter,
+    chain: Sequence[bytes],
+    memo: Memo | None,
+) -> tuple[int, Draft]:
+    """The first turn that has to be decided, and the draft of everything before it."""
+    if memo is not None:
+        for turn in range(len(chain) - 1, -1, -1):
+            known = memo.get(chain[turn])
+            if known is not None:
+                return turn + 1, replace(known, request=request)
+    return 0, _empty(request, rules, count)

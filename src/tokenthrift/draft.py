@@ -1,0 +1,248 @@
+"""The draft: segments on their way through the stages, and the trace of what was done to them.
+
+A draft changes only through `Draft.edit`, which applies, checks and records; so the trace is the
+data that did the work, and replaying it over the original gives what was sent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+from tokenthrift.errors import EditError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tokenthrift.types import Encoder, Frame, Request, Segment, TokenCounter
+
+Action: TypeAlias = Literal["replace", "remove"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change: of one segment (``replace``) or of one whole message (``remove``).
+
+    Attributes:
+        target: a segment's or, for ``remove``, a message's id.
+        text: what the segment reads afterwards.
+        reason: why, for people.
+        units_dropped: how many units went, of ``units_total``.
+        recall_id: content address of what went, empty for lossless edits.
+    """
+
+    target: str
+    action: Action
+    text: str
+    reason: str
+    level: int = 1
+    units_dropped: int = 0
+    units_total: int = 0
+    recall_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one stage did in one window: the record is the data that did the work.
+
+    Attributes:
+        window: first and last turn that were open.
+        notes: why a segment was left alone, as ``(segment id, reason)``; answers "why 0 %?".
+        error: set when the stage raised and the draft went on unchanged.
+    """
+
+    stage: str
+    window: tuple[int, int]
+    tokens_before: int
+    tokens_after: int
+    edits: tuple[Edit, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The turns that are open for edits, and what they are about.
+
+    Normally one turn; a whole prefix when a compaction advances the epoch. Stages see nothing after
+    ``last_turn``, which is what makes plans append-only by construction.
+
+    Attributes:
+        question: what the window's last turn asks.
+        context: what else shows where the work is going (last calls and their reasons).
+        budget_tokens: hard cap on the whole draft, framing included, or None.
+    """
+
+    first_turn: int
+    last_turn: int
+    question: str = ""
+    context: str = ""
+    budget_tokens: int | None = None
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Segments on their way through the stages. Changes only through `edit`.
+
+    Attributes:
+        request: what the caller sent.
+        segments: everything up to the end of the window, in order; later text is not visible.
+        frames: the shells of the messages up to there.
+        window: which of them are open.
+        count: the token counter of the target model family.
+        base_tokens: what the request costs beside its messages (tool schemas, primed reply).
+        floor_tokens: no segment smaller than this is touched.
+        trace: one step per stage that ran, over all windows.
+    """
+
+    request: Request
+    segments: tuple[Segment, ...]
+    frames: tuple[Frame, ...]
+    window: Window
+    count: TokenCounter
+    base_tokens: int = 0
+    floor_tokens: int = 0
+    trace: tuple[Step, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the draft as it would be sent."""
+        return (
+            self.base_tokens
+            + sum(s.tokens for s in self.segments)
+            + sum(f.tokens for f in self.frames if not f.removed)
+        )
+
+    @property
+    def removed(self) -> frozenset[int]:
+        """Indices of the messages that are not sent."""
+        return frozenset(f.message for f in self.frames if f.removed)
+
+    def is_open(self, segment: Segment) -> bool:
+        """Whether stages may edit the segment in this window."""
+        return segment.turn >= self.window.first_turn and not segment.protected
+
+    def open_segments(self) -> list[Segment]:
+        """The segments a stage may edit, in order; those under the floor are left out."""
+        return [s for s in self.segments if self.is_open(s) and s.tokens >= self.floor_tokens]
+
+    def edit(
+        self, stage: str, edits: Iterable[Edit], notes: Sequence[tuple[str, str]] = ()
+    ) -> Draft:
+        """Apply edits, refuse those that do not shrink, and append the step.
+
+        Raises:
+            EditError: an edit names something unknown, protected or frozen, or one thing twice, or
+                would tear a tool call from its results.
+        """
+        edits = list(edits)
+        remarks = list(notes)
+        gone = self._removals(stage, [e for e in edits if e.action == "remove"])
+        changed, done = self._replacements(
+            stage, [e for e in edits if e.action == "replace"], remarks
+        )
+        segments = self.segments
+        if changed or gone:
+            segments = tuple(
+                replace(s, text="", tokens=0, level=2)
+                if s.message in gone
+                else changed.get(s.id, s)
+                for s in self.segments
+            )
+        frames = self.frames
+        if gone:
+            frames = tuple(replace(f, removed=True) if f.message in gone else f for f in frames)
+        after = replace(self, segments=segments, frames=frames)
+        applied = {e.target for e in done}
+        step = Step(
+            stage=stage,
+            window=(self.window.first_turn, self.window.last_turn),
+            tokens_before=self.tokens,
+            tokens_after=after.tokens,
+            edits=tuple(e for e in edits if e.action == "remove" or e.target in applied),
+            notes=tuple(remarks),
+        )
+        return replace(after, trace=(*self.trace, step))
+
+    def _replacements(
+        self, stage: str, edits: Sequence[Edit], remarks: list[tuple[str, str]]
+    ) -> tuple[dict[str, Segment], list[Edit]]:
+        by_id = {s.id: s for s in self.segments} if edits else {}
+        changed: dict[str, Segment] = {}
+        done: list[Edit] = []
+        for edit in edits:
+            segment = by_id.get(edit.target)
+            if segment is None:
+                raise EditError(f"{stage}: no segment {edit.target!r}")
+            if not self.is_open(segment):
+                why = segment.protected or "frozen in an earlier turn"
+                raise EditError(f"{stage}: segment {edit.target} may not change: {why}")
+            if edit.target in changed:
+                raise EditError(f"{stage}: two edits of segment {edit.target}")
+            tokens = self.count(edit.text) if edit.text else 0
+            if tokens >= segment.tokens:
+                remarks.append((segment.id, f"{edit.reason}: would not shrink"))
+                continue
+            changed[segment.id] = replace(
+                segment, text=edit.text, tokens=tokens, level=max(segment.level, edit.level)
+            )
+            done.append(edit)
+        return changed, done
+
+    def _removals(self, stage: str, edits: Sequence[Edit]) -> set[int]:
+        if not edits:
+            return set()
+        by_id = {f.id: f for f in self.frames}
+        gone: set[int] = set()
+        for edit in edits:
+            frame = by_id.get(edit.target)
+            if frame is None:
+                raise EditError(f"{stage}: no message {edit.target!r}")
+            if frame.turn < self.window.first_turn or frame.role == "system":
+                raise EditError(f"{stage}: message {edit.target} may not be removed")
+            gone.add(frame.message)
+        for segment in self.segments:
+            if segment.message in gone and not self.is_open(segment):
+                raise EditError(f"{stage}: message m{segment.message} holds protected text")
+        groups = {f.group for f in self.frames if f.message in gone}
+        torn = [f.id for f in self.frames if f.group in groups and f.message not in gone]
+        if torn:
+            raise EditError(f"{stage}: {', '.join(torn)} must go with the rest of its group")
+        return gone
+
+    def failed(self, stage: str, error: BaseException) -> Draft:
+        """Record that a stage raised; the text stays as it was."""
+        step = Step(
+            stage=stage,
+            window=(self.window.first_turn, self.window.last_turn),
+            tokens_before=self.tokens,
+            tokens_after=self.tokens,
+            error=f"{type(error).__name__}: {error}"[:300],
+        )
+        return replace(self, trace=(*self.trace, step))
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What stages may use beside the draft: local, deterministic, chosen when the plan is made."""
+
+    encoder: Encoder | None = None
+
+
+class Stage(Protocol):
+    """Take a draft, return a draft. Pure: same input, same output, no I/O."""
+
+    @property
+    def name(self) -> str:
+        """The word that names the stage in a policy."""
+        ...
+
+    @property
+    def level(self) -> int:
+        """How hard it compresses: 1 loses nothing, 2 selects, 3 digests."""
+        ...
+
+    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
+        """The draft after this stage."""
+        ...

@@ -1,0 +1,110 @@
+"""A ledger in a list: for tests, demonstrations and short scripts. Gone when the process ends."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Self
+
+from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.record import LedgerRecord, as_utc
+from tokenthrift.ledger.totals import GroupKey, Totals, totals_by, totals_of
+from tokenthrift.tokens import Correction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+
+class MemoryLedger:
+    """Keeps records in order of writing; safe with threads; same methods as `SQLiteLedger`."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, LedgerRecord] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, record: LedgerRecord, /) -> None:
+        """Write a record (the `Sink` protocol)."""
+        self.write(record)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def write(self, record: LedgerRecord) -> None:
+        """Keep a record; the same record again is kept once.
+
+        Raises:
+            LedgerError: its id belongs to a different record.
+        """
+        with self._lock:
+            known = self._records.setdefault(record.record_id, record)
+        if known != record:
+            raise LedgerError(f"memory: record {record.record_id!r} exists with other content")
+
+    def get(self, record_id: str) -> LedgerRecord | None:
+        """The record of an id, or None."""
+        return self._records.get(record_id)
+
+    def records(
+        self,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[LedgerRecord]:
+        """Records in order of writing; see `SQLiteLedger.records`."""
+        found = self._matching(since, tags)
+        check_limit(limit)
+        return iter(found if limit is None else found[max(0, len(found) - limit) :])
+
+    def count(self) -> int:
+        """How many records there are."""
+        return len(self._records)
+
+    def totals(
+        self, since: datetime | None = None, tags: Mapping[str, str] | None = None
+    ) -> Totals:
+        """Sums over the records that match."""
+        return totals_of(self._matching(since, tags))
+
+    def totals_by(
+        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
+    ) -> dict[str, Totals]:
+        """Sums by the value of a key, sorted by it."""
+        return totals_by(self._matching(since, tags), key)
+
+    def correction(self, model: str) -> Correction:
+        """How far our input counts of a model were off; see `SQLiteLedger.correction`."""
+        found = Correction()
+        for record in self._matching(None, None):
+            for a in record.attempts:
+                if a.model == model and not a.estimated and a.counted_tokens and a.input_tokens:
+                    found = found.seen(a.counted_tokens, a.input_tokens)
+        return found
+
+    def close(self) -> None:
+        """Nothing to close; the records stay readable."""
+
+    def _matching(
+        self, since: datetime | None, tags: Mapping[str, str] | None
+    ) -> list[LedgerRecord]:
+        wanted = (tags or {}).items()
+        start = None if since is None else as_utc(since)
+        with self._lock:
+            records = list(self._records.values())
+        return [
+            r
+            for r in records
+            if (start is None or r.created_at >= start) and wanted <= r.tags.items()
+        ]
+
+
+def check_limit(limit: int | None) -> None:
+    """Refuse a negative number of records.
+
+    Raises:
+        ValueError: it is negative.
+    """
+    if limit is not None and limit < 0:
+        raise ValueError(f"limit is {limit}; pass 0 or more, or None for all")

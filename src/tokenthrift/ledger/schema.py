@@ -1,0 +1,254 @@
+"""The tables of a ledger file, and how a file of an older version becomes one of this version.
+
+`PRAGMA user_version` counts the migrations a file has been through. A migration that was released
+is never edited; a new one is appended. Files of a newer version, of another program, or that are no
+database at all are refused and left as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.totals import TOTAL_NAMES, Totals, row_of
+
+if TYPE_CHECKING:
+    import sqlite3
+
+    from tokenthrift.ledger.record import LedgerRecord
+
+APPLICATION_ID: Final = 0x54544C47  # "TTLG", so that `file` and we can tell a ledger
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
+
+# Savings columns are NULL for calls without a known price: SUM leaves them out.
+V1: Final = (
+    """
+    CREATE TABLE calls (
+        seq INTEGER PRIMARY KEY,
+        record_id TEXT NOT NULL UNIQUE,
+        created_us INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        wire TEXT NOT NULL,
+        status TEXT NOT NULL,
+        model_requested TEXT NOT NULL,
+        model_chosen TEXT NOT NULL,
+        model_baseline TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        policy_digest TEXT NOT NULL,
+        session TEXT NOT NULL,
+        holdout INTEGER NOT NULL,
+        basis TEXT NOT NULL,
+        plan_ms REAL NOT NULL,
+        total_ms REAL NOT NULL,
+        failed_calls INTEGER NOT NULL,
+        unpriced_calls INTEGER NOT NULL,
+        estimated_calls INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        counted_baseline_tokens INTEGER NOT NULL,
+        counted_sent_tokens INTEGER NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        cache_read_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        spent_nanos INTEGER NOT NULL,
+        baseline_nanos INTEGER,
+        actual_nanos INTEGER,
+        compression_nanos INTEGER,
+        routing_nanos INTEGER,
+        cache_nanos INTEGER,
+        overhead_nanos INTEGER,
+        net_nanos INTEGER,
+        detail TEXT NOT NULL
+    )
+    """,
+    "CREATE INDEX calls_created ON calls (created_us)",
+    """
+    CREATE TABLE attempts (
+        call_seq INTEGER NOT NULL REFERENCES calls (seq),
+        number INTEGER NOT NULL,
+        model TEXT NOT NULL,
+        status TEXT NOT NULL,
+        error TEXT NOT NULL,
+        estimated INTEGER NOT NULL,
+        counted_tokens INTEGER NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        cache_read_tokens INTEGER NOT NULL,
+        cache_write_tokens INTEGER NOT NULL,
+        reasoning_tokens INTEGER NOT NULL,
+        cost_nanos INTEGER,
+        latency_ms REAL NOT NULL,
+        time_to_first_chunk_ms REAL,
+        PRIMARY KEY (call_seq, number)
+    ) WITHOUT ROWID
+    """,
+    """
+    CREATE INDEX attempts_counted ON attempts (model, counted_tokens, input_tokens)
+    WHERE estimated = 0 AND counted_tokens > 0 AND input_tokens > 0
+    """,
+)
+
+# Tags were only in the JSON: reports by team or feature read every record.
+V2: Final = (
+    """
+    CREATE TABLE tags (
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        call_seq INTEGER NOT NULL REFERENCES calls (seq),
+        PRIMARY KEY (key, value, call_seq)
+    ) WITHOUT ROWID
+    """,
+    """
+    INSERT INTO tags (key, value, call_seq)
+    SELECT tag.key, tag.value, calls.seq
+    FROM calls, json_each(calls.detail, '$.tags') AS tag
+    """,
+)
+
+MIGRATIONS: Final = (V1, V2)
+VERSION: Final = len(MIGRATIONS)
+
+TEXT_COLUMNS: Final = (
+    "kind",
+    "wire",
+    "status",
+    "model_requested",
+    "model_chosen",
+    "model_baseline",
+    "policy",
+    "policy_digest",
+    "session",
+)
+SUM_COLUMNS: Final = tuple(n for n in TOTAL_NAMES if n != "calls")
+PRICED_COLUMNS: Final = frozenset(
+    (
+        "baseline_nanos",
+        "actual_nanos",
+        "compression_nanos",
+        "routing_nanos",
+        "cache_nanos",
+        "overhead_nanos",
+        "net_nanos",
+    )
+)
+CALL_COLUMNS: Final = (
+    "record_id",
+    "created_us",
+    *TEXT_COLUMNS,
+    "holdout",
+    "basis",
+    "plan_ms",
+    "total_ms",
+    *SUM_COLUMNS,
+    "detail",
+)
+ATTEMPT_COLUMNS: Final = (
+    "number",
+    "model",
+    "status",
+    "error",
+    "estimated",
+    "counted_tokens",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+    "cost_nanos",
+    "latency_ms",
+    "time_to_first_chunk_ms",
+)
+
+
+def _insert(table: str, columns: tuple[str, ...], suffix: str = "") -> str:
+    marks = ", ".join("?" * len(columns))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}){suffix}"  # noqa: S608 - both names are constants of this module
+
+
+INSERT_CALL: Final = _insert("calls", CALL_COLUMNS, " ON CONFLICT (record_id) DO NOTHING")
+INSERT_ATTEMPT: Final = _insert("attempts", ("call_seq", *ATTEMPT_COLUMNS))
+INSERT_TAG: Final = _insert("tags", ("call_seq", "key", "value"))
+
+# What groups are named by in SQL, where it is not the column itself.
+GROUP_SQL: Final = {
+    "day": "date(created_us / 1000000, 'unixepoch')",
+    "holdout": "CASE holdout WHEN 1 THEN 'holdout' ELSE '' END",
+}
+
+
+def microseconds(at: datetime) -> int:
+    """Whole microseconds since 1970, exact."""
+    return (at - EPOCH) // MICROSECOND
+
+
+def call_row(record: LedgerRecord, detail: str) -> tuple[object, ...]:
+    """A record as a row of ``calls``, in the order of `CALL_COLUMNS`."""
+    sums = row_of(record)
+    return (
+        record.record_id,
+        microseconds(record.created_at),
+        *(getattr(record, name) or "" for name in TEXT_COLUMNS),
+        int(record.holdout),
+        record.savings.basis,
+        record.plan_ms,
+        record.total_ms,
+        *(_sum_value(sums, name) for name in SUM_COLUMNS),
+        detail,
+    )
+
+
+def attempt_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
+    """The attempts of a record as rows of ``attempts``."""
+    return [(seq, *(getattr(a, name) for name in ATTEMPT_COLUMNS)) for a in record.attempts]
+
+
+def tag_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
+    """The tags of a record as rows of ``tags``."""
+    return [(seq, key, value) for key, value in record.tags.items()]
+
+
+def _sum_value(sums: Totals, name: str) -> int | None:
+    if sums.unpriced_calls and name in PRICED_COLUMNS:
+        return None
+    value: int = getattr(sums, name)
+    return value
+
+
+def migrate(db: sqlite3.Connection, where: str) -> None:
+    """Bring a ledger file to `VERSION`, in one transaction; a file of this version is only read.
+
+    Args:
+        db: a connection in autocommit mode.
+        where: what to call the file in errors.
+
+    Raises:
+        LedgerError: the file is of a newer version, or of another program.
+        sqlite3.Error: it cannot be read or written; nothing has changed then.
+    """
+    if _version(db, where) == VERSION:
+        return
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        # Another process may have migrated the file while this one waited for the lock.
+        for number in range(_version(db, where), VERSION):
+            for statement in MIGRATIONS[number]:
+                db.execute(statement)
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _version(db: sqlite3.Connection, where: str) -> int:
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
+    tables = int(db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+    if owner != APPLICATION_ID and (owner or version or tables):
+        raise LedgerError(f"{where}: a SQLite database of another program; name another file")
+    if version > VERSION:
+        raise LedgerError(
+            f"{where}: ledger version {version}, but this tokenthrift reads up to {VERSION}; "
+            "upgrade tokenthrift, or name another file"
+        )
+    return version

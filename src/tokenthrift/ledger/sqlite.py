@@ -1,0 +1,335 @@
+"""A ledger in one SQLite file: no server, several threads and processes, one commit per record.
+
+A record is in the file when `SQLiteLedger.write` returns, and survives the death of the process at
+any instant after that. Records are only ever added; there is no update and no delete.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from pydantic import ValidationError
+
+from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.memory import check_limit
+from tokenthrift.ledger.record import LedgerRecord, as_utc
+from tokenthrift.ledger.schema import (
+    GROUP_SQL,
+    INSERT_ATTEMPT,
+    INSERT_CALL,
+    INSERT_TAG,
+    SUM_COLUMNS,
+    attempt_rows,
+    call_row,
+    microseconds,
+    migrate,
+    tag_rows,
+)
+from tokenthrift.ledger.totals import GroupKey, Totals, check_key
+from tokenthrift.tokens import Correction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+
+MEMORY: Final = ":memory:"
+BUSY_TIMEOUT_MS: Final = 10_000  # a writer holds the lock for well under 1 ms
+PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
+WAL_RETRY_S: Final = 0.02
+CHECKPOINT_PAGES: Final = 4_000  # 16 MB of log: the flush of a checkpoint hits 1 write in hundreds
+
+_SUMS: Final = ", ".join(["COUNT(*)", *(f"SUM({name})" for name in SUM_COLUMNS)])
+
+# A connection must not be used, nor even closed, on the other side of a fork: a child keeps its
+# parent's here, unused, and opens its own. Source: sqlite.org/howtocorrupt.html, section 2.6.
+_inherited: list[sqlite3.Connection] = []
+
+
+class SQLiteLedger:
+    """An append-only account of calls in a file; safe with threads, processes and forks.
+
+    Write-ahead log with ``synchronous=NORMAL``: a commit is handed to the operating system before
+    `write` returns, so killing the process loses nothing that was acknowledged. Cutting the power
+    may lose the newest records, but never corrupts the file or splits a record; ``power_safe``
+    waits for the disk at each record (``synchronous=FULL``) and rules that out too, at the price
+    of a disk flush per call. The folder must be on a local disk.
+
+    Args:
+        path: the file, or ``:memory:`` for one that ends with this object.
+        create: whether a missing file is made; reports pass False, so that typing errors show.
+        power_safe: whether each record waits for the disk.
+        busy_timeout_ms: how long to wait for other processes' locks.
+
+    Raises:
+        LedgerError: the file cannot be opened, or is of a newer version or another program.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        create: bool = True,
+        power_safe: bool = False,
+        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
+    ) -> None:
+        name = os.fspath(path)
+        self.path = name if name == MEMORY else str(Path(name).expanduser().absolute())
+        self._create = create
+        self._power_safe = power_safe
+        self._busy_timeout_ms = busy_timeout_ms
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        with _explained(self.path):
+            self._db: sqlite3.Connection | None = self._connect()
+
+    def __call__(self, record: LedgerRecord, /) -> None:
+        """Write a record (the `Sink` protocol)."""
+        self.write(record)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def write(self, record: LedgerRecord) -> None:
+        """Commit a record; writing the same record again changes nothing.
+
+        Raises:
+            LedgerError: the file cannot be written, or the id belongs to a different record.
+        """
+        detail = record.model_dump_json()
+        row = call_row(record, detail)
+        with self._session() as db, db:
+            # IMMEDIATE: waiting for other writers happens here, before anything was read.
+            db.execute("BEGIN IMMEDIATE")
+            cursor = db.execute(INSERT_CALL, row)
+            if cursor.rowcount == 0:
+                self._check_same(db, record)
+                return
+            seq = cursor.lastrowid or 0
+            if record.attempts:
+                db.executemany(INSERT_ATTEMPT, attempt_rows(record, seq))
+            if record.tags:
+                db.executemany(INSERT_TAG, tag_rows(record, seq))
+
+    def get(self, record_id: str) -> LedgerRecord | None:
+        """The record of an id, or None."""
+        with self._session() as db:
+            found = db.execute(
+                "SELECT detail FROM calls WHERE record_id = ?", (record_id,)
+            ).fetchone()
+        return None if found is None else self._parse(record_id, found[0])
+
+    def records(
+        self,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[LedgerRecord]:
+        """Records in order of writing, as the ledger was when the iteration began.
+
+        Args:
+            since: only those created at or after this aware time.
+            tags: only those that carry all of these.
+            limit: the newest this many of them (still oldest first).
+
+        Raises:
+            LedgerError: the file cannot be read, or a record in it is damaged.
+            ValueError: ``since`` has no offset, or ``limit`` is negative.
+        """
+        check_limit(limit)
+        where, values = _filter(since, tags)
+        return self._pages(where, values, limit)
+
+    def count(self) -> int:
+        """How many records there are."""
+        with self._session() as db:
+            return int(db.execute("SELECT COUNT(*) FROM calls").fetchone()[0])
+
+    def totals(
+        self, since: datetime | None = None, tags: Mapping[str, str] | None = None
+    ) -> Totals:
+        """Sums over the records that match, added up by the database, exactly."""
+        where, values = _filter(since, tags)
+        with self._session() as db:
+            row = db.execute(f"SELECT {_SUMS} FROM calls WHERE {where}", values).fetchone()  # noqa: S608 - column names are constants, values are bound
+        return _totals(row)
+
+    def totals_by(
+        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
+    ) -> dict[str, Totals]:
+        """Sums by the value of a key (`GROUP_KEYS`), sorted by it; a missing value is ''.
+
+        Raises:
+            ValueError: records are not grouped by that key.
+        """
+        check_key(key)
+        where, values = _filter(since, tags)
+        group = GROUP_SQL.get(key, key)
+        query = f"SELECT {group}, {_SUMS} FROM calls WHERE {where} GROUP BY 1 ORDER BY 1"  # noqa: S608 - the key was checked against GROUP_KEYS, values are bound
+        with self._session() as db:
+            rows = db.execute(query, values).fetchall()
+        return {str(row[0]): _totals(row[1:]) for row in rows}
+
+    def correction(self, model: str) -> Correction:
+        """How far our input counts of a model were off: sums over all attempts with a report."""
+        with self._session() as db:
+            row = db.execute(
+                "SELECT SUM(counted_tokens), SUM(input_tokens), COUNT(*) FROM attempts "
+                "WHERE model = ? AND estimated = 0 AND counted_tokens > 0 AND input_tokens > 0",
+                (model,),
+            ).fetchone()
+        return Correction(*(value or 0 for value in row))
+
+    def close(self) -> None:
+        """Close the file; closing twice is fine, anything else afterwards is an error."""
+        self._leave_parent()
+        with self._lock, _explained(self.path):
+            if self._db is not None:
+                self._db.close()
+                self._db = None
+
+    # --------------------------------------------------------------------------------- connection
+    @contextmanager
+    def _session(self) -> Iterator[sqlite3.Connection]:
+        """The connection, for one thread at a time; SQLite's errors become ours."""
+        self._leave_parent()
+        with self._lock, _explained(self.path):
+            if self._db is None:
+                raise LedgerError(f"{self.path}: the ledger is closed")
+            yield self._db
+
+    def _leave_parent(self) -> None:
+        """After a fork: a lock of our own (another thread may have held it) and a connection."""
+        if self._pid == os.getpid():
+            return
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        if self._db is not None and self.path != MEMORY:
+            _inherited.append(self._db)
+            with _explained(self.path):
+                self._db = self._connect()
+
+    def _connect(self) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self._target(),
+            uri=True,
+            timeout=self._busy_timeout_ms / 1000,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        try:
+            migrate(db, self.path)
+            self._use_wal(db)
+            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _target(self) -> str:
+        if self.path == MEMORY:
+            return MEMORY
+        path = Path(self.path)
+        if path.is_dir():
+            raise LedgerError(f"{path}: is a folder; name a file in it")
+        if not path.parent.is_dir():
+            raise LedgerError(f"{path}: the folder {path.parent} does not exist; create it first")
+        if not self._create and not path.exists():
+            raise LedgerError(f"{path}: no such ledger; check the name")
+        return f"{path.as_uri()}?mode={'rwc' if self._create else 'rw'}"
+
+    def _use_wal(self, db: sqlite3.Connection) -> None:
+        """Switch the file to a write-ahead log, once; where that is impossible stay as it is.
+
+        Two processes that open a new file at once can refuse each other without SQLite waiting, so
+        the wait is here.
+        """
+        tries = max(1, round(self._busy_timeout_ms / 1000 / WAL_RETRY_S))
+        for left in reversed(range(tries)):
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as exc:
+                if not _is_busy(exc) or left == 0:
+                    raise
+                time.sleep(WAL_RETRY_S)
+            else:
+                return
+
+    # ------------------------------------------------------------------------------------ reading
+    def _pages(self, where: str, values: list[object], limit: int | None) -> Iterator[LedgerRecord]:
+        """Read by sequence number up to today's last: rows are only added, so it is a snapshot."""
+        with self._session() as db:
+            last = db.execute("SELECT COALESCE(MAX(seq), 0) FROM calls").fetchone()[0]
+            seq = 0
+            if limit is not None:
+                query = f"SELECT seq FROM calls WHERE {where} ORDER BY seq DESC LIMIT 1 OFFSET ?"  # noqa: S608 - constants only, values are bound
+                before = db.execute(query, (*values, limit)).fetchone()
+                seq = last if limit == 0 else before[0] if before else 0
+        query = f"""
+            SELECT seq, record_id, detail FROM calls
+            WHERE {where} AND seq > ? AND seq <= ? ORDER BY seq LIMIT {PAGE_RECORDS}
+        """  # noqa: S608 - constants only, values are bound
+        while True:
+            with self._session() as db:
+                page = db.execute(query, (*values, seq, last)).fetchall()
+            for seq, record_id, detail in page:  # noqa: B007 - the last one starts the next page
+                yield self._parse(record_id, detail)
+            if len(page) < PAGE_RECORDS:
+                return
+
+    def _check_same(self, db: sqlite3.Connection, record: LedgerRecord) -> None:
+        query = "SELECT detail FROM calls WHERE record_id = ?"
+        known = db.execute(query, (record.record_id,)).fetchone()[0]
+        if self._parse(record.record_id, known) != record:
+            raise LedgerError(f"{self.path}: record {record.record_id!r} exists with other content")
+
+    def _parse(self, record_id: str, detail: str) -> LedgerRecord:
+        try:
+            return LedgerRecord.model_validate_json(detail)
+        except ValidationError as exc:
+            raise LedgerError(f"{self.path}: record {record_id!r} is damaged: {exc}") from exc
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    """Turn SQLite's errors into ours, saying what file and what to do."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        hint = ""
+        if _is_busy(exc):
+            hint = "; another process holds it for too long: end it, or raise busy_timeout_ms"
+        elif isinstance(exc, sqlite3.DatabaseError) and "not a database" in str(exc):
+            hint = "; name another file"
+        raise LedgerError(f"{where}: {exc}{hint}") from exc
+
+
+def _is_busy(exc: sqlite3.Error) -> bool:
+    # The low byte is the primary code; the others say which lock.
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+
+
+def _filter(since: datetime | None, tags: Mapping[str, str] | None) -> tuple[str, list[object]]:
+    """A WHERE clause without user text in it, and the values to bind."""
+    clauses, values = ["1"], list[object]()
+    if since is not None:
+        clauses.append("created_us >= ?")
+        values.append(microseconds(as_utc(since)))
+    for key, value in (tags or {}).items():
+        clauses.append("seq IN (SELECT call_seq FROM tags WHERE key = ? AND value = ?)")
+        values += [key, value]
+    return " AND ".join(clauses), values
+
+
+def _totals(row: tuple[int | None, ...]) -> Totals:
+    names = ("calls", *SUM_COLUMNS)
+    return Totals(**{n: v or 0 for n, v in zip(names, row, strict=True)})

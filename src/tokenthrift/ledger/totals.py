@@ -1,0 +1,137 @@
+"""Sums over records: what every store must agree on, to the nano-dollar.
+
+`row_of` is the one place that says which integer a record adds to which sum. Calls without a known
+price are counted and left out of the savings sums, so that net stays baseline minus actual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenthrift.ledger.record import LedgerRecord
+
+GroupKey: TypeAlias = Literal[
+    "day",
+    "kind",
+    "wire",
+    "status",
+    "model_requested",
+    "model_chosen",
+    "model_baseline",
+    "policy",
+    "policy_digest",
+    "session",
+    "holdout",
+    "basis",
+]
+GROUP_KEYS: Final[tuple[str, ...]] = get_args(GroupKey)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over a set of calls. Token buckets are inclusive and hold every attempt.
+
+    Attributes:
+        failed_calls: those whose status is ``error``.
+        unpriced_calls: those without net savings; not in the savings sums below.
+        estimated_calls: priced ones whose usage no provider reported.
+        spent_nanos: all known attempt costs, of unpriced calls too.
+        baseline_nanos: with ``actual_nanos`` and the parts: over priced calls only.
+    """
+
+    calls: int = 0
+    failed_calls: int = 0
+    unpriced_calls: int = 0
+    estimated_calls: int = 0
+    attempts: int = 0
+    counted_baseline_tokens: int = 0
+    counted_sent_tokens: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
+    spent_nanos: int = 0
+    baseline_nanos: int = 0
+    actual_nanos: int = 0
+    compression_nanos: int = 0
+    routing_nanos: int = 0
+    cache_nanos: int = 0
+    overhead_nanos: int = 0
+    net_nanos: int = 0
+
+    def __add__(self, other: Totals) -> Totals:
+        return Totals(*(getattr(self, n) + getattr(other, n) for n in TOTAL_NAMES))
+
+
+TOTAL_NAMES: Final = tuple(f.name for f in fields(Totals))
+
+
+def row_of(record: LedgerRecord) -> Totals:
+    """What one record adds to the sums."""
+    savings = record.savings
+    attempts = record.attempts
+    priced = savings.net_nanos is not None
+    return Totals(
+        calls=1,
+        failed_calls=int(record.status == "error"),
+        unpriced_calls=int(not priced),
+        estimated_calls=int(priced and savings.basis == "estimated"),
+        attempts=len(attempts),
+        counted_baseline_tokens=record.counted_baseline_tokens,
+        counted_sent_tokens=record.counted_sent_tokens,
+        input_tokens=sum(a.input_tokens for a in attempts),
+        output_tokens=sum(a.output_tokens for a in attempts),
+        cache_read_tokens=sum(a.cache_read_tokens for a in attempts),
+        cache_write_tokens=sum(a.cache_write_tokens for a in attempts),
+        reasoning_tokens=sum(a.reasoning_tokens for a in attempts),
+        spent_nanos=sum(a.cost_nanos or 0 for a in attempts),
+        baseline_nanos=(savings.baseline_nanos or 0) if priced else 0,
+        actual_nanos=(savings.actual_nanos or 0) if priced else 0,
+        compression_nanos=savings.compression_nanos or 0,
+        routing_nanos=savings.routing_nanos or 0,
+        cache_nanos=savings.cache_nanos or 0,
+        overhead_nanos=savings.overhead_nanos or 0,
+        net_nanos=savings.net_nanos or 0,
+    )
+
+
+def totals_of(records: Iterable[LedgerRecord]) -> Totals:
+    """The sums over some records."""
+    return totals_by(records, None).get("", Totals())
+
+
+def totals_by(records: Iterable[LedgerRecord], key: GroupKey | None) -> dict[str, Totals]:
+    """The sums by the value of a key, sorted by it; without a key all under the empty string."""
+    check_key(key)
+    sums: dict[str, Totals] = {}
+    for record in records:
+        group = _group(record, key)
+        sums[group] = sums.get(group, Totals()) + row_of(record)
+    return dict(sorted(sums.items()))
+
+
+def check_key(key: str | None) -> None:
+    """Refuse a key that records are not grouped by.
+
+    Raises:
+        ValueError: it is none of `GROUP_KEYS`; the message lists them.
+    """
+    if key is not None and key not in GROUP_KEYS:
+        raise ValueError(f"cannot group by {key!r}; known keys: {', '.join(GROUP_KEYS)}")
+
+
+def _group(record: LedgerRecord, key: GroupKey | None) -> str:
+    if key is None:
+        return ""
+    if key == "day":
+        return record.created_at.date().isoformat()
+    if key == "basis":
+        return record.savings.basis
+    if key == "holdout":
+        return "holdout" if record.holdout else ""
+    return str(getattr(record, key) or "")

@@ -1,0 +1,159 @@
+"""What the parts of the simulated provider pass to each other, in no provider's dialect.
+
+A dialect turns a body into an `Ask` and a `Reply` back into bodies or events; everything between
+(answers, faults, cache, accounts) is shared by all dialects. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from tokenthrift.errors import TokenthriftError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tokenthrift.tokens import TiktokenCounter
+    from tokenthrift.types import Request, Usage
+
+ToolChoice: TypeAlias = Literal["none", "auto", "required", "named"]
+
+
+class ApiError(TokenthriftError):
+    """An error that is answered over HTTP in the dialect's own error shape.
+
+    Attributes:
+        status: HTTP status.
+        message: for a human.
+        type: OpenAI's error type, e.g. ``invalid_request_error``.
+        param: the offending parameter, e.g. ``messages[3].role``.
+        code: a machine-readable code, e.g. ``rate_limit_exceeded``.
+        headers: further response headers, e.g. ``retry-after``.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type: str = "invalid_request_error",  # noqa: A002 - the name on the wire
+        param: str | None = None,
+        code: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self.status = status
+        self.message = message
+        self.type = type
+        self.param = param
+        self.code = code
+        self.headers = headers
+        super().__init__(f"{status}: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool the caller offers: its name and the JSON schema of its arguments."""
+
+    name: str
+    schema: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the answer makes; ``arguments`` is JSON text, or deliberately is not."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the simulated model says.
+
+    Attributes:
+        text: the visible answer; None where there are only tool calls or a refusal.
+        finish_reason: None lets the provider derive it (``stop``, ``tool_calls``, ``length``).
+        reasoning_tokens: hidden reasoning that is billed as output before any text.
+    """
+
+    text: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    refusal: str | None = None
+    finish_reason: str | None = None
+    reasoning_tokens: int = 0
+
+
+Answers: TypeAlias = "Callable[[Mapping[str, Any]], Answer | None]"
+"""A script: the parsed body in, an answer (or None for the default one) out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request asks for, as far as an answer depends on it.
+
+    Attributes:
+        count: the counter of the asked model's family.
+        called: names of the tools a forced choice may call, the first of which is called.
+        json_schema: the schema the text must satisfy; an empty mapping is any JSON object.
+        stop: the text ends before any of these.
+    """
+
+    request: Request
+    count: TiktokenCounter
+    tools: tuple[Tool, ...] = ()
+    tool_choice: ToolChoice = "auto"
+    called: tuple[str, ...] = ()
+    json_schema: Mapping[str, Any] | None = None
+    stop: tuple[str, ...] = ()
+    choices: int = 1
+    stream: bool = False
+    stream_usage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A finished answer on its way out. ``usage`` is what is *reported*, None for nothing."""
+
+    id: str
+    created: int
+    model: str
+    answers: tuple[Answer, ...]
+    usage: Usage | None
+
+
+class Dialect(Protocol):
+    """One provider API: where it is served, and how it reads and writes.
+
+    To add one, write a sibling of `simulated_chat` and list it in `simulated_desk.DIALECTS`.
+    """
+
+    @property
+    def wire(self) -> str:
+        """Name of the wire adapter that reads its bodies."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where it is served."""
+        ...
+
+    def key(self, headers: Mapping[str, str], /) -> str | None:
+        """The caller's API key, where the dialect's headers hold one."""
+        ...
+
+    def ask(self, request: Request, count: TiktokenCounter, /) -> Ask:
+        """Validate a body as the provider would; raises `ApiError`."""
+        ...
+
+    def body(self, reply: Reply, /) -> dict[str, Any]:
+        """The response body of a reply."""
+        ...
+
+    def events(self, reply: Reply, ask: Ask, /) -> Sequence[bytes]:
+        """The same as server-sent events, one chunk each."""
+        ...
+
+    def error(self, error: ApiError, /) -> dict[str, Any]:
+        """The error body."""
+        ...

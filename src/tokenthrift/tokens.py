@@ -1,0 +1,229 @@
+"""Token counts of text: exact for OpenAI encodings, a stated estimate for other families.
+
+Ranks are found offline in litellm's wheel (without importing it), else in tiktoken's own cache;
+only where neither has them does tiktoken download. Counts of strings are cached by content.
+Estimates are never adjusted behind a plan's back: plans must be the same on every replica. What a
+provider reports corrects the *accounting* instead (`Correction`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from math import ceil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import tiktoken
+from tiktoken.model import encoding_name_for_model
+
+from tokenthrift.images import image_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenthrift.types import Message, Request, TokenCounter
+
+# Chat framing: 3 tokens around a message, 1 for its role, 1 more with a name, 3 to prime the reply.
+# Source: OpenAI cookbook, "How to count tokens with tiktoken".
+MESSAGE_TOKENS: Final = 4
+REPLY_TOKENS: Final = 3
+
+# Other families, relative to o200k_base on the same text: (prefixes, factor, relative error bound).
+# Claude's factor and bound were measured against the published Claude 2 tokenizer by
+# benchmarks/token_estimates.py; the others are stated assumptions with a wide bound.
+FAMILIES: Final[tuple[tuple[tuple[str, ...], float, float], ...]] = (
+    (("claude", "anthropic"), 1.15, 0.30),
+    (("gemini", "gemma", "vertex_ai/gemini"), 1.05, 0.25),
+    (("llama", "meta"), 1.05, 0.25),
+    (("mistral", "mixtral", "codestral", "ministral", "magistral"), 1.20, 0.30),
+    (("qwen", "deepseek", "grok", "kimi", "glm"), 1.05, 0.25),
+)
+UNKNOWN_FAMILY: Final = (1.15, 0.35)
+
+CACHE_ENTRIES: Final = 65_536
+SHORT_TEXT: Final = 200  # characters; shorter strings are their own cache key
+
+_environment_lock = threading.Lock()
+
+
+def _bundled_ranks() -> str | None:
+    """Folder of litellm's wheel that holds tiktoken ranks; litellm itself is not imported."""
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return None
+    root = Path(spec.origin).parent
+    for below in ("litellm_core_utils/tokenizers", "llms/tokenizers"):
+        if (root / below).is_dir():
+            return str(root / below)
+    return None
+
+
+@contextmanager
+def _ranks_offline() -> Iterator[None]:
+    """Point tiktoken at the bundled ranks while it loads, unless the user points it elsewhere."""
+    folder = None if "TIKTOKEN_CACHE_DIR" in os.environ else _bundled_ranks()
+    if folder is None:
+        yield
+        return
+    with _environment_lock:
+        os.environ["TIKTOKEN_CACHE_DIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("TIKTOKEN_CACHE_DIR", None)
+
+
+@lru_cache(maxsize=8)
+def encoding(name: str) -> tiktoken.Encoding:
+    """A tiktoken encoding by name, loaded once, offline where its ranks are bundled."""
+    with _ranks_offline():
+        return tiktoken.get_encoding(name)
+
+
+class TiktokenCounter:
+    """Counts text with one tiktoken encoding times a factor; remembers strings by content.
+
+    Attributes:
+        name: of the encoding, with the factor where it is an estimate.
+        exact: True when the model family uses this very encoding.
+        error: stated relative error bound of an estimate, 0.0 when exact.
+    """
+
+    def __init__(self, encoding_name: str, factor: float = 1.0, error: float = 0.0) -> None:
+        self.encoding_name = encoding_name
+        self.factor = factor
+        self.error = error
+        self.exact = error == 0.0
+        self.name = encoding_name if self.exact else f"{encoding_name}*{factor:g}"
+        self._known: OrderedDict[str | bytes, int] = OrderedDict()
+
+    def __call__(self, text: str, /) -> int:
+        """Tokens of ``text``; special-token strings in it count as plain text."""
+        if not text:
+            return 0
+        key = text if len(text) <= SHORT_TEXT else _digest(text)
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        n = len(encoding(self.encoding_name).encode_ordinary(text))
+        n = n if self.exact else ceil(n * self.factor)
+        if len(self._known) >= CACHE_ENTRIES:
+            self._forget()
+        self._known[key] = n
+        return n
+
+    def _forget(self) -> None:
+        """Drop the oldest quarter; a racing thread may have dropped some already."""
+        for key in list(self._known)[: CACHE_ENTRIES // 4]:
+            self._known.pop(key, None)
+
+
+def _digest(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@lru_cache(maxsize=512)
+def counter_for(model: str) -> TiktokenCounter:
+    """The counter of a model's family.
+
+    Args:
+        model: a model name, with or without a provider prefix (``openai/gpt-4o``).
+    """
+    bare = model.rsplit("/", 1)[-1].lower()
+    try:
+        return _shared(encoding_name_for_model(bare), 1.0, 0.0)
+    except KeyError:
+        pass
+    for prefixes, factor, error in FAMILIES:
+        if any(p in bare for p in prefixes) or model.lower().startswith(prefixes):
+            return _shared("o200k_base", factor, error)
+    return _shared("o200k_base", *UNKNOWN_FAMILY)
+
+
+@lru_cache(maxsize=64)
+def _shared(encoding_name: str, factor: float, error: float) -> TiktokenCounter:
+    return TiktokenCounter(encoding_name, factor, error)
+
+
+def message_framing(message: Message, count: TokenCounter, model: str) -> int:
+    """Tokens of a message beside its rewritable text: framing, tool calls, media, opaque items.
+
+    Tool calls are counted as the JSON they are sent as, which bounds what providers render from
+    them.
+    """
+    total = MESSAGE_TOKENS
+    if message.framing_text:
+        total += count(message.framing_text) + 1
+    calls = [p.raw for p in message.parts if p.type == "tool_call"]
+    if calls:
+        total += count(_json(calls))
+    for part in message.parts:
+        if part.text is None:
+            total += _media_tokens(part.type, part.raw, count, model)
+    return total
+
+
+def request_framing(request: Request, count: TokenCounter) -> int:
+    """Tokens of a request beside its messages: tool schemas and the primed reply."""
+    return REPLY_TOKENS + sum(count(t) for t in request.tools_text)
+
+
+def count_request(request: Request, count: TokenCounter) -> int:
+    """Tokens of a whole request as its model would be billed for it."""
+    total = request_framing(request, count)
+    for message in request.messages:
+        total += message_framing(message, count, request.model)
+        for part in message.parts:
+            if part.text is not None and part.type != "tool_call":
+                total += count(part.text)
+    return total
+
+
+def _media_tokens(kind: str, raw: Any, count: TokenCounter, model: str) -> int:
+    if kind == "image":
+        return image_tokens(raw, model)
+    if kind == "audio":
+        # 10 tokens a second of 16-bit mono 24 kHz audio; base64 is 4/3 of the bytes.
+        data = raw.get("input_audio", raw) if isinstance(raw, dict) else {}
+        size = len(data.get("data") or "") if isinstance(data, dict) else 0
+        return max(1, size * 3 // 4 // 4_800)
+    return count(_json(raw))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """How far counts of a model were off, learnt from the usage that its provider reported.
+
+    Sums, so that corrections merge and the ratio weighs large calls more.
+    """
+
+    counted_tokens: int = 0
+    reported_tokens: int = 0
+    calls: int = 0
+
+    def seen(self, counted: int, reported: int) -> Correction:
+        """The correction after one more call with reported usage."""
+        return Correction(
+            self.counted_tokens + counted, self.reported_tokens + reported, self.calls + 1
+        )
+
+    @property
+    def ratio(self) -> float:
+        """Reported over counted tokens; 1.0 before anything was reported."""
+        return self.reported_tokens / self.counted_tokens if self.counted_tokens else 1.0
+
+    def apply(self, counted: int) -> int:
+        """A count as the provider would report it."""
+        return round(counted * self.ratio)

@@ -1,0 +1,77 @@
+"""Wire adapters: a provider's body <-> `Request`, losslessly.
+
+An adapter reads a body into messages and parts that carry *paths*; what is rewritten is written
+back at those paths into a copy that shares everything else with the caller's body. So unknown keys
+and opaque items pass through without our knowing them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tokenthrift.errors import WireError
+from tokenthrift.wire.openai_chat import OpenAIChat
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from tokenthrift.types import Path, Request, Usage
+
+__all__ = ["WIRES", "Wire", "read", "wire_of", "write"]
+
+
+class Wire(Protocol):
+    """One provider dialect."""
+
+    name: str
+
+    def read(self, body: Mapping[str, Any], /) -> Request:
+        """Parse a body; raises `WireError` where it is malformed."""
+        ...
+
+    def write(
+        self,
+        request: Request,
+        texts: Mapping[Path, str],
+        removed: Collection[int] = (),
+        /,
+        *,
+        model: str | None = None,
+    ) -> dict[str, Any]:
+        """A copy of the body with texts replaced at paths, messages removed, the model set."""
+        ...
+
+    def usage(self, raw: Mapping[str, Any], /) -> Usage:
+        """Normalise the provider's usage object."""
+        ...
+
+
+WIRES: dict[str, Wire] = {OpenAIChat.name: OpenAIChat()}
+
+
+def wire_of(name: str) -> Wire:
+    """The adapter of a name.
+
+    Raises:
+        WireError: the name is not known; the message lists those that are.
+    """
+    try:
+        return WIRES[name]
+    except KeyError:
+        raise WireError("wire", f"unknown wire {name!r}; known: {', '.join(WIRES)}") from None
+
+
+def read(body: Mapping[str, Any], wire: str = OpenAIChat.name) -> Request:
+    """Parse a body of the named wire."""
+    return wire_of(wire).read(body)
+
+
+def write(
+    request: Request,
+    texts: Mapping[Path, str],
+    removed: Collection[int] = (),
+    *,
+    model: str | None = None,
+) -> dict[str, Any]:
+    """Write a request's body back with some texts replaced, messages removed and the model set."""
+    return wire_of(request.wire).write(request, texts, removed, model=model)

@@ -1,0 +1,202 @@
+"""OpenAI Chat Completions bodies.
+
+Reads every documented message and content-part form; whatever it does not know becomes an opaque,
+pinned part. It never validates what the provider will validate better.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from tokenthrift.errors import WireError
+from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Usage
+from tokenthrift.wire.paths import with_values
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+ROLES: Final[dict[str, Role]] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+
+# Keys of a message that say nothing a provider needs once its text has gone.
+PLAIN_KEYS: Final = frozenset({"role", "content"})
+
+MEDIA: Final[dict[str, PartType]] = {
+    "image_url": "image",
+    "image": "image",
+    "input_audio": "audio",
+    "file": "file",
+    "refusal": "refusal",
+}
+
+
+class OpenAIChat:
+    """Adapter of ``POST /v1/chat/completions`` bodies (source: OpenAI API reference, Chat)."""
+
+    name = "openai-chat"
+
+    def read(self, body: Mapping[str, Any], /) -> Request:
+        """Parse a body.
+
+        Raises:
+            WireError: ``messages`` is no list, a message is no object, or its role is unknown.
+        """
+        raw = body.get("messages")
+        if not isinstance(raw, Sequence) or isinstance(raw, str | bytes):
+            raise WireError("messages", f"expected a list, got {type(raw).__name__}")
+        messages = tuple(_message(i, m) for i, m in enumerate(raw))
+        return Request(
+            body=body,
+            wire=self.name,
+            model=str(body.get("model") or ""),
+            messages=messages,
+            needs=_needs(body, messages),
+            tools_text=tuple(_compact(t) for t in body.get("tools") or body.get("functions") or ()),
+            max_output_tokens=_int(body.get("max_completion_tokens") or body.get("max_tokens")),
+        )
+
+    def write(
+        self,
+        request: Request,
+        texts: Mapping[Path, str],
+        removed: Collection[int] = (),
+        /,
+        *,
+        model: str | None = None,
+    ) -> dict[str, Any]:
+        """Body with texts replaced, messages removed and the model set; the rest is shared."""
+        gone = set(removed)
+        kept = {p: t for p, t in texts.items() if p[1] not in gone}
+        body: dict[str, Any] = dict(with_values(request.body, kept))
+        if gone:
+            body["messages"] = [m for i, m in enumerate(body["messages"]) if i not in gone]
+        if model is not None and model != request.body.get("model"):
+            body["model"] = model
+        return body
+
+    def usage(self, raw: Mapping[str, Any], /) -> Usage:
+        """Normalise ``usage``: OpenAI's input already includes cached tokens."""
+        prompt = raw.get("prompt_tokens_details") or {}
+        completion = raw.get("completion_tokens_details") or {}
+        return Usage(
+            input_tokens=_int(raw.get("prompt_tokens")) or 0,
+            output_tokens=_int(raw.get("completion_tokens")) or 0,
+            cache_read_tokens=_int(prompt.get("cached_tokens")) or 0,
+            cache_write_tokens=_int(
+                prompt.get("cache_write_tokens") or prompt.get("cache_creation_tokens")
+            )
+            or 0,
+            reasoning_tokens=_int(completion.get("reasoning_tokens")) or 0,
+            raw=dict(raw),
+        )
+
+
+def _message(index: int, raw: Any) -> Message:
+    path: Path = ("messages", index)
+    where = f"messages.{index}"
+    if not isinstance(raw, Mapping):
+        raise WireError(where, f"expected an object, got {type(raw).__name__}")
+    role = ROLES.get(str(raw.get("role")))
+    if role is None:
+        raise WireError(f"{where}.role", f"unknown role {raw.get('role')!r}")
+    call_id = raw.get("tool_call_id")
+    parts = [*_content(raw.get("content"), path, role, call_id), *_calls(raw, path)]
+    for key, kind in (("refusal", "refusal"), ("audio", "audio")):
+        if raw.get(key) is not None:
+            parts.append(Part(kind, (*path, key), raw=raw[key]))  # type: ignore[arg-type]
+    extra = [k for k in raw if k not in PLAIN_KEYS]
+    return Message(
+        index=index,
+        role=role,
+        path=path,
+        parts=tuple(parts),
+        pinned=role == "system" or bool(extra) or any(p.text is None for p in parts),
+        framing_text=str(raw["name"]) if raw.get("name") else "",
+    )
+
+
+def _content(content: Any, path: Path, role: Role, call_id: Any) -> list[Part]:
+    text_type: PartType = "tool_result" if role == "tool" else "text"
+    cid = str(call_id) if call_id is not None else None
+    here: Path = (*path, "content")
+    if content is None:
+        return []
+    if isinstance(content, str):
+        return [Part(text_type, here, content, call_id=cid)]
+    if not isinstance(content, Sequence) or isinstance(content, bytes):
+        return [Part("opaque", here, raw=content)]
+    parts = []
+    for j, item in enumerate(content):
+        place = (*here, j)
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if isinstance(item, str):
+            parts.append(Part(text_type, place, item, call_id=cid))
+        elif kind == "text" and isinstance(item.get("text"), str):
+            parts.append(Part(text_type, (*place, "text"), item["text"], call_id=cid))
+        else:
+            parts.append(Part(MEDIA.get(str(kind), "opaque"), place, raw=item))
+    return parts
+
+
+def _calls(raw: Mapping[str, Any], path: Path) -> list[Part]:
+    parts = []
+    for j, call in enumerate(raw.get("tool_calls") or ()):
+        place: Path = (*path, "tool_calls", j)
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping):
+            parts.append(Part("opaque", place, raw=call))
+            continue
+        arguments = function.get("arguments")
+        parts.append(
+            Part(
+                "tool_call",
+                place,
+                arguments if isinstance(arguments, str) else _compact(arguments),
+                call_id=str(call.get("id")),
+                name=str(function.get("name") or ""),
+                raw=call,
+            )
+        )
+    legacy = raw.get("function_call")
+    if isinstance(legacy, Mapping):
+        name, text = str(legacy.get("name") or ""), str(legacy.get("arguments") or "")
+        parts.append(Part("tool_call", (*path, "function_call"), text, name=name, raw=legacy))
+    return parts
+
+
+def _needs(body: Mapping[str, Any], messages: Sequence[Message]) -> frozenset[str]:
+    needs = set()
+    if body.get("tools") or body.get("functions"):
+        needs.add("tools")
+        if body.get("parallel_tool_calls"):
+            needs.add("parallel_tools")
+        if isinstance(body.get("tool_choice"), Mapping) or body.get("tool_choice") == "required":
+            needs.add("tool_choice")
+    response_format = body.get("response_format")
+    if isinstance(response_format, Mapping) and response_format.get("type") == "json_schema":
+        needs.add("json_schema")
+    if body.get("reasoning_effort") not in (None, "none", "minimal"):
+        needs.add("reasoning")
+    if body.get("audio") or "audio" in (body.get("modalities") or ()):
+        needs.add("audio_output")
+    kinds = {p.type for m in messages for p in m.parts}
+    for kind, need in (("image", "vision"), ("audio", "audio_input"), ("file", "pdf")):
+        if kind in kinds:
+            needs.add(need)
+    return frozenset(needs)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _int(value: Any) -> int | None:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

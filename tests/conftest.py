@@ -1,0 +1,96 @@
+"""What all tests share: no network beyond loopback, a simulated provider, a key of one's own."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import hypothesis
+import pytest
+
+from tokenthrift.serve.simulated import SimulatedProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# litellm reads its bundled price map instead of fetching one.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+# A proxy of the machine would stand between the SDKs and the loopback server.
+for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.lower(), None)
+
+# Speed is measured by benchmarks, not by tests, so no example has a deadline.
+hypothesis.settings.register_profile("tokenthrift", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("tokenthrift")
+
+
+class NetworkBlockedError(RuntimeError):
+    """A test reached for the network."""
+
+
+def _check(host: Any) -> None:
+    if isinstance(host, bytes):
+        host = host.decode()
+    if host in (None, "", "localhost"):
+        return
+    try:
+        if ipaddress.ip_address(str(host).partition("%")[0]).is_loopback:
+            return
+    except ValueError:
+        pass
+    raise NetworkBlockedError(f"tests may reach loopback only, not {host!r}")
+
+
+def _block_network() -> None:
+    """Let sockets connect to loopback, and names resolve that are loopback; nothing else."""
+    connect, connect_ex = socket.socket.connect, socket.socket.connect_ex
+    sendto, resolve = socket.socket.sendto, socket.getaddrinfo
+
+    def checked(sock: socket.socket, address: Any) -> None:
+        if sock.family in (socket.AF_INET, socket.AF_INET6):
+            _check(address[0])
+
+    def guarded_connect(self: socket.socket, address: Any) -> None:
+        checked(self, address)
+        connect(self, address)
+
+    def guarded_connect_ex(self: socket.socket, address: Any) -> int:
+        checked(self, address)
+        return connect_ex(self, address)
+
+    def guarded_sendto(self: socket.socket, *args: Any) -> int:
+        checked(self, args[-1])
+        return sendto(self, *args)
+
+    def guarded_resolve(host: Any, *args: Any, **kwargs: Any) -> Any:
+        _check(host)
+        return resolve(host, *args, **kwargs)
+
+    socket.socket.connect = guarded_connect  # type: ignore[method-assign,assignment]
+    socket.socket.connect_ex = guarded_connect_ex  # type: ignore[method-assign,assignment]
+    socket.socket.sendto = guarded_sendto  # type: ignore[method-assign,assignment]
+    socket.getaddrinfo = guarded_resolve
+
+
+def pytest_configure() -> None:
+    """Block the network before any test module is imported."""
+    _block_network()
+
+
+@pytest.fixture(scope="session")
+def provider() -> Iterator[SimulatedProvider]:
+    """A running simulated provider; what it knows is kept apart by API key."""
+    with SimulatedProvider() as running:
+        yield running
+
+
+@pytest.fixture
+def api_key(request: pytest.FixtureRequest, provider: SimulatedProvider) -> Iterator[str]:
+    """An API key of the test's own: its log, totals, cache and faults on `provider` are its own."""
+    key = f"sk-test-{blake2b(request.node.nodeid.encode(), digest_size=8).hexdigest()}"
+    yield key
+    provider.forget(key)
