@@ -94,7 +94,7 @@ _STANDARD_ALPHABET: Final = str.maketrans("-_", "+/")
 
 
 def _read_size(data: bytes) -> Size | None:
-    import imagesize  # type: ignore[import-untyped]  # it ships no types
+    import imagesize  # it ships no types
 
     try:
         width, height = imagesize.get(BytesIO(data))

@@ -1,7 +1,7 @@
 """Policies: YAML <-> validated models. The validated entry of a stage *is* the stage.
 
-Unknown keys are errors that say where and name the nearest valid word. Policies are data: nothing is
-read from the environment, and the digest of what was read goes into every ledger record.
+Unknown keys are errors that say where and name the nearest valid word. Policies are data: nothing
+is read from the environment, and the digest of what was read goes into every ledger record.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def _keys_at(location: tuple[int | str, ...], data: Any) -> list[str]:
     """The keys that are valid where an unknown one was found."""
     model: type[BaseModel] | None = Policy
     for step in location:
-        data = data[step] if isinstance(data, dict | list) else None
+        data = _below(data, step)
         if isinstance(step, int):
             if isinstance(data, dict) and data.get("stage") in stage_registry():
                 model = stage_registry()[data["stage"]]
@@ -228,6 +228,12 @@ def _keys_at(location: tuple[int | str, ...], data: Any) -> list[str]:
         field = model.model_fields.get(step) if model else None
         model = _model_in(field.annotation) if field else None
     return list(model.model_fields) if model else []
+
+
+def _below(data: Any, step: int | str) -> Any:
+    if isinstance(data, dict):
+        return data.get(step)
+    return data[step] if isinstance(data, list) and isinstance(step, int) else None
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -1,7 +1,7 @@
 """Which units to keep under a budget: a lazy greedy choice with the marks of gaps paid for.
 
-Pure numbers in, a choice out; nothing here knows a message. Value falls for each further unit of the
-same template, so that a budget buys different events before repeats of one.
+Pure numbers in, a choice out; nothing here knows a message. Value falls for each further unit of
+one template, so that a budget buys different events before repeats.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Units of an HTML page: runs of text between block tags, with how much of each is readable text.
+"""Units of an HTML page: runs of text between block tags, and how much of each is main text.
 
-Main text is dense (many words, few tags, few links); menus and scripts are not. After Kohlschütter et
-al., "Boilerplate Detection using Shallow Text Features" (WSDM 2010). Nothing is parsed away here: the
+Main text is dense (many words, few tags, few links); menus and scripts are not. After Kohlschütter
+et al., "Boilerplate Detection using Shallow Text Features" (WSDM 2010). Nothing is parsed away: the
 spans cover the page, so what is kept is verbatim.
 """
 
@@ -19,7 +19,8 @@ DENSE_WORDS: Final = 30  # words of a run that count as full density
 NEIGHBOURS: Final = np.array([0.25, 0.5, 1.0, 0.5, 0.25])  # short runs borrow from those around
 
 _NOISE = re.compile(
-    r"<(script|style|noscript|svg|template|head)\b.*?</\1\s*>|<!--.*?-->|<!doctype[^>]*>", re.IGNORECASE | re.DOTALL
+    r"<(script|style|noscript|svg|template|head)\b.*?</\1\s*>|<!--.*?-->|<!doctype[^>]*>",
+    re.IGNORECASE | re.DOTALL,
 )
 _BLOCK = re.compile(
     r"</?(?:p|div|li|ul|ol|table|tr|td|th|h[1-6]|section|article|header|footer|nav|aside|main|form|"

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 SAMPLE_CHARACTERS: Final = 6_000  # the beginning tells the kind; the rest is not read
 
-_FENCE = re.compile(r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)[ \t]*$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(
+    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
 _FENCE_LANGUAGE = re.compile(r"[`~]{3,}[ \t]*([\w+#.-]*)")
 _DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=\s]{64,}$")
 _HTML = re.compile(
-    r"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body)\b", re.IGNORECASE | re.DOTALL
+    r"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 _TAG = re.compile(r"</?[a-zA-Z][\w-]*[^<>]*>")
 _DIFF = re.compile(r"^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+)", re.MULTILINE)
@@ -28,10 +32,13 @@ _TRACE = re.compile(
     re.MULTILINE,
 )
 _LOG_LINE = re.compile(
-    r"^\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|[A-Z][a-z]{2} +\d{1,2} \d\d:|"
+    r"^\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
+    r"[A-Z][a-z]{2} +\d{1,2} \d\d:|"
     r"\d{10,13}\b|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)"
 )
-_LOG_LEVEL = re.compile(r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|PASSED|FAILED)\b")
+_LOG_LEVEL = re.compile(
+    r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|PASSED|FAILED)\b"
+)
 _SEARCH_LINE = re.compile(r"^(?:[\w@.+~-]*/)?[\w@./+~ -]+\.\w+[:-]\d+[:-]")
 _CODE_LINE = re.compile(
     r"[{};]\s*$|^\s*(?:def|class|import|from|return|if|for|while|else|elif|try|except|with|func|fn|"

@@ -1,4 +1,4 @@
-"""Stages that lose nothing: JSON as tables, and text an earlier message already holds as pointers."""
+"""Stages that lose nothing: JSON as tables, repeated text as pointers to the earlier copy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Json(BaseModel):
         """How hard it compresses."""
         return 1
 
-    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
+    def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Encode every open JSON segment that gets smaller."""
         edits, notes = [], []
         for segment in draft.open_segments():
@@ -74,7 +74,7 @@ class Dedupe(BaseModel):
         """How hard it compresses."""
         return 1
 
-    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
+    def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Point open segments to earlier text."""
         edits: list[Edit] = []
         whole: dict[str, Segment] = {}

@@ -23,10 +23,9 @@ def messages_gap(messages: int) -> str:
     return f"[-{messages} messages]\n"
 
 
-def legend(tokens_before: int, tokens_after: int, recall_id: str) -> str:
-    """What the gaps of a window mean, how much went, and where it is."""
-    gone = tokens_before - tokens_after
-    return f"\n[-n: n lines cut, {gone} of {tokens_before} tokens; recall {recall_id}]"
+def legend(recall_id: str) -> str:
+    """What the gaps of a window mean, and the id under which all that went is kept."""
+    return f"\n[-n: n lines cut, recall {recall_id}]"
 
 
 def pointer(segment_id: str, lines: tuple[int, int] | None = None) -> str:

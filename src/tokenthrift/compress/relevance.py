@@ -1,7 +1,7 @@
 """The `fast` rung: how much each unit has to do with the question, without any weights.
 
-BM25 over the unit itself and over windows of text around it, summed: on long contexts the gain is in
-the windows, not in models. Scores only; choosing is in `tokenthrift.compress.choosing`.
+BM25 over the unit itself and over windows of text around it, summed: on long contexts the gain is
+in the windows, not in models. Scores only; choosing is in `tokenthrift.compress.choosing`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float32]
 
-# Okapi constants of Robertson and Zaragoza (2009); windows in tokens to each side, as measured best
-# over meetings, conversations and contracts (benchmarks/README.md).
+# Okapi constants of Robertson and Zaragoza (2009). Windows: tokens to each side, weight in long
+# texts, weight in passages up to PASSAGE_TOKENS; set on the recorded data (benchmarks/README.md).
 K1: Final = 1.2
 B: Final = 0.75
-WINDOWS_TOKENS: Final = (75, 250)
+WINDOWS: Final = ((40, 0.0, 0.7), (75, 1.0, 0.0), (250, 1.0, 0.0))
+PASSAGE_TOKENS: Final = 400
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
 MAX_TERMS: Final = 256
 
@@ -33,9 +34,14 @@ _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_a-zA-Z]+")
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 # Words that carry no topic in an English question (closed classes only).
-STOP_WORDS: Final = frozenset(
-    ["a", "about", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could", "did", "do", "does", "doing", "for", "from", "get", "give", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how", "i", "if", "in", "into", "is", "it", "its", "just", "me", "more", "most", "my", "no", "nor", "not", "of", "on", "only", "or", "other", "our", "out", "over", "own", "please", "same", "she", "should", "so", "some", "such", "tell", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was", "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "would", "you", "your"]
-)
+_CLOSED_CLASSES: Final = """
+a about all also am an and any are as at be been being but by can could did do does doing for from
+get give had has have having he her here hers him his how i if in into is it its just me more most
+my no nor not of on only or other our out over own please same she should so some such tell than
+that the their them then there these they this those through to too under until up us very was we
+were what when where which while who whom whose why will with would you your
+"""
+STOP_WORDS: Final = frozenset(_CLOSED_CLASSES.split())
 
 
 @lru_cache(maxsize=1)
@@ -105,8 +111,8 @@ def score(
     """
     n = len(texts)
     hits, lengths = _count(list(query), texts)
-    found = hits.any(axis=1) if n else np.zeros(len(query), bool)
-    terms = tuple(t for t, f in zip(query, found, strict=True) if f)
+    found = np.asarray(hits.any(axis=1)) if n else np.zeros(len(query), np.bool_)
+    terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
     hits = hits[found]
     weights = np.array([query[t] for t in terms], np.float32)
     if not terms or n == 0:
@@ -114,9 +120,12 @@ def score(
     holding = (hits > 0).sum(axis=1)
     idf = np.log1p((n - holding + 0.5) / (holding + 0.5)).astype(np.float32) * weights
     total = _bm25(hits, lengths, idf)
-    for width in WINDOWS_TOKENS:
-        low, high = _window(np.asarray(tokens), np.asarray(groups), width)
-        total += _bm25(_over(hits, low, high), _over(lengths[None, :], low, high)[0], idf)
+    sizes, places = np.asarray(tokens), np.asarray(groups)
+    short = np.bincount(places, sizes)[places] <= PASSAGE_TOKENS
+    for width, weight, passage_weight in WINDOWS:
+        low, high = _window(sizes, places, width)
+        wide = _bm25(_over(hits, low, high), _over(lengths[None, :], low, high)[0], idf)
+        total += wide * np.where(short, passage_weight, weight).astype(np.float32)
     return Score(total, terms, hits)
 
 
@@ -157,9 +166,8 @@ def _window(
 def _over(
     values: FloatArray, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
 ) -> FloatArray:
-    sums = np.concatenate(
-        [np.zeros((len(values), 1), np.float32), np.cumsum(values, axis=1, dtype=np.float32)], axis=1
-    )
+    zero = np.zeros((len(values), 1), np.float32)
+    sums = np.concatenate([zero, np.cumsum(values, axis=1, dtype=np.float32)], axis=1)
     return np.asarray(sums[:, high] - sums[:, low], np.float32)
 
 

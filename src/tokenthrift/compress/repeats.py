@@ -21,7 +21,7 @@ PLACES: Final = 8  # earlier places of one line that are tried
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """``lines`` lines from ``start`` (0-based) stand in ``source`` from ``first_line`` (1-based)."""
+    """``lines`` lines from ``start`` (0-based) stand in ``source`` at ``first_line`` (1-based)."""
 
     start: int
     lines: int

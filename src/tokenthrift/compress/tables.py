@@ -33,7 +33,10 @@ _WHITE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _LITERALS: Final = {"true": True, "false": False, "null": None}
-_PLAIN = re.compile(r'[^\s"{\[@|=\x00-\x1f\x7f-\x9f\u2028\u2029](?:[^|\x00-\x1f\x7f-\x9f\u2028\u2029]*[^\s|\x00-\x1f\x7f-\x9f\u2028\u2029])?')
+# A string that may stand in a cell as it is: no border, no control characters, no white space at
+# its ends, and nothing that would read as a literal.
+_CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
+_PLAIN = re.compile(rf'[^\s"{{\[@|={_CONTROL}](?:[^|{_CONTROL}]*[^\s|{_CONTROL}])?')
 _PLAIN_KEY = re.compile(r"[\w $@/:#-]*[\w$@/:#-]")
 _HEAD = re.compile(r"@(\d+) (\d+) rows\|(.*)")
 _REFERENCE = re.compile(r'("(?:[^"\\]|\\.)*")|@(\d+)')

@@ -1,4 +1,4 @@
-"""The last resort under a hard budget, only where the policy says `trim`: protected text is cut too.
+"""The last resort under a hard budget, where the policy says `trim`: protected text is cut too.
 
 In this order: old tool calls leave together with their results, system text is cut to its share by
 relevance, the latest user text to half the budget. Nothing else may ever touch protected text.
@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.segments import LATEST, SYSTEM
 from tokenthrift.compress.selecting import TRIM, select
+from tokenthrift.compress.worth import NAME
 from tokenthrift.draft import Draft, Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenthrift.types import Segment
+    from tokenthrift.types import Frame, Segment
 
 LATEST_SHARE: Final = 0.5
 LIGHT_CUT: Final = 4.0  # beyond this ratio system text gives way faster than the budget shrinks
-REST_SHARE: Final = 0.57  # of all other text that is kept before system text may have the room
+REST_SHARE: Final = 0.59  # of all other text that is kept before system text may have the room
 KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
 
 
@@ -61,28 +62,32 @@ def _cut(draft: Draft, which: Callable[[Segment], bool], target_tokens: int) -> 
 
 
 def _drop_exchanges(draft: Draft, frame_tokens: int) -> Draft:
-    """Remove the oldest tool exchanges until frames and calls fit their share."""
+    """Remove tool exchanges until frames and calls fit their share.
+
+    Those go first whose frames cost most for the names (ids, paths) in their results; among equals
+    the oldest. The newest exchange stays.
+    """
     size = draft.base_tokens + sum(f.tokens for f in draft.frames if f.pinned and not f.removed)
     if size <= frame_tokens:
         return draft
-    groups: dict[int, list[str]] = {}
-    worth: dict[int, int] = {}
+    answered = {f.group for f in draft.frames if f.role == "tool" and not f.removed}
+    exchanges: dict[int, list[Frame]] = {}
     for frame in draft.frames:
-        if frame.role in ("assistant", "tool") and frame.pinned and not frame.removed:
-            groups.setdefault(frame.group, []).append(frame.id)
-            worth[frame.group] = worth.get(frame.group, 0) + frame.tokens
-    open_groups = [
-        g
-        for g, names in groups.items()
-        if any(f.role == "tool" and f.group == g for f in draft.frames) or len(names) == 1
-    ]
-    edits = []
-    for group in sorted(open_groups)[: max(0, len(open_groups) - KEEP_EXCHANGES)]:
+        if frame.group in answered and frame.turn >= draft.window.first_turn:
+            exchanges.setdefault(frame.group, []).append(frame)
+    names: dict[int, set[str]] = {group: set() for group in exchanges}
+    group_of = {f.message: group for group, frames in exchanges.items() for f in frames}
+    for segment in draft.segments:
+        if segment.message in group_of:
+            names[group_of[segment.message]].update(NAME.findall(segment.text))
+    cost = {group: sum(f.tokens for f in frames) for group, frames in exchanges.items()}
+    order = sorted(exchanges)[: max(0, len(exchanges) - KEEP_EXCHANGES)]
+    order.sort(key=lambda group: (len(names[group]) / cost[group], group))
+    edits: list[Edit] = []
+    for group in order:
         if size <= frame_tokens:
             break
-        size -= worth[group]
-        edits += [
-            Edit(name, "remove", "", "old tool exchange, over budget", 3, 1, 1)
-            for name in groups[group]
-        ]
+        size -= cost[group]
+        reason = "tool exchange, over budget"
+        edits += [Edit(f.id, "remove", "", reason, 3, 1, 1) for f in exchanges[group]]
     return draft.edit(TRIM, edits) if edits else draft

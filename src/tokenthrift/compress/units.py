@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tokenthrift.types import Kind, TokenCounter
 
 LONG_LINE: Final = 240  # characters; a longer line of prose is cut into sentences
-LONG_SENTENCE: Final = 400  # characters; a longer sentence is cut into pieces
-PIECE: Final = 200  # characters; least size of such a piece
+LONG_SENTENCE: Final = 240  # characters; a longer sentence is cut into pieces
+PIECE: Final = 120  # characters; least size of such a piece
 
 # Ends of sentences: western marks before white space, CJK full stops anywhere.
 _SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[”』」）]*\s*")

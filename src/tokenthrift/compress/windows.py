@@ -1,9 +1,9 @@
 """Run the stages window by window: append-only by construction.
 
-A turn is compressed when it is first sent, with nothing later in sight, and is frozen then. Only when
-a threshold of the policy is crossed does a compaction open the whole prefix again (the epoch
-advances). Both are functions of the messages so far, so every replica decides alike; `Memo` makes the
-next turn cheap and never changes a result.
+A turn is compressed when it is first sent, with nothing later in sight, and is frozen then. Only
+when a threshold of the policy is crossed does a compaction open the whole prefix again (the epoch
+advances). Both are functions of the messages so far, so every replica decides alike; `Memo` makes
+the next turn cheap and never changes a result.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -43,7 +43,7 @@ class Budget(BaseModel):
     """Never more than this, framing and tool schemas included. None: no budget."""
     on_over_budget: Literal["error", "trim"] = "error"
     """What to do where protected text alone exceeds it."""
-    protected_share: float = Field(default=0.15, gt=0, le=1)
+    protected_share: float = Field(default=0.12, gt=0, le=1)
     """With ``trim``: share of the budget that system text keeps in any case."""
 
 
@@ -71,8 +71,8 @@ class Rules:
     digest: str
     scope: Literal["conversation", "request"] = "conversation"
     floor_tokens: int = 120
-    budget: Budget = Budget()
-    compaction: Compaction = Compaction()
+    budget: Budget = field(default_factory=Budget)
+    compaction: Compaction = field(default_factory=Compaction)
     raise_stage_errors: bool = False
 
 
@@ -129,9 +129,7 @@ def compress(
     return _within(draft, rules)
 
 
-def _next_turn(
-    before: Draft, new: Parts, turn: int, rules: Rules, resources: Resources
-) -> Draft:
+def _next_turn(before: Draft, new: Parts, turn: int, rules: Rules, resources: Resources) -> Draft:
     hard = rules.budget.hard_tokens
     threshold = min((n for n in (hard, rules.compaction.at_tokens) if n is not None), default=None)
     first = not before.frames
@@ -151,9 +149,7 @@ def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
     return Draft(request, (), (), Window(0, 0), count, 0, rules.floor_tokens)
 
 
-def _opened(
-    before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: int | None
-) -> Draft:
+def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: int | None) -> Draft:
     """The draft with one more window of text to decide on."""
     first, last = turns
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens

@@ -40,7 +40,7 @@ BANNER: Final = """\
 tokenthrift SIMULATED provider: no model behind it, every answer is made up.
   base URL   {base_url}
   serves     {paths}
-  API key    any; it names your log, totals, cache and faults (none is checked or stored)
+  API key    any; it names your log, totals, cache and faults (none is checked)
   faults     {faults}
   control    x-simulate-* headers; /simulate/faults and /simulate/account
   label      {label}: {value} on every response

@@ -1,0 +1,154 @@
+"""What each unit is worth: its relevance to the question plus what structure says of it.
+
+Pure scoring. The constants were set on one part of the recorded data and are reported on the other
+(benchmarks/README.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from tokenthrift.compress import relevance
+from tokenthrift.compress.html_units import density
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenthrift.draft import Draft
+    from tokenthrift.types import Segment, Unit
+
+# Added to a relevance of at most 1.
+ERROR_WORTH: Final = 0.35
+AGENT_ERROR_WORTH: Final = 0.10  # in agent loops most error words stand in code
+RARE_WORTH: Final = 0.10  # of a template that occurs once; shared among its repeats
+EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
+RECENT_WORTH: Final = 0.6  # of the newest segment of an agent loop
+NAME_WORTH: Final = 1.5  # of a unit with at least NAMES_ENOUGH ids, paths or names, in agent loops
+NAMES_ENOUGH: Final = 3
+HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
+
+AGENT_SEGMENTS: Final = 3  # a single answer of a tool is no loop yet
+PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
+RECORD_KINDS: Final = frozenset({"json", "table", "search"})
+REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
+NO_TEMPLATE: Final = -1
+
+_ERROR = re.compile(
+    r"\b(?:errors?|fail(?:ed|ure|ures|s)?|exceptions?|traceback|fatal|critical|panic|alert|denied|"
+    r"refused|timed? ?out|timeout|warn(?:ing)?|abort(?:ed)?|corrupt(?:ed)?|invalid)\b"
+    r"|[a-z]+(?:Error|Exception|Warning)\b",
+    re.IGNORECASE,
+)
+NAME = re.compile(
+    r"\b(?=\w*\d)(?=\w*[A-Za-z_])\w{5,}\b"  # ids of letters and digits
+    r"|\b\w+(?:[./-]\w+)+"  # paths, dotted and dashed names
+    r"|\b[^\W_]+(?:_[^\W_]+)+"  # snake_case
+    r"|\b[a-z]+[A-Z]\w+"  # camelCase
+)
+"""What later steps of an agent refer to."""
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8,}|\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """Value of a unit, and the number of its template (`NO_TEMPLATE` for none)."""
+
+    value: float
+    template: int
+
+
+def worth_of(
+    draft: Draft, segments: Sequence[Segment], units: Sequence[Sequence[Unit]]
+) -> list[Worth]:
+    """What every unit is worth for the draft's window, segment after segment."""
+    texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
+    tokens = [u.tokens for own in units for u in own]
+    query = relevance.query_terms(draft.window.question, draft.window.context)
+    scores = relevance.score(query, texts, tokens, groups_of(segments, units)).values
+    top = max(float(scores.max(initial=0.0)), 1e-9)
+    templates = _templates(segments, units, texts)
+    often = Counter(templates)
+    agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
+    out: list[Worth] = []
+    for place, (segment, own) in enumerate(zip(segments, units, strict=True)):
+        at = len(out)
+        mine = texts[at : at + len(own)]
+        dense = density(mine) if segment.kind == "html" else None
+        recent = (place + 1) / len(segments)
+        for n, text in enumerate(mine):
+            if not text.strip():
+                out.append(Worth(0.0, NO_TEMPLATE))
+                continue
+            value = float(scores[at + n]) / top
+            template = templates[at + n]
+            if dense is not None:
+                value = (value * HTML_RELEVANCE + 1) * dense[n]
+            elif _ERROR.search(text):
+                value += AGENT_ERROR_WORTH if agent else ERROR_WORTH
+            if template != NO_TEMPLATE:
+                value += RARE_WORTH / often[template]
+            if n in (0, len(mine) - 1):
+                value += EDGE_WORTH
+            if agent:
+                value += _agent_worth(text, recent)
+            out.append(Worth(value, template))
+    return out
+
+
+def _agent_worth(text: str, recent: float) -> float:
+    """What a step of an agent is likely to need next: what is new, and names it can refer to."""
+    names = min(1.0, len(NAME.findall(text)) / NAMES_ENOUGH)
+    return RECENT_WORTH * recent + NAME_WORTH * names
+
+
+def _templates(
+    segments: Sequence[Segment], units: Sequence[Sequence[Unit]], texts: Sequence[str]
+) -> list[int]:
+    """A number per unit that repeats of one event share: its text with digits and hashes masked."""
+    numbers: dict[str, int] = {}
+    out: list[int] = []
+    for segment, own in zip(segments, units, strict=True):
+        mine = texts[len(out) : len(out) + len(own)]
+        if segment.kind in REPEATING_KINDS:
+            out += [numbers.setdefault(_VARYING.sub("0", t), len(numbers)) for t in mine]
+        else:
+            out += [NO_TEMPLATE] * len(mine)
+    return out
+
+
+def _is_agent(draft: Draft) -> bool:
+    """Whether a model works with tools here: calls, or fenced commands in most of its texts."""
+    if any(f.role == "tool" for f in draft.frames):
+        return True
+    texts = [s for s in draft.segments if s.role == "assistant"]
+    acting = {s.message for s in texts if s.kind not in ("prose", "markdown")}
+    return 2 * len(acting) > len({s.message for s in texts}) > 1
+
+
+def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> list[int]:
+    """Where windows of relevance stop.
+
+    They run through prose and through a conversation, but not across the border of a tool result,
+    of a passage, or of a record.
+    """
+    out: list[int] = []
+    group = 0
+    for segment, own in zip(segments, units, strict=True):
+        group += segment.role == "tool"
+        apart = segment.kind in RECORD_KINDS or _is_passages(segment.text)
+        for unit in own:
+            starts = unit.start == 0 or segment.text[unit.start - 1] == "\n"
+            group += apart and starts
+            out.append(group)
+        group += segment.role == "tool" or apart
+    return out
+
+
+def _is_passages(text: str) -> bool:
+    """Whether a text is a list of passages: nearly all of it in long lines."""
+    lines = [len(line) for line in text.split("\n") if line.strip()]
+    return len(lines) > 2 and median(lines) >= PASSAGE_CHARACTERS

@@ -1,0 +1,76 @@
+"""Numbers as people read them: thousands apart, money with sensible digits, no false zeros.
+
+Exact values are for JSON; these are for tables. An unknown amount is a word, never a zero.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+UNPRICED: Final = "unpriced"
+NONE: Final = "-"
+SIGNIFICANT_DIGITS: Final = 4
+LEAST_DECIMALS: Final = 2
+MOST_DECIMALS: Final = 9  # nano-dollars
+CUT: Final = "..."
+
+
+def count(number: int) -> str:
+    """A whole number: ``1,234,567``."""
+    return f"{number:,}"
+
+
+def share(part: int | float, whole: int | float) -> str:
+    """A share in per cent without its sign: ``39.2``; a dash where there is no whole."""
+    if not whole:
+        return NONE
+    text = f"{100 * part / whole:.1f}"
+    return "0.0" if text == "-0.0" else text
+
+
+def decimals_for(amounts: Iterable[int | None]) -> int:
+    """How many decimals a column of nano-dollars needs: four digits of its largest amount."""
+    largest = max((abs(n) for n in amounts if n is not None), default=0)
+    if largest == 0:
+        return LEAST_DECIMALS
+    magnitude = Decimal(largest).scaleb(-9).adjusted()
+    return min(MOST_DECIMALS, max(LEAST_DECIMALS, SIGNIFICANT_DIGITS - 1 - magnitude))
+
+
+def usd(nanos: int | None, decimals: int | None = None) -> str:
+    """An amount in dollars without its sign: ``0.01230``.
+
+    Args:
+        nanos: nano-dollars; None is `UNPRICED`.
+        decimals: as the column has them; None takes what this amount needs.
+    """
+    if nanos is None:
+        return UNPRICED
+    places = decimals_for([nanos]) if decimals is None else decimals
+    step = Decimal(1).scaleb(-places)
+    amount = Decimal(nanos).scaleb(-9).quantize(step, rounding=ROUND_HALF_EVEN)
+    return f"{amount + 0:,.{places}f}"  # + 0: no minus before a rounded zero
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds without their sign: ``2.1``, ``341``."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}" if value >= 1 else f"{value:.2f}"
+
+
+def clip(text: str, width: int) -> str:
+    """A text of at most ``width`` characters, its cut shown."""
+    return text if len(text) <= width else text[: max(0, width - len(CUT))] + CUT
+
+
+def printable(text: str) -> str:
+    """A text that any terminal takes: lone surrogates and control characters are written out."""
+    safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    if safe.isprintable():
+        return safe
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in safe)
