@@ -186,7 +186,9 @@ def segment_lines(plan: Plan, first_turn: int = 0) -> tuple[SegmentLine, ...]:
     for segment in plan.draft.segments:
         if segment.turn < first_turn:
             continue
-        own = [*edits[segment.id], *(e for e in edits[f"m{segment.message}"] if e.action == "remove")]
+        whole = f"m{segment.message}"  # also the id of a message's only segment
+        removals = [e for e in edits[whole] if e.action == "remove"] if segment.id != whole else []
+        own = [*edits[segment.id], *removals]
         lines.append(_segment_line(plan, segment, own, notes[segment.id]))
     return tuple(lines)
 
