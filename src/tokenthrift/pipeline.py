@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import compress, join
-from tokenthrift.draft import Resources
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
 from tokenthrift.tokens import counter_for
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.compress import Memo
-    from tokenthrift.draft import Draft, Step
+    from tokenthrift.draft import Draft, Resources, Step
     from tokenthrift.route import Decision
     from tokenthrift.types import TokenCounter
-
-NOTHING = Resources()
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ def plan(
     policy: Policy | str | Path | Mapping[str, Any] = "balanced",
     *,
     catalog: Catalog | None = None,
-    resources: Resources = NOTHING,
+    resources: Resources | None = None,
     memo: Memo | None = None,
     keep_model: str | None = None,
 ) -> Plan:
@@ -100,7 +97,7 @@ def plan(
         body: a Chat Completions body (or a `Request` read from another wire).
         policy: a policy, its name, its file or its mapping.
         catalog: model cards; the bundled ones (plus the policy's own) if None.
-        resources: an encoder, where a stage wants one.
+        resources: an encoder of your own; the policy's if None.
         memo: remembers prefixes across calls; makes the next turn cheap, changes no result.
         keep_model: the model of this session's previous call; tool loops stay on it.
 
@@ -114,7 +111,7 @@ def plan(
     catalog = catalog if catalog is not None else load_catalog(policy.cards_path)
     request = body if isinstance(body, Request) else wire.read(body)
     count = counter_for(request.model)
-    draft = compress(request, policy.rules, count, resources, memo)
+    draft = compress(request, policy.rules, count, resources or policy.resources, memo)
     sent = join(request, draft.segments, draft.removed)
     decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:

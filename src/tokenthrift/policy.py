@@ -27,6 +27,8 @@ from pydantic import (
 )
 
 from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Rules, Select
+from tokenthrift.draft import Resources
+from tokenthrift.encoders import load_encoder
 from tokenthrift.errors import PolicyError
 from tokenthrift.route import Routing
 
@@ -94,6 +96,9 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
+    encoder: str | None = None
+    """Folder or locally cached name of a sentence-transformers model (extra ``semantic``), for
+    stages with ``relevance: encoder``. Never downloaded."""
     on_stage_error: Literal["pass", "raise"] = "pass"
     """``pass``: a stage that raises is recorded and skipped; the call goes on."""
 
@@ -115,6 +120,11 @@ class Policy(BaseModel):
     def cards_path(self) -> Path | None:
         """Where the user's own model cards are."""
         return None if self.cards is None else Path(self._source).parent / self.cards
+
+    @property
+    def resources(self) -> Resources:
+        """What stages may use beside the draft; loads the encoder on first use."""
+        return Resources(encoder=load_encoder(self.encoder) if self.encoder else None)
 
     @property
     def rules(self) -> Rules:

@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
 from tokenthrift.compress.units import units_of
-from tokenthrift.compress.worth import worth_of
+from tokenthrift.compress.worth import Worth, worth_of
 from tokenthrift.compress.writing import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.draft import Draft, Edit, Resources
-    from tokenthrift.types import Frame, Segment, Unit
+    from tokenthrift.types import Encoder, Frame, Segment, Unit
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
@@ -43,6 +43,8 @@ class Select(BaseModel):
     """Segments smaller than this are left whole unless a hard budget asks."""
     roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
     """Whose text may be cut."""
+    relevance: Literal["fast", "encoder"] = "fast"
+    """``fast`` needs no weights; ``encoder`` adds the policy's encoder to it."""
 
     @property
     def name(self) -> str:
@@ -54,13 +56,20 @@ class Select(BaseModel):
         """How hard it compresses."""
         return 2
 
-    def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
-        """Cut what is open to the target."""
+    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
+        """Cut what is open to the target.
+
+        Raises:
+            ValueError: the encoder is asked for and the policy names none.
+        """
+        encoder = resources.encoder if self.relevance == "encoder" else None
+        if self.relevance == "encoder" and encoder is None:
+            raise ValueError("relevance: encoder needs the policy to name an encoder")
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
             segments = draft.open_segments()
-            return select(draft, segments, _size(draft, segments) - over)
+            return select(draft, segments, _size(draft, segments) - over, encoder=encoder)
         segments = [
             s for s in draft.open_segments() if s.role in self.roles and s.tokens >= self.min_tokens
         ]
@@ -71,7 +80,8 @@ class Select(BaseModel):
         ]
         if not segments or self.keep >= 1:
             return draft.edit(self.name, [], notes)
-        return select(draft, segments, int(self.keep * _size(draft, segments)), notes)
+        target = int(self.keep * _size(draft, segments))
+        return select(draft, segments, target, notes, encoder=encoder)
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -93,7 +103,9 @@ def select(
     segments: Sequence[Segment],
     target_tokens: int,
     notes: Sequence[tuple[str, str]] = (),
+    *,
     stage: str = "select",
+    encoder: Encoder | None = None,
 ) -> Draft:
     """Cut segments so that they and their messages' frames take at most ``target_tokens``.
 
@@ -103,7 +115,9 @@ def select(
     if not segments:
         return draft.edit(stage, [], notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
-    material = _Material.of(draft, segments, with_legend=stage != TRIM)
+    units = [units_of(s.text, s.kind, draft.count) for s in segments]
+    worth = worth_of(draft, segments, units, encoder)
+    material = _Material.of(draft, segments, units, worth, with_legend=stage != TRIM)
     allowance = target_tokens
     best: Draft | None = None
     for _ in range(FITTING_ROUNDS):
@@ -133,11 +147,17 @@ class _Material:
     with_legend: bool
 
     @classmethod
-    def of(cls, draft: Draft, segments: Sequence[Segment], *, with_legend: bool) -> _Material:
-        """Cut the segments into units and find out what each is worth."""
-        units = [units_of(s.text, s.kind, draft.count) for s in segments]
+    def of(
+        cls,
+        draft: Draft,
+        segments: Sequence[Segment],
+        units: Sequence[Sequence[Unit]],
+        worth: Sequence[Worth],
+        *,
+        with_legend: bool,
+    ) -> _Material:
+        """Put together what a choice needs to know."""
         loose = _loose(draft, segments)
-        worth = worth_of(draft, segments, units)
         choices = []
         at = 0
         for block, (segment, own) in enumerate(zip(segments, units, strict=True)):

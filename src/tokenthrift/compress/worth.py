@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from tokenthrift.compress import relevance
 from tokenthrift.compress.html_units import density
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenthrift.compress.relevance import FloatArray
     from tokenthrift.draft import Draft
-    from tokenthrift.types import Segment, Unit
+    from tokenthrift.types import Encoder, Segment, Unit
 
 # Added to a relevance of at most 1.
 ERROR_WORTH: Final = 0.35
@@ -62,14 +65,19 @@ class Worth:
 
 
 def worth_of(
-    draft: Draft, segments: Sequence[Segment], units: Sequence[Sequence[Unit]]
+    draft: Draft,
+    segments: Sequence[Segment],
+    units: Sequence[Sequence[Unit]],
+    encoder: Encoder | None = None,
 ) -> list[Worth]:
     """What every unit is worth for the draft's window, segment after segment."""
     texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
     tokens = [u.tokens for own in units for u in own]
     query = relevance.query_terms(draft.window.question, draft.window.context)
     scores = relevance.score(query, texts, tokens, groups_of(segments, units)).values
-    top = max(float(scores.max(initial=0.0)), 1e-9)
+    scores = scores / np.float32(max(float(scores.max(initial=0.0)), 1e-9))
+    if encoder is not None and texts:
+        scores = (scores + _similarity(encoder, draft.window.question, texts)) / np.float32(2)
     templates = _templates(segments, units, texts)
     often = Counter(templates)
     agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
@@ -83,7 +91,7 @@ def worth_of(
             if not text.strip():
                 out.append(Worth(0.0, NO_TEMPLATE))
                 continue
-            value = float(scores[at + n]) / top
+            value = float(scores[at + n])
             template = templates[at + n]
             if dense is not None:
                 value = (value * HTML_RELEVANCE + 1) * dense[n]
@@ -97,6 +105,14 @@ def worth_of(
                 value += _agent_worth(text, recent)
             out.append(Worth(value, template))
     return out
+
+
+def _similarity(encoder: Encoder, question: str, texts: Sequence[str]) -> FloatArray:
+    """Cosine of each unit with the question, scaled to 0..1 over the units."""
+    vectors = encoder.encode([question, *texts])
+    cosine = vectors[1:] @ vectors[0]
+    low, high = float(cosine.min()), float(cosine.max())
+    return np.asarray((cosine - low) / max(high - low, 1e-9), np.float32)
 
 
 def _agent_worth(text: str, recent: float) -> float:

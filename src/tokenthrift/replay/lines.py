@@ -53,10 +53,13 @@ def check_readable(paths: Sequence[Path]) -> None:
     """Refuse files that are not there before anything is started.
 
     Raises:
-        ReplayError: no file is given, or one cannot be opened; says which.
+        ReplayError: no file is given, one is given twice, or one cannot be opened; says which.
     """
     if not paths:
         raise ReplayError("no recording was given; name at least one .jsonl or .jsonl.gz file")
+    for n, path in enumerate(paths):
+        if path.resolve() in {p.resolve() for p in paths[:n]}:
+            raise ReplayError(f"{path}: given twice; its requests would be counted twice")
     for path in paths:
         try:
             with path.open("rb"):

@@ -25,8 +25,7 @@ from tokenthrift.ledger import (
     split_savings,
 )
 from tokenthrift.report.explain import current_steps
-from tokenthrift.route import verdict_rows
-from tokenthrift.route.explain import VERDICT_COLUMNS
+from tokenthrift.route import VERDICT_COLUMNS, verdict_rows
 from tokenthrift.tokens import MESSAGE_TOKENS, count_request, counter_for, message_framing
 from tokenthrift.types import Usage
 
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tokenthrift.catalog import Catalog, ModelCard
-    from tokenthrift.ledger import Block
+    from tokenthrift.ledger import Block, Savings
     from tokenthrift.pipeline import Plan
     from tokenthrift.policy import Policy
     from tokenthrift.types import Message, Request, TokenCounter
@@ -138,9 +137,8 @@ class Pricer:
         )
         attempt = Charge(usage_after, after_card)
         savings = split_savings(Charge(usage_before, before_card), between, [attempt])
-        record = self._record(planned, label, baseline, attempt)
         return Priced(
-            record.model_copy(update={"savings": SavingsRecord.of(savings)}),
+            self._record(planned, label, baseline, attempt, savings),
             billed_tokens(usage_before, before_card),
             billed_tokens(usage_after, after_card),
         )
@@ -164,10 +162,9 @@ class Pricer:
         return split
 
     def _record(
-        self, planned: Planned, label: Label, baseline: str, attempt: Charge
+        self, planned: Planned, label: Label, baseline: str, attempt: Charge, savings: Savings
     ) -> LedgerRecord:
         plan, usage = planned.plan, attempt.usage
-        spent = attempt.cost
         same = planned.sent is planned.request
         counted = (
             usage.input_tokens
@@ -186,25 +183,13 @@ class Pricer:
             policy=self.policy.name,
             policy_digest=self.policy.digest,
             catalog=self.catalog.snapshot,
-            attempts=(
-                AttemptRecord(
-                    model=planned.model,
-                    number=1,
-                    status="ok",
-                    counted_tokens=usage.input_tokens,
-                    input_tokens=usage.input_tokens,
-                    output_tokens=usage.output_tokens,
-                    cache_read_tokens=usage.cache_read_tokens,
-                    cache_write_tokens=usage.cache_write_tokens,
-                    estimated=True,
-                    cost_nanos=None if spent is None else spent.nanos,
-                ),
-            ),
+            attempts=(_attempt(planned.model, attempt),),
             counted_baseline_tokens=counted,
             counted_sent_tokens=usage.input_tokens,
             steps=() if plan is None else tuple(map(StepRecord.of, current_steps(plan.trace))),
             epoch=0 if plan is None else plan.epoch,
             decision=None if plan is None else _decision(plan),
+            savings=SavingsRecord.of(savings),
             plan_ms=planned.plan_ms,
             total_ms=planned.plan_ms,
             tags={"source": label.source, "conversation": label.conversation},
@@ -247,6 +232,22 @@ def billed_tokens(usage: Usage, card: ModelCard | None) -> int | None:
 def _size(request: Request, count: TokenCounter, blocks: Sequence[Block], *, same: bool) -> int:
     """Tokens of the sent request by the baseline's counter; the blocks have them if it is theirs."""
     return sum(b.tokens for b in blocks) if same else count_request(request, count)
+
+
+def _attempt(model: str, charge: Charge) -> AttemptRecord:
+    usage, spent = charge.usage, charge.cost
+    return AttemptRecord(
+        model=model,
+        number=1,
+        status="ok",
+        counted_tokens=usage.input_tokens,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        estimated=True,
+        cost_nanos=None if spent is None else spent.nanos,
+    )
 
 
 def _decision(plan: Plan) -> DecisionRecord:

@@ -24,7 +24,7 @@ def count(number: int) -> str:
     return f"{number:,}"
 
 
-def share(part: int | float, whole: int | float) -> str:
+def share(part: float, whole: float) -> str:
     """A share in per cent without its sign: ``39.2``; a dash where there is no whole."""
     if not whole:
         return NONE

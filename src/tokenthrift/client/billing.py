@@ -1,0 +1,219 @@
+"""What a finished call is billed and what it would have been: usages of both branches, then savings.
+
+Pure apart from the two cache models it is given, which it reads and updates. The baseline is the
+unmodified request on the policy's baseline model, as our model of that branch's prompt cache splits
+it; wherever the provider's report says how far our counts or our cache model were off, the baseline
+is corrected by the same factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from tokenthrift.ledger import (
+    Block,
+    CacheBranch,
+    CacheSplit,
+    Charge,
+    ProviderCache,
+    blocks_of,
+    held_blocks,
+    rescale,
+)
+from tokenthrift.tokens import counter_for
+from tokenthrift.types import Usage
+from tokenthrift.wire import wire_of
+
+if TYPE_CHECKING:
+    from tokenthrift.catalog import Catalog, ModelCard
+    from tokenthrift.pipeline import Plan
+    from tokenthrift.types import Request
+
+NO_CACHE: Final = ProviderCache(None)
+CACHE_MARK: Final = "cache_control"
+INT64_MAX: Final = 2**63 - 1
+BUCKETS: Final = (
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Branches:
+    """What the providers' prompt caches hold: as things went, and as they would have gone."""
+
+    actual: CacheBranch
+    baseline: CacheBranch
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The usages that savings are computed from, and the counts behind them.
+
+    Attributes:
+        usage: of the answer.
+        baseline: the unmodified request on the baseline model.
+        compressed: the sent request as the baseline model would count it.
+        counted_baseline_tokens: the unmodified request, by the counter of the model that answered;
+            ``counted_sent_tokens`` the sent one.
+        simulated: how our cache model split what was sent.
+    """
+
+    usage: Usage
+    baseline: Charge
+    compressed: Usage
+    counted_baseline_tokens: int
+    counted_sent_tokens: int
+    simulated: CacheSplit
+
+
+def usage_of(wire: str, reported: Mapping[str, Any] | None, text: str, model: str) -> Usage:
+    """Normalised usage; without a readable report the output is counted and flagged as estimated.
+
+    An estimate has no input yet: `bill` fills it in from the request.
+    """
+    if reported is not None:
+        try:
+            usage = wire_of(wire).usage(reported)
+        except (TypeError, ValueError, AttributeError, OverflowError):
+            pass  # not what the wire promises: as good as no report
+        else:
+            return _sane(usage)
+    return Usage(output_tokens=counter_for(model)(text), estimated=True)
+
+
+def bill(
+    plan: Plan, model: str, usage: Usage, branches: Branches, catalog: Catalog, now_s: float
+) -> Bill:
+    """The bill of an answer by a model; remembers what both branches sent.
+
+    Args:
+        plan: of the call.
+        model: the one that answered.
+        usage: as reported, or estimated without input.
+        branches: cache models, at the state before the call.
+        catalog: cards of all models.
+        now_s: when it was sent, on the clock of all calls.
+    """
+    sent = _Seen.by(plan.sent, model, branches.actual, catalog)
+    given = _Seen.by(plan.request, plan.decision.baseline, branches.baseline, catalog)
+    simulated = sent.simulate(now_s)
+    if not usage.estimated and usage.cache_read_tokens > simulated.read_tokens:
+        # Somebody else sent the prefix: another replica, or a run before a restart.
+        held = held_blocks(sent.blocks, usage)
+        sent.cache.store(sent.blocks[:held], now_s)
+        given.cache.store(given.blocks[: _original(held, plan)], now_s)
+        simulated = sent.simulate(now_s)
+    expected = given.simulate(now_s)
+    if usage.estimated:
+        usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
+    own = _Seen.by(plan.request, model, branches.actual, catalog)
+    baseline = _baseline_usage(usage, simulated, expected, sent, given)
+    compressed = _input_of(plan.sent, given, sent, usage)
+    sent.cache.store(sent.blocks, now_s)
+    given.cache.store(given.blocks, now_s)
+    return Bill(
+        usage=usage,
+        baseline=Charge(baseline, given.card),
+        compressed=replace(baseline, input_tokens=compressed),
+        counted_baseline_tokens=own.tokens,
+        counted_sent_tokens=sent.tokens,
+        simulated=simulated,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A request as one model sees it."""
+
+    model: str
+    card: ModelCard | None
+    blocks: tuple[Block, ...]
+    cache: ProviderCache
+
+    @classmethod
+    def by(cls, request: Request, model: str, branch: CacheBranch, catalog: Catalog) -> _Seen:
+        card = catalog.get(model)
+        blocks = blocks_of(replace(request, model=model), counter_for(model))
+        cache = NO_CACHE if card is None else branch.cache_of(card)
+        if cache.rule is not None and cache.rule.mode == "message" and not is_marked(request):
+            cache = NO_CACHE
+        return cls(model, card, blocks, cache)
+
+    @property
+    def tokens(self) -> int:
+        return sum(b.tokens for b in self.blocks)
+
+    @property
+    def counter(self) -> str:
+        return counter_for(self.model).name
+
+    def simulate(self, now_s: float) -> CacheSplit:
+        return self.cache.simulate(self.blocks, now_s)
+
+
+def _baseline_usage(
+    usage: Usage, simulated: CacheSplit, expected: CacheSplit, sent: _Seen, given: _Seen
+) -> Usage:
+    """What the baseline would have used: as simulated, as far as the report knows no better."""
+    same_model = sent.model == given.model
+    if same_model and sent.blocks == given.blocks and simulated == expected:
+        return usage  # nothing sets the two requests apart, so the report holds for both
+    total = given.tokens
+    if sent.counter == given.counter:
+        total = rescale(total, sent.tokens, usage.input_tokens)
+    split = expected.scaled(total)
+    believed = simulated.scaled(usage.input_tokens).read_tokens
+    if same_model and believed:
+        # The cache held more or less than simulated, and would have for the baseline as well.
+        cacheable = split.read_tokens + split.write_tokens
+        read = min(split.read_tokens * usage.cache_read_tokens // believed, cacheable)
+        split = CacheSplit(read, cacheable - read, split.plain_tokens)
+    return split.usage(usage.output_tokens, usage.reasoning_tokens)
+
+
+def _input_of(request: Request, given: _Seen, sent: _Seen, usage: Usage) -> int:
+    """Input of a sent request as the baseline model would have reported it."""
+    if given.model == sent.model:
+        return usage.input_tokens
+    counted = sum(
+        b.tokens for b in blocks_of(replace(request, model=given.model), counter_for(given.model))
+    )
+    if sent.counter != given.counter:
+        return counted
+    return rescale(counted, sent.tokens, usage.input_tokens)
+
+
+def _original(blocks: int, plan: Plan) -> int:
+    """How many blocks of the original request the first blocks of the sent one stand for."""
+    if blocks <= 1:
+        return blocks
+    kept = [i for i in range(len(plan.request.messages)) if i not in plan.draft.removed]
+    return kept[blocks - 2] + 2
+
+
+def is_marked(request: Request) -> bool:
+    """Whether a body asks for its prefix to be cached, as providers of marked messages want it."""
+    body = request.body
+    if CACHE_MARK in body:
+        return True
+    for place in ("system", "messages", "tools"):
+        for item in _items(body.get(place)):
+            inner = [*_items(item.get("content")), item.get("function")]
+            if any(isinstance(i, Mapping) and CACHE_MARK in i for i in (item, *inner)):
+                return True
+    return False
+
+
+def _items(value: Any) -> list[Mapping[str, Any]]:
+    return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def _sane(usage: Usage) -> Usage:
+    """The usage with every bucket in the range that a ledger can hold."""
+    return replace(usage, **{n: min(max(getattr(usage, n), 0), INT64_MAX) for n in BUCKETS})

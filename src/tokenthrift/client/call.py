@@ -1,0 +1,136 @@
+"""One call under way and what the caller gets to keep of it.
+
+A `Call` knows its plan and which body each attempt sends; a `Receipt` hangs on the response.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from tokenthrift.wire import write
+from tokenthrift.wire.openai_chat import OpenAIChat
+
+if TYPE_CHECKING:
+    from tokenthrift.ledger import LedgerRecord, SavingsRecord
+    from tokenthrift.pipeline import Plan
+
+RECEIPT: str = "tokenthrift"
+"""The attribute of responses and streams that holds the `Receipt`."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What an account takes from the world: the time, a stopwatch in seconds, unique ids."""
+
+    now: Callable[[], datetime] = _now
+    stopwatch_s: Callable[[], float] = time.perf_counter
+    new_id: Callable[[], str] = _new_id
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call that has begun.
+
+    Attributes:
+        body: the caller's.
+        plan: None where the body could not be planned and goes out as it is.
+        problem: name of the exception's type, where there is no plan.
+        created_at: when it began; ``started_s`` on the stopwatch.
+        plan_ms: what planning added.
+        adds_usage: a stream is asked for its usage although the caller did not ask, and the usage
+            is hidden from the caller again.
+    """
+
+    record_id: str
+    body: Mapping[str, Any]
+    plan: Plan | None
+    created_at: datetime
+    started_s: float
+    plan_ms: float
+    problem: str = ""
+    adds_usage: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def wire(self) -> str:
+        """The dialect of the body."""
+        return OpenAIChat.name if self.plan is None else self.plan.request.wire
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the caller asked for a stream."""
+        return self.body.get("stream") is True
+
+    @property
+    def model_requested(self) -> str:
+        """The model the caller asked for."""
+        return str(self.body.get("model") or "")
+
+    def body_for(self, model: str, *, add_usage: bool) -> Mapping[str, Any]:
+        """The body that an attempt on a model sends; the caller's own where nothing changes."""
+        body = self.body if self.plan is None else self.plan.body
+        if self.plan is not None and model != self.plan.model:
+            body = write(self.plan.sent, {}, model=model)
+        if not add_usage:
+            return body
+        return {**body, "stream_options": {**_options(body), "include_usage": True}}
+
+
+def asks_usage(body: Mapping[str, Any]) -> bool:
+    """Whether the caller wants to see the usage of a stream."""
+    return bool(_options(body).get("include_usage"))
+
+
+def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = body.get("stream_options")
+    return options if isinstance(options, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What a caller can read on a response, as ``response.tokenthrift``.
+
+    Attributes:
+        record_id: of the ledger record.
+        plan: what was decided; None where the body went out as it was.
+        record: as it was written to the ledger; None while a stream is still open.
+    """
+
+    record_id: str
+    plan: Plan | None
+    record: LedgerRecord | None = None
+
+    @property
+    def savings(self) -> SavingsRecord | None:
+        """Baseline minus actual, net, in nano-dollars; None while a stream is still open."""
+        return None if self.record is None else self.record.savings
+
+
+def receipt_of(response: object) -> Receipt:
+    """The receipt of a response or stream that a wrapped client gave.
+
+    The same as ``response.tokenthrift``, in a form that type checkers understand.
+
+    Raises:
+        TypeError: there is none; only optimised calls of wrapped clients have one.
+    """
+    found = getattr(response, RECEIPT, None)
+    if not isinstance(found, Receipt):
+        raise TypeError(
+            f"this {type(response).__name__} has no receipt; only chat completions of a wrapped "
+            "client have one (streams opened raw do not)"
+        )
+    return found

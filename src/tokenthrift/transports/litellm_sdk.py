@@ -1,0 +1,102 @@
+"""Chat Completions through litellm's ``completion`` and ``acompletion``.
+
+A plan sees the keyword arguments as a body, with messages as plain data; what it did not change is
+passed on as the caller's own objects, so litellm's many options go through by reference. litellm is
+imported only when a call needs it, and then reads its bundled price map instead of fetching one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from tokenthrift.route import Attempt
+
+PRICE_MAP_SWITCH: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
+# The arguments that a plan may change.
+PLANNED: Final = ("messages", "model", "stream_options")
+
+
+def litellm_module() -> ModuleType:
+    """Import litellm (seconds), without letting it reach for the network."""
+    os.environ.setdefault(PRICE_MAP_SWITCH, "True")
+    import litellm
+
+    return litellm
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one ``completion``: as they came, and as a body that a plan can read."""
+
+    given: Mapping[str, Any]
+    body: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> Arguments:
+        """Bind positional arguments to the names of a function's parameters."""
+        given = {**dict(zip(_parameters(function), args, strict=False)), **kwargs}
+        return cls.of_keywords(given)
+
+    @classmethod
+    def of_keywords(cls, given: Mapping[str, Any]) -> Arguments:
+        """Read keyword arguments as a body."""
+        body = dict(given)
+        if body.get("messages") is not None:
+            body["messages"] = _plain(body["messages"])
+            if inspect.isgenerator(given["messages"]):  # it has been read, and cannot be again
+                given = {**given, "messages": body["messages"]}
+        if isinstance(body.get("response_format"), type):  # litellm makes a schema of a class
+            body["response_format"] = {"type": "json_schema"}
+        return cls(given, body)
+
+    def keywords(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The keyword arguments that send a body."""
+        changed = {k: body[k] for k in PLANNED if k in body and body[k] is not self.body.get(k)}
+        return {**self.given, **changed}
+
+
+def _plain(messages: Any) -> Any:
+    """Messages as plain data; litellm drops fields that are None from objects, so does this."""
+    if isinstance(messages, str | bytes | Mapping) or not hasattr(messages, "__iter__"):
+        return messages
+    return [m.model_dump(exclude_none=True) if isinstance(m, BaseModel) else m for m in messages]
+
+
+@lru_cache(maxsize=16)
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(inspect.signature(function).parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class LiteLLMTransport:
+    """One call's way through ``litellm.completion``."""
+
+    function: Callable[..., Any]
+    arguments: Arguments
+
+    def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
+        """Litellm's ``ModelResponse``, or its stream."""
+        return self.function(**self.arguments.keywords(body))
+
+
+@dataclass(frozen=True, slots=True)
+class AsyncLiteLLMTransport:
+    """One call's way through ``litellm.acompletion``."""
+
+    function: Callable[..., Awaitable[Any]]
+    arguments: Arguments
+
+    async def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
+        """Litellm's ``ModelResponse``, or its stream."""
+        return await self.function(**self.arguments.keywords(body))

@@ -1,0 +1,134 @@
+"""Token counts: exact families against plain tiktoken, stated estimates for the others."""
+
+from __future__ import annotations
+
+from math import ceil
+from threading import Thread
+from typing import Any
+
+import pytest
+import tiktoken
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies import chat_bodies, examples, texts
+from tokenthrift import tokens, wire
+from tokenthrift.tokens import Correction, count_request, counter_for, encoding
+
+EXACT = {
+    "gpt-4o": "o200k_base",
+    "openai/gpt-4.1-mini": "o200k_base",
+    "o3": "o200k_base",
+    "gpt-5-mini": "o200k_base",
+    "azure/gpt-4o-mini": "o200k_base",
+    "gpt-4": "cl100k_base",
+    "gpt-3.5-turbo": "cl100k_base",
+    "ft:gpt-4o:acme::x": "o200k_base",
+}
+
+
+@pytest.mark.parametrize(("model", "name"), EXACT.items())
+def test_exact_families_use_their_own_encoding(model: str, name: str) -> None:
+    """OpenAI models are counted with their encoding, whatever the prefix."""
+    count = counter_for(model)
+    assert (count.name, count.exact, count.error) == (name, True, 0.0)
+
+
+@examples(100)
+@given(texts(40), st.sampled_from(["gpt-4o", "gpt-4"]))
+def test_exact_counts_are_tiktokens(text: str, model: str) -> None:
+    """Counts are tiktoken's own, cached or not; special tokens in a text are plain text."""
+    count = counter_for(model)
+    plain: tiktoken.Encoding = encoding(count.name)
+    expected = len(plain.encode(text, disallowed_special=()))
+    assert count(text) == expected
+    assert count(text) == expected
+    assert tokens.TiktokenCounter(count.name)(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["<|endoftext|>", "a <|im_start|>system<|im_end|>", "<|fim_prefix|>"]
+)
+def test_special_tokens_are_counted_as_text(text: str) -> None:
+    """A text that spells a special token costs what its characters cost."""
+    assert counter_for("gpt-4o")(text) == len(encoding("o200k_base").encode_ordinary(text)) > 1
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "claude-sonnet-4-5",
+        "anthropic/claude-3-haiku",
+        "gemini/gemini-2.5-flash",
+        "meta-llama/Llama-3-8b",
+        "mistral/mistral-large",
+        "deepseek/deepseek-chat",
+        "nobody/has-heard-of-it",
+        "",
+    ],
+)
+def test_other_families_are_stated_estimates(model: str) -> None:
+    """An estimate says that it is one, by how much it may be off, and never undercounts o200k."""
+    count = counter_for(model)
+    assert not count.exact
+    assert 0 < count.error < 1
+    assert "*" in count.name
+    text = "The parser timed out again. " * 20
+    assert count(text) == ceil(len(encoding("o200k_base").encode_ordinary(text)) * count.factor)
+    assert count("") == 0
+    assert count("a") >= 1
+
+
+def test_the_cache_forgets_and_stays_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full cache drops its oldest entries; counts do not change, from several threads either."""
+    monkeypatch.setattr(tokens, "CACHE_ENTRIES", 64)
+    count = tokens.TiktokenCounter("o200k_base")
+    plain = encoding("o200k_base")
+    wrong: list[str] = []
+
+    def work() -> None:
+        for n in range(300):
+            text = f"text {n} " * (n % 40)
+            if count(text) != len(plain.encode_ordinary(text)):
+                wrong.append(text)
+
+    threads = [Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert len(count._known) <= 64 + len(threads)
+
+
+@examples(60)
+@given(chat_bodies())
+def test_every_body_has_a_positive_count(body: dict[str, Any]) -> None:
+    """Whatever a body holds, it is counted: at least framing for each message and the reply."""
+    request = wire.read(body)
+    total = count_request(request, counter_for(request.model))
+    assert total >= tokens.REPLY_TOKENS + tokens.MESSAGE_TOKENS * len(request.messages)
+
+
+def test_framing_follows_the_cookbook() -> None:
+    """Two plain messages cost their text, four tokens each, one more for a name, three for all."""
+    count = counter_for("gpt-4o")
+    request = wire.read(
+        {
+            "model": "gpt-4o",
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                {"role": "user", "name": "ann", "content": "Why?"},
+            ],
+        }
+    )
+    texts_tokens = count("Be brief.") + count("Why?") + count("ann") + 1
+    assert count_request(request, count) == texts_tokens + 2 * 4 + 3
+
+
+def test_a_correction_learns_from_usage() -> None:
+    """Reported over counted tokens, weighed by size; without any report counts stay."""
+    assert Correction().apply(1_000) == 1_000
+    learnt = Correction().seen(1_000, 1_100).seen(3_000, 3_300)
+    assert learnt.calls == 2
+    assert learnt.apply(200) == 220
