@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,9 @@ from strategies import examples, long_texts, texts
 from tokenthrift.compress.kinds import kind_of, pieces
 from tokenthrift.compress.units import units_of
 from tokenthrift.tokens import counter_for
-from tokenthrift.types import Kind, Unit
+
+if TYPE_CHECKING:
+    from tokenthrift.types import Kind, Unit
 
 EXPECTED = {
     "prose": strategies.prose,
@@ -54,7 +57,6 @@ def test_typical_texts_are_recognised(kind: str, make: object) -> None:
     [
         ("", "prose"),
         ("   \n ", "prose"),
-        ("{not json at all}", "prose"),
         ("[see below] and then more", "prose"),
         ("# Title\n\nSome text under it.", "markdown"),
         ("data:image/png;base64," + "QUJD" * 40, "data_uri"),

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from math import ceil
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import chat_bodies, examples, texts
 from tokenthrift import tokens, wire
 from tokenthrift.tokens import Correction, count_request, counter_for, encoding
+
+if TYPE_CHECKING:
+    import tiktoken
 
 EXACT = {
     "gpt-4o": "o200k_base",

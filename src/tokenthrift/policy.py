@@ -216,7 +216,9 @@ def _explained(error: ErrorDetails, data: Any) -> tuple[str, str, str]:
         message = error["msg"].removeprefix("Value error, ")
         given = error.get("input")
         shown = "" if isinstance(given, dict | list | tuple) else f", got {given!r}"
-        return path, message + shown, ""
+        quote = error["type"] == "string_type" and isinstance(given, bool)
+        hint = "YAML reads on, off, yes and no as truth values; quote the word" if quote else ""
+        return path, message + shown, hint
     key = str(error["loc"][-1])
     known = _keys_at(error["loc"][:-1], data)
     return path, f"unknown key {key!r}", f"valid: {', '.join(known)}{_nearest(key, known)}"

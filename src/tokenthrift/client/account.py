@@ -2,28 +2,260 @@
 
 `begin` makes the plan of a call, `settle` writes its record. Both are synchronous and do no I/O but
 the ledger's; the clock, the stopwatch and the ids come from outside. Optimisation never loses a
-call here: a body we cannot read goes out as it is, and a ledger that fails only warns.
+call here: a body that cannot be planned goes out as it is, and a ledger that fails only warns.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
-import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
-from tokenthrift.client.billing import Branches
-from tokenthrift.client.recording import Settlement, record_of
+from tokenthrift.client.call import Call, Outside, asks_usage
+from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.compress import Memo
 from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
-from tokenthrift.ledger import CacheBranch, fingerprint_of
-from tokenthrift.pipeline import Plan, plan
+from tokenthrift.ledger import blocks_of
+from tokenthrift.pipeline import plan
+from tokenthrift.policy import load_policy
 from tokenthrift.route import in_tool_loop
+from tokenthrift.tokens import counter_for
 from tokenthrift.wire.openai_chat import OpenAIChat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from tokenthrift.catalog import Catalog
+    from tokenthrift.ledger import Ledger, LedgerRecord, Sink
+    from tokenthrift.pipeline import Plan
+    from tokenthrift.policy import Policy
+    from tokenthrift.route import Outcome
+    from tokenthrift.types import Request
+
+REMEMBERED_MODELS: Final = 16_384  # conversations whose last model is known, about 2 MB
+SINK_ERRORS: Final = 100  # the newest are kept
+
+OUTSIDE: Final = Outside()
+
+log = logging.getLogger("tokenthrift")
+
+
+class Account:
+    """Plans and accounts for the calls of one client. Safe with threads.
+
+    Args:
+        policy: a policy, its name, its file or its mapping.
+        ledger: takes the records, and can be asked for sums.
+        catalog: model cards; the bundled ones (plus the policy's own) if None.
+        tags: written into every record.
+        provider: the only seller that the client's transport reaches, e.g. ``openai``; candidates
+            of others are not eligible, unless the policy itself says who is allowed.
+        outside: clock, stopwatch and ids.
+
+    Attributes:
+        sink_errors: what ledger and sinks raised, newest last; the calls went on.
+
+    Raises:
+        PolicyError: the policy is wrong.
+        CatalogError: the policy's model cards cannot be read.
+    """
+
+    def __init__(
+        self,
+        policy: Policy | str | Path | Mapping[str, Any],
+        ledger: Ledger,
+        *,
+        catalog: Catalog | None = None,
+        tags: Mapping[str, str] | None = None,
+        provider: str | None = None,
+        outside: Outside = OUTSIDE,
+    ) -> None:
+        self.policy = load_policy(policy)
+        self.catalog = catalog if catalog is not None else load_catalog(self.policy.cards_path)
+        self.ledger = ledger
+        self.tags = dict(tags or {})
+        self.outside = outside
+        self.sink_errors: deque[BaseException] = deque(maxlen=SINK_ERRORS)
+        self.stream_usage = True
+        """Whether streams may be asked for their usage; a provider that refuses switches it off."""
+        self._sinks: tuple[Sink, ...] = (ledger,)
+        self._books = Books(self.policy, self.catalog)
+        self._memo = Memo()
+        self._restricted = _restricted(self.policy, provider)
+        self._models: OrderedDict[bytes, str] = OrderedDict()
+        self._abandoned: deque[Callable[[], object]] = deque()
+        self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        """The policy, and how many calls are in the ledger."""
+        return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
+
+    def add_sink(self, sink: Sink) -> None:
+        """Hand every further record to a sink as well."""
+        self._sinks = (*self._sinks, sink)
+
+    def begin(self, body: Mapping[str, Any], *, tags: Mapping[str, str] | None = None) -> Call:
+        """Plan a call.
+
+        A body that is not of its wire, or that breaks the planner, is sent as it is: the provider
+        says best what is wrong with it, and may know more than we do.
+
+        Raises:
+            OverBudgetError: the hard budget cannot be met.
+            NoCandidateError: no model can serve the request.
+        """
+        self.settle_abandoned()
+        call = Call(
+            record_id=self.outside.new_id(),
+            body=body,
+            plan=None,
+            created_at=self.outside.now(),
+            started_s=self.outside.stopwatch_s(),
+            plan_ms=0.0,
+            tags={**self.tags, **(tags or {})},
+        )
+        try:
+            planned = replace(call, plan=self._plan(body))
+        except WireError as error:
+            planned = replace(call, problem=type(error).__name__)
+        except TokenthriftError as error:
+            refused = replace(call, problem=type(error).__name__, plan_ms=self.elapsed_ms(call))
+            self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
+            raise
+        except Exception as error:  # a fault of ours must not cost the caller a call
+            if self.policy.on_stage_error == "raise":
+                raise
+            log.warning("sent as it is, as it could not be planned: %r", error)
+            planned = replace(call, problem=type(error).__name__)
+        adds_usage = (
+            call.streamed
+            and call.wire == OpenAIChat.name
+            and not self.policy_changes_nothing
+            and not asks_usage(body)
+        )
+        return replace(planned, plan_ms=self.elapsed_ms(call), adds_usage=adds_usage)
+
+    def settle(
+        self,
+        call: Call,
+        outcomes: Sequence[Outcome],
+        *,
+        cancelled: bool = False,
+        inter_chunk_ms: float | None = None,
+    ) -> LedgerRecord:
+        """Write the record of a call that is over, and return it.
+
+        Args:
+            call: from `begin`.
+            outcomes: of all its attempts, in order.
+            cancelled: whether the caller gave it up.
+            inter_chunk_ms: mean time between the chunks of its stream.
+        """
+        ending = Ending(
+            outcomes,
+            self.elapsed_ms(call),
+            cancelled=cancelled,
+            inter_chunk_ms=inter_chunk_ms,
+        )
+        record = self._write(call, ending)
+        if call.plan is not None and ending.status != "error":
+            self._remember(call.plan.request, outcomes[-1].attempt.model)
+        self.settle_abandoned()
+        return record
+
+    def elapsed_ms(self, call: Call) -> float:
+        """Since the call began."""
+        return max(0.0, (self.outside.stopwatch_s() - call.started_s) * 1000)
+
+    def abandon(self, settle: Callable[[], object]) -> None:
+        """Settle something later that was dropped without being closed.
+
+        Finalizers run at any moment, also while this thread holds the ledger, so they leave their
+        work here; it is done when the next call begins or ends.
+        """
+        self._abandoned.append(settle)
+
+    def settle_abandoned(self) -> None:
+        """Settle the streams that were dropped without being closed."""
+        while self._abandoned:
+            try:
+                settle = self._abandoned.popleft()
+            except IndexError:  # another thread was faster
+                return
+            settle()
+
+    @property
+    def policy_changes_nothing(self) -> bool:
+        """Whether every body goes out byte for byte, as with the policy ``off``."""
+        policy = self.policy
+        bounded = policy.budget.hard_tokens is not None or policy.compaction.at_tokens is not None
+        return not policy.stages and not bounded and policy.routing.pinned
+
+    # ------------------------------------------------------------------------------------ inside
+    def _plan(self, body: Mapping[str, Any]) -> Plan:
+        request = wire.read(body)
+        policy = self._restricted or self.policy
+        keep_model = self._model_of(request)
+        try:
+            return plan(
+                request, policy, catalog=self.catalog, memo=self._memo, keep_model=keep_model
+            )
+        except NoCandidateError:
+            if self._restricted is None:
+                raise
+        # No candidate of the only seller in reach: the caller's own model, as without routing.
+        pinned = self.policy.routing.model_copy(update={"candidates": ()})
+        policy = self.policy.model_copy(update={"routing": pinned})
+        return plan(request, policy, catalog=self.catalog, memo=self._memo)
+
+    def _write(self, call: Call, ending: Ending) -> LedgerRecord:
+        record = record_of(call, ending, self._books)
+        for sink in self._sinks:
+            try:
+                sink(record)
+            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
+                self._report(error)
+        return record
+
+    def _report(self, error: Exception) -> None:
+        first = not self.sink_errors
+        self.sink_errors.append(error)
+        if first:
+            log.warning("a record could not be written: %s (see Account.sink_errors)", error)
+
+    def _remember(self, request: Request, model: str) -> None:
+        """Keep in mind where a conversation went, for the next call of its tool loop."""
+        if self.policy.routing.pinned:
+            return
+        with self._lock:
+            digest = _digests(request)[-1]
+            self._models[digest] = model
+            self._models.move_to_end(digest)
+            while len(self._models) > REMEMBERED_MODELS:
+                self._models.popitem(last=False)
+
+    def _model_of(self, request: Request) -> str | None:
+        """Where the previous call of this conversation went, if it is in a tool loop."""
+        if self.policy.routing.pinned or not in_tool_loop(request):
+            return None
+        with self._lock:
+            found = (self._models.get(d) for d in reversed(_digests(request)))
+            return next((model for model in found if model is not None), None)
+
+
+def _digests(request: Request) -> list[bytes]:
+    return [b.digest for b in blocks_of(request, counter_for(request.model))]
+
+
+def _restricted(policy: Policy, provider: str | None) -> Policy | None:
+    """The policy with only one seller allowed; None where that is not called for."""
+    routing = policy.routing
+    if provider is None or routing.pinned or routing.allow_providers is not None:
+        return None
+    allowed = routing.model_copy(update={"allow_providers": frozenset({provider})})
+    return policy.model_copy(update={"routing": allowed})

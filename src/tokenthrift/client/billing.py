@@ -1,4 +1,4 @@
-"""What a finished call is billed and what it would have been: usages of both branches, then savings.
+"""What a finished call is billed, and what it would have been without us: usages of both branches.
 
 Pure apart from the two cache models it is given, which it reads and updates. The baseline is the
 unmodified request on the policy's baseline model, as our model of that branch's prompt cache splits
@@ -22,7 +22,7 @@ from tokenthrift.ledger import (
     held_blocks,
     rescale,
 )
-from tokenthrift.tokens import counter_for
+from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
 from tokenthrift.wire import wire_of
 
@@ -59,17 +59,20 @@ class Bill:
         usage: of the answer.
         baseline: the unmodified request on the baseline model.
         compressed: the sent request as the baseline model would count it.
-        counted_baseline_tokens: the unmodified request, by the counter of the model that answered;
-            ``counted_sent_tokens`` the sent one.
-        simulated: how our cache model split what was sent.
+        counted_given: the unmodified request, by the counter of the model that answered;
+            ``counted_sent`` the sent one.
     """
 
     usage: Usage
     baseline: Charge
     compressed: Usage
-    counted_baseline_tokens: int
-    counted_sent_tokens: int
-    simulated: CacheSplit
+    counted_given: int = 0
+    counted_sent: int = 0
+
+    @classmethod
+    def of_unplanned(cls, usage: Usage, card: ModelCard | None) -> Bill:
+        """The bill of a request that went out as it was: it saves nothing."""
+        return cls(usage, Charge(usage, card), usage)
 
 
 def usage_of(wire: str, reported: Mapping[str, Any] | None, text: str, model: str) -> Usage:
@@ -90,11 +93,11 @@ def usage_of(wire: str, reported: Mapping[str, Any] | None, text: str, model: st
 def bill(
     plan: Plan, model: str, usage: Usage, branches: Branches, catalog: Catalog, now_s: float
 ) -> Bill:
-    """The bill of an answer by a model; remembers what both branches sent.
+    """The bill of a request that a model served; remembers what both branches sent.
 
     Args:
         plan: of the call.
-        model: the one that answered.
+        model: the one that served it.
         usage: as reported, or estimated without input.
         branches: cache models, at the state before the call.
         catalog: cards of all models.
@@ -103,27 +106,23 @@ def bill(
     sent = _Seen.by(plan.sent, model, branches.actual, catalog)
     given = _Seen.by(plan.request, plan.decision.baseline, branches.baseline, catalog)
     simulated = sent.simulate(now_s)
-    if not usage.estimated and usage.cache_read_tokens > simulated.read_tokens:
+    if usage.estimated:
+        usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
+    elif usage.cache_read_tokens > simulated.read_tokens:
         # Somebody else sent the prefix: another replica, or a run before a restart.
         held = held_blocks(sent.blocks, usage)
         sent.cache.store(sent.blocks[:held], now_s)
         given.cache.store(given.blocks[: _original(held, plan)], now_s)
         simulated = sent.simulate(now_s)
-    expected = given.simulate(now_s)
-    if usage.estimated:
-        usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
-    own = _Seen.by(plan.request, model, branches.actual, catalog)
-    baseline = _baseline_usage(usage, simulated, expected, sent, given)
-    compressed = _input_of(plan.sent, given, sent, usage)
+    baseline = _baseline_usage(usage, simulated, given.simulate(now_s), sent, given)
     sent.cache.store(sent.blocks, now_s)
     given.cache.store(given.blocks, now_s)
     return Bill(
         usage=usage,
         baseline=Charge(baseline, given.card),
-        compressed=replace(baseline, input_tokens=compressed),
-        counted_baseline_tokens=own.tokens,
-        counted_sent_tokens=sent.tokens,
-        simulated=simulated,
+        compressed=replace(baseline, input_tokens=_input_of(plan.sent, given, sent, usage)),
+        counted_given=_counted(plan.request, model),
+        counted_sent=sent.tokens,
     )
 
 
@@ -181,12 +180,14 @@ def _input_of(request: Request, given: _Seen, sent: _Seen, usage: Usage) -> int:
     """Input of a sent request as the baseline model would have reported it."""
     if given.model == sent.model:
         return usage.input_tokens
-    counted = sum(
-        b.tokens for b in blocks_of(replace(request, model=given.model), counter_for(given.model))
-    )
+    counted = _counted(request, given.model)
     if sent.counter != given.counter:
         return counted
     return rescale(counted, sent.tokens, usage.input_tokens)
+
+
+def _counted(request: Request, model: str) -> int:
+    return count_request(replace(request, model=model), counter_for(model))
 
 
 def _original(blocks: int, plan: Plan) -> int:

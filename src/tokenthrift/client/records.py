@@ -5,7 +5,6 @@ Pure apart from the cache models in `Books`, which learn what was sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -29,11 +28,13 @@ if TYPE_CHECKING:
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
-    from tokenthrift.pipeline import Plan
     from tokenthrift.policy import Policy
     from tokenthrift.route import Decision, Outcome
 
 NOTHING = Usage()
+"""Of an attempt that the provider refused."""
+UNKNOWN = Usage(estimated=True)
+"""Of an attempt of which nobody can say whether it was served: a timeout, a lost connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,10 @@ class Ending:
 
 def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     """The record of a finished call; the cache models learn what it sent."""
-    plan = call.plan
-    answered = _answer(call, ending, books)
-    attempts = _attempts(ending, answered, books)
-    decision = None if plan is None else plan.decision
+    served = _served(call, ending, books)
+    counted = (0, 0) if served is None else (served.counted_given, served.counted_sent)
+    attempts = tuple(_attempt(o, ending, served, books) for o in ending.outcomes)
+    decision = None if call.plan is None else call.plan.decision
     return LedgerRecord(
         record_id=call.record_id,
         created_at=call.created_at,
@@ -96,12 +97,12 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         policy_digest=books.policy.digest,
         catalog=books.catalog.snapshot,
         attempts=attempts,
-        counted_baseline_tokens=_counted(plan, answered)[0],
-        counted_sent_tokens=_counted(plan, answered)[1],
+        counted_baseline_tokens=counted[0],
+        counted_sent_tokens=counted[1],
         steps=_steps(call),
-        epoch=0 if plan is None else plan.epoch,
+        epoch=0 if call.plan is None else call.plan.epoch,
         decision=None if decision is None else _decision(decision),
-        savings=SavingsRecord.of(_savings(ending, answered, books)),
+        savings=_savings(ending, served, books),
         plan_ms=call.plan_ms,
         total_ms=ending.total_ms,
         streamed=call.streamed,
@@ -109,32 +110,26 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     )
 
 
-def _answer(call: Call, ending: Ending, books: Books) -> Bill | None:
-    """The bill of the attempt that answered; None where none did."""
-    if ending.status == "error" or not ending.outcomes:
+def _served(call: Call, ending: Ending, books: Books) -> Bill | None:
+    """The bill of the last attempt; None where nothing is known to have been served."""
+    last = ending.outcomes[-1] if ending.outcomes else None
+    if last is None or last.usage is None or last.usage == NOTHING:
         return None
-    last = ending.outcomes[-1]
-    usage = last.usage or Usage(estimated=True)
-    if usage == Usage(estimated=True) and last.error is not None:
-        return None  # given up before anything arrived: nobody knows whether it was served
     model = last.attempt.model
     if call.plan is None:
-        return Bill.of_unplanned(usage, books.catalog.get(model))
+        return Bill.of_unplanned(last.usage, books.catalog.get(model))
     now_s = call.created_at.timestamp()
-    return bill(call.plan, model, usage, books.branches, books.catalog, now_s)
+    return bill(call.plan, model, last.usage, books.branches, books.catalog, now_s)
 
 
-def _attempts(ending: Ending, answered: Bill | None, books: Books) -> tuple[AttemptRecord, ...]:
-    return tuple(
-        _attempt(outcome, ending, answered if outcome is ending.outcomes[-1] else None, books)
-        for outcome in ending.outcomes
-    )
+def _usage(outcome: Outcome, ending: Ending, served: Bill | None) -> Usage:
+    if served is not None and outcome is ending.outcomes[-1]:
+        return served.usage
+    return UNKNOWN if outcome.usage is None else outcome.usage
 
 
-def _attempt(
-    outcome: Outcome, ending: Ending, answered: Bill | None, books: Books
-) -> AttemptRecord:
-    usage = (outcome.usage or NOTHING) if answered is None else answered.usage
+def _attempt(outcome: Outcome, ending: Ending, served: Bill | None, books: Books) -> AttemptRecord:
+    usage = _usage(outcome, ending, served)
     model = outcome.attempt.model
     cost = Charge(usage, books.catalog.get(model)).cost
     last = outcome is ending.outcomes[-1]
@@ -143,7 +138,7 @@ def _attempt(
         number=outcome.attempt.number,
         status=ending.status if last else "error",
         error="" if outcome.error is None else type(outcome.error).__name__,
-        counted_tokens=0 if answered is None else answered.counted_sent_tokens,
+        counted_tokens=served.counted_sent if last and served is not None else 0,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
@@ -155,4 +150,48 @@ def _attempt(
         latency_ms=outcome.latency_ms,
         time_to_first_chunk_ms=outcome.first_chunk_ms,
         inter_chunk_ms=ending.inter_chunk_ms if last else None,
+    )
+
+
+def _savings(ending: Ending, served: Bill | None, books: Books) -> SavingsRecord:
+    accepted = served is not None and ending.status != "error"
+    charges = [
+        Charge(
+            _usage(outcome, ending, served),
+            books.catalog.get(outcome.attempt.model),
+            accepted=accepted and outcome is ending.outcomes[-1],
+        )
+        for outcome in ending.outcomes
+    ]
+    if served is None:
+        return SavingsRecord.of(split_savings(Charge(NOTHING, None), NOTHING, charges))
+    return SavingsRecord.of(split_savings(served.baseline, served.compressed, charges))
+
+
+def _steps(call: Call) -> tuple[StepRecord, ...]:
+    """The steps that did something: in a long conversation most of them left a turn alone."""
+    if call.plan is not None:
+        return tuple(StepRecord.of(s) for s in call.plan.trace if s.edits or s.error)
+    return (StepRecord(stage="plan", tokens_before=0, tokens_after=0, error=call.problem),)
+
+
+def _decision(decision: Decision) -> DecisionRecord:
+    """The decision as plain data; its figures, and reasons in our own words, no prompt text."""
+    verdicts: list[dict[str, JsonValue]] = [
+        {
+            "model": v.model,
+            "eligible": v.eligible,
+            "adequate": v.adequate,
+            "reason": v.reason,
+            "expected_cost_nanos": None if v.expected_cost is None else v.expected_cost.nanos,
+            "covers": None if v.covers is None else str(v.covers),
+        }
+        for v in decision.verdicts
+    ]
+    return DecisionRecord(
+        complexity_bucket=str(decision.complexity.bucket),
+        complexity_score=decision.complexity.score,
+        signals={s.name: s.contribution for s in decision.complexity.signals},
+        verdicts=tuple(verdicts),
+        reason=decision.reason,
     )

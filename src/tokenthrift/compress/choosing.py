@@ -41,40 +41,47 @@ class Choice:
 def choose_units(units: Sequence[Choice], budget_tokens: int) -> list[bool]:
     """Keep the most valuable units that fit; ties go to the earlier one.
 
+    Repeats of a template wait in a queue of their own and only its head competes, so that a choice
+    takes n log n steps however often an event repeats.
+
     Returns:
         For each unit whether it is kept. Units plus gap marks plus openings fit the budget.
     """
     kept = [False] * len(units)
-    seen: dict[int, int] = {}
-    opened: set[int] = set()
     anchors: dict[int, list[int]] = {}
+    queues: dict[int, list[int]] = {}
     for i, unit in enumerate(units):
         if unit.anchor:
             anchors.setdefault(unit.block, []).append(i)
-    heap = [(-u.value, i) for i, u in enumerate(units) if not u.anchor]
+        else:
+            # Units without a template have a queue each, under a number that no template has.
+            queues.setdefault(unit.template if unit.template >= 0 else -1 - i, []).append(i)
+    for queue in queues.values():
+        queue.sort(key=lambda i: (units[i].value, -i))  # the best is popped from the end
+    heap = [(-units[q[-1]].value, q[-1], name) for name, q in queues.items()]
     heapq.heapify(heap)
+    discount = dict.fromkeys(queues, 1.0)
+    opened: set[int] = set()
     left = budget_tokens
     while heap and left > 0:
-        negative, i = heapq.heappop(heap)
+        _, i, name = heapq.heappop(heap)
         unit = units[i]
-        worth = unit.value * REPEAT_WORTH ** seen.get(unit.template, 0)
-        if unit.template >= 0 and -negative > worth + 1e-12:
-            heapq.heappush(heap, (-worth, i))  # stale: put back with what it is worth now
-            continue
         cost = unit.tokens + _gap_change(units, kept, i)
         if unit.block not in opened:
             cost += unit.opening_tokens + GAP_TOKENS
             cost += sum(units[a].tokens for a in anchors.get(unit.block, ()))
-        if cost > left:
-            continue
-        kept[i] = True
-        left -= cost
-        if unit.block not in opened:
-            opened.add(unit.block)
-            for a in anchors.get(unit.block, ()):
-                kept[a] = True
-        if unit.template >= 0:
-            seen[unit.template] = seen.get(unit.template, 0) + 1
+        if cost <= left:
+            kept[i] = True
+            left -= cost
+            discount[name] *= REPEAT_WORTH
+            if unit.block not in opened:
+                opened.add(unit.block)
+                for a in anchors.get(unit.block, ()):
+                    kept[a] = True
+        queue = queues[name]
+        queue.pop()
+        if queue:
+            heapq.heappush(heap, (-units[queue[-1]].value * discount[name], queue[-1], name))
     return kept
 
 

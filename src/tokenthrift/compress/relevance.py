@@ -24,7 +24,7 @@ FloatArray = npt.NDArray[np.float32]
 # texts, weight in passages up to PASSAGE_TOKENS; set on the recorded data (benchmarks/README.md).
 K1: Final = 1.2
 B: Final = 0.75
-WINDOWS: Final = ((40, 0.0, 0.7), (75, 1.0, 0.0), (250, 1.0, 0.0))
+WINDOWS: Final = ((40, 0.0, 0.9), (75, 1.0, 0.0), (250, 1.0, 0.0))
 PASSAGE_TOKENS: Final = 400
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
 MAX_TERMS: Final = 256

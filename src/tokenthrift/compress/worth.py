@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Added to a relevance of at most 1.
 ERROR_WORTH: Final = 0.35
-AGENT_ERROR_WORTH: Final = 0.10  # in agent loops most error words stand in code
+PROSE_ERROR_WORTH: Final = 0.10  # in passages, and in loops where most stand in code
 RARE_WORTH: Final = 0.10  # of a template that occurs once; shared among its repeats
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 RECENT_WORTH: Final = 0.6  # of the newest segment of an agent loop
@@ -40,11 +40,10 @@ RECORD_KINDS: Final = frozenset({"json", "table", "search"})
 REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 
-_ERROR = re.compile(
-    r"\b(?:errors?|fail(?:ed|ure|ures|s)?|exceptions?|traceback|fatal|critical|panic|alert|denied|"
-    r"refused|timed? ?out|timeout|warn(?:ing)?|abort(?:ed)?|corrupt(?:ed)?|invalid)\b"
-    r"|[a-z]+(?:Error|Exception|Warning)\b",
-    re.IGNORECASE,
+# Plain substrings of the lower-cased text: ten times faster than one pattern.
+ERROR_WORDS: Final = (
+    *("error", "exception", "traceback", "fail", "fatal", "critical", "panic", "denied", "refused"),
+    *("timeout", "timed out", "warn", "abort", "corrupt", "invalid", "alert"),
 )
 NAME = re.compile(
     r"\b(?=\w*\d)(?=\w*[A-Za-z_])\w{5,}\b"  # ids of letters and digits
@@ -87,6 +86,7 @@ def worth_of(
         mine = texts[at : at + len(own)]
         dense = density(mine) if segment.kind == "html" else None
         recent = (place + 1) / len(segments)
+        speaking = agent or _is_passages(segment.text)
         for n, text in enumerate(mine):
             if not text.strip():
                 out.append(Worth(0.0, NO_TEMPLATE))
@@ -95,8 +95,8 @@ def worth_of(
             template = templates[at + n]
             if dense is not None:
                 value = (value * HTML_RELEVANCE + 1) * dense[n]
-            elif _ERROR.search(text):
-                value += AGENT_ERROR_WORTH if agent else ERROR_WORTH
+            elif _tells_of_errors(text):
+                value += PROSE_ERROR_WORTH if speaking else ERROR_WORTH
             if template != NO_TEMPLATE:
                 value += RARE_WORTH / often[template]
             if n in (0, len(mine) - 1):
@@ -113,6 +113,11 @@ def _similarity(encoder: Encoder, question: str, texts: Sequence[str]) -> FloatA
     cosine = vectors[1:] @ vectors[0]
     low, high = float(cosine.min()), float(cosine.max())
     return np.asarray((cosine - low) / max(high - low, 1e-9), np.float32)
+
+
+def _tells_of_errors(text: str) -> bool:
+    lower = text.lower()
+    return any(word in lower for word in ERROR_WORDS)
 
 
 def _agent_worth(text: str, recent: float) -> float:

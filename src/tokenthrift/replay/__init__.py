@@ -1,4 +1,4 @@
-"""Replay: recorded requests, priced as they were and as a policy would send them. No provider needed."""
+"""Replay: recorded requests, priced as they were and as a policy would send them; no provider."""
 
 from tokenthrift.replay.conversation import DEFAULT_MODEL, Options, Replayed, Split, replay_line
 from tokenthrift.replay.lines import RawLine, raw_lines

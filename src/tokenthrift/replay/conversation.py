@@ -1,8 +1,8 @@
 """One recorded line replayed: every request of it planned, priced and summed up.
 
-A conversation is replayed as it grew: once before each run of assistant messages, and once more where
-it ends with something still unanswered. No line is lost: one that cannot be read is a problem with
-its place, a request that cannot be planned is priced as it was.
+A conversation is replayed as it grew: once before each run of assistant messages, and once more
+where it ends with something still unanswered. No line is lost: one that cannot be read is a problem
+with its place, a request that cannot be planned is priced as it was.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def is_conversation(recording: Recording, split: Split) -> bool:
     return recording.form == "conversation" if split == "auto" else split == "conversation"
 
 
-# ------------------------------------------------------------------------------------------ planning
+# ----------------------------------------------------------------------------------------- planning
 def _planned(
     recording: Recording, options: Options, catalog: Catalog, clock: Callable[[], float]
 ) -> list[Planned]:
@@ -204,7 +204,7 @@ def _labels(
     return [Label(f"replay-{stem}-{n}", at, source, recording.id) for n in range(1, requests + 1)]
 
 
-# ------------------------------------------------------------------------------------------- summing
+# ------------------------------------------------------------------------------------------ summing
 def _tally(recording: Recording, planned: Sequence[Planned], priced: Sequence[Priced]) -> Tally:
     totals = totals_of(p.record for p in priced)
     both = [
@@ -239,7 +239,7 @@ def _tally(recording: Recording, planned: Sequence[Planned], priced: Sequence[Pr
 
 
 def _of_plans(plans: Sequence[Plan]) -> dict[str, dict[str, Row]]:
-    """Tables of stages, kinds, reasons and errors; each text's reason and each error counts once."""
+    """Tables of stages, kinds, reasons and errors; a text's reason and an error count once."""
     stages: dict[str, Row] = {}
     kinds: dict[str, Row] = {}
     kept: dict[str, Row] = {}

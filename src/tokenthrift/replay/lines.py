@@ -1,7 +1,7 @@
 """Files of recordings as raw lines: JSON Lines or one JSON value, gzipped or not.
 
-Nothing is parsed that need not be. A line that cannot be had (too long, a file that is cut short) is
-given with its problem, so that it can be counted; the rest goes on.
+Nothing is parsed that need not be. A line that cannot be had (too long, a file that is cut
+short) is given with its problem, so that it can be counted; the rest goes on.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import gzip
 import json
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import ReplayError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 # A request of a million tokens is some 5 MB, base64 images some 20 MB each; beyond this a "line" is
 # a file of another kind, and reading it whole could exhaust the memory.
@@ -77,22 +77,37 @@ def raw_lines(path: Path, max_line_bytes: int = MAX_LINE_BYTES) -> Iterator[RawL
     Raises:
         ReplayError: the file cannot be opened.
     """
-    source = str(path)
     try:
         stored = path.open("rb")
     except OSError as error:
         raise ReplayError(f"{path}: cannot be read: {error.strerror or error}") from error
     with stored:
-        packed = stored.read(2) == GZIP_MAGIC
+        whole = path.name.removesuffix(".gz").endswith(".json")
+        yield from lines_of(stored, str(path), whole=whole, max_line_bytes=max_line_bytes)
+
+
+def lines_of(
+    stored: IO[bytes], source: str, *, whole: bool, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[RawLine]:
+    """The lines of an open file that can be rewound; see `raw_lines`.
+
+    Args:
+        stored: the file, gzipped or not.
+        source: what to call it.
+        whole: whether it may be one JSON value over several lines.
+        max_line_bytes: longer lines become problems.
+    """
+    packed = stored.read(2) == GZIP_MAGIC
+    stored.seek(0)
+    stream: IO[bytes] = gzip.GzipFile(fileobj=stored) if packed else stored  # type: ignore[assignment]  # GzipFile reads like one
+    if whole:
+        items = _items(stream, source, max_line_bytes)
+        if items is not None:
+            yield from items
+            return
         stored.seek(0)
-        stream: IO[bytes] = gzip.GzipFile(fileobj=stored) if packed else stored  # type: ignore[assignment]  # GzipFile reads like one
-        if path.name.removesuffix(".gz").endswith(".json"):
-            items = _items(stream, source, max_line_bytes)
-            if items is not None:
-                yield from items
-                return
-            stream.seek(0)
-        yield from _lines(stream, stored, source, max_line_bytes)
+        stream = gzip.GzipFile(fileobj=stored) if packed else stored  # type: ignore[assignment]  # the same
+    yield from _lines(stream, stored, source, max_line_bytes)
 
 
 def _lines(

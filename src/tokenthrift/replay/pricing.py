@@ -1,8 +1,8 @@
 """What a recorded request costs as it was and as a policy would send it: one `LedgerRecord`.
 
-Both branches have a provider cache of their own, cold at the start of each recording: the one of the
-model's card, with breakpoints after every message where the provider wants them marked (recordings
-hold no marks). Answers are the recorded ones on both sides; nothing is predicted.
+Both branches have a provider cache of their own, cold at the start of each recording: the one of
+the model's card, with breakpoints after every message where the provider wants them marked
+(recordings hold no marks). Answers are the recorded ones on both sides; nothing is predicted.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def billed_tokens(usage: Usage, card: ModelCard | None) -> int | None:
 
 
 def _size(request: Request, count: TokenCounter, blocks: Sequence[Block], *, same: bool) -> int:
-    """Tokens of the sent request by the baseline's counter; the blocks have them if it is theirs."""
+    """Tokens of the sent request by the baseline's counter; the blocks have them if it is that."""
     return sum(b.tokens for b in blocks) if same else count_request(request, count)
 
 

@@ -1,15 +1,14 @@
-"""What a recorded line is, told from its content: one `Recording`, or a `ReplayError` that says why.
+"""What a recorded line is, told from its content: a `Recording`, or a `ReplayError` that says why.
 
 Known: chat bodies, recorded conversations (with a question or a shared context), requests of OpenAI
-batch files, and LiteLLM's standard logging payloads. A line that names a model and does not end with
-an answer is one request, whatever its history; anything else with messages is a conversation. It
-never repairs what it does not understand.
+batch files, and LiteLLM's standard logging payloads. A line that names a model and does not end
+with an answer is one request, whatever its history; anything else with messages is a conversation.
+It never repairs what it does not understand.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -21,7 +20,7 @@ from tokenthrift.replay.lines import RawLine, raw_lines
 from tokenthrift.types import Money
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Form: TypeAlias = Literal["body", "conversation", "batch", "litellm"]
 
@@ -228,7 +227,7 @@ def _family(path: Path) -> str:
 
 @lru_cache(maxsize=CONTEXT_FILES)
 def _contexts(path: Path) -> dict[str, list[Any]]:
-    """Messages by context id; lines that are no contexts are passed over (nothing can name them)."""
+    """Messages by context id; lines that are no contexts are passed over, as nothing names them."""
     found: dict[str, list[Any]] = {}
     for line in raw_lines(path):
         try:

@@ -16,7 +16,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.catalog import Catalog, load_catalog
@@ -31,8 +30,9 @@ from tokenthrift.tokens import counter_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
-    from tokenthrift.ledger import Ledger
+    from tokenthrift.ledger import Ledger, LedgerRecord
 
 # A batch is what is lost when a replay is interrupted, and what one message to a worker carries.
 BATCH_LINES: Final = 32
@@ -101,8 +101,8 @@ def replay(
 ) -> Outcome:
     """Replay recordings.
 
-    Several processes are started afresh (*spawn*), so a script that calls this with ``workers`` above
-    1 does so under ``if __name__ == "__main__"``.
+    Several processes are started afresh (*spawn*), so a script that calls this with ``workers``
+    above 1 does so under ``if __name__ == "__main__"``.
 
     Args:
         paths: files, in order.
@@ -221,7 +221,9 @@ def _start_worker(model: str) -> None:
 def _work(batch: Batch, options: Options) -> Replayed:
     """Replay a batch; what a worker process runs."""
     catalog = _catalog(options.policy.cards_path)
-    tally, records, problems = Tally(), [], []
+    tally = Tally()
+    records: list[LedgerRecord] = []
+    problems: list[str] = []
     for line in batch.lines:
         one = replay_line(line, options, catalog, time.perf_counter)
         tally += one.tally

@@ -1,1 +1,44 @@
-"""placeholder"""
+"""Reports: pure views over records, plans and replays, as data and as terminal tables.
+
+Nothing is decided or estimated here; what is not known is said to be unknown.
+"""
+
+from tokenthrift.report import formats
+from tokenthrift.report.explain import Explanation, SegmentLine, StageLine, explain
+from tokenthrift.report.latency import Latencies
+from tokenthrift.report.plan_view import diff_view, plan_view
+from tokenthrift.report.summary import (
+    by_words,
+    grouped,
+    instant,
+    plan_latencies,
+    totals_by_complexity,
+    totals_by_tag,
+    totals_json,
+)
+from tokenthrift.report.tables import grouped_view, totals_view
+from tokenthrift.report.tally import Tally
+from tokenthrift.report.tally_view import tally_json, tally_view
+
+__all__ = [
+    "Explanation",
+    "Latencies",
+    "SegmentLine",
+    "StageLine",
+    "Tally",
+    "by_words",
+    "diff_view",
+    "explain",
+    "formats",
+    "grouped",
+    "grouped_view",
+    "instant",
+    "plan_latencies",
+    "plan_view",
+    "tally_json",
+    "tally_view",
+    "totals_by_complexity",
+    "totals_by_tag",
+    "totals_json",
+    "totals_view",
+]

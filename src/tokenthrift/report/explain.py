@@ -143,7 +143,7 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
 
 
 def current_steps(trace: Sequence[Step]) -> list[Step]:
-    """The steps that made the draft what it is: those of turns that were decided again are left out.
+    """The steps that made the draft what it is; those of turns decided again are left out.
 
     A compaction opens everything up to its turn as it was first given, so what earlier steps did
     there is gone; the steps that are left add up to the tokens saved.

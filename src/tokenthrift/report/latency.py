@@ -11,7 +11,7 @@ from math import ceil, floor, log
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 WIDTH: Final = 1.02
 LEAST_MS: Final = 1e-4  # smaller ones share the first bucket
@@ -26,7 +26,7 @@ class Latencies:
         most_ms: the longest, exactly.
     """
 
-    buckets: Mapping[int, int] = field(default_factory=dict)
+    buckets: dict[int, int] = field(default_factory=dict)
     most_ms: float = 0.0
 
     @classmethod
@@ -46,7 +46,7 @@ class Latencies:
         return sum(self.buckets.values())
 
     def percentile_ms(self, percent: float) -> float | None:
-        """The value that ``percent`` of the latencies do not exceed (nearest rank); None of none."""
+        """The value that ``percent`` of them do not exceed (nearest rank); None of none."""
         rank = max(1, ceil(self.calls * percent / 100))
         for bucket, calls in sorted(self.buckets.items()):
             rank -= calls

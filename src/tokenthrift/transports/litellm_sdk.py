@@ -12,12 +12,13 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from tokenthrift.route import Attempt
 
 PRICE_MAP_SWITCH: Final = "LITELLM_LOCAL_MODEL_COST_MAP"

@@ -1,0 +1,104 @@
+"""`wrap`: one line around the SDK you use; every chat completion then costs less and is accounted.
+
+Gives a new object of the same interface and leaves yours as it was.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from tokenthrift.client.account import Account
+from tokenthrift.client.litellm_client import LiteLLM
+from tokenthrift.client.openai_client import is_openai_client, provider_of, wrapped_client
+from tokenthrift.client.recent import RecentLedger
+from tokenthrift.ledger import open_ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tokenthrift.catalog import Catalog
+    from tokenthrift.ledger import Ledger
+    from tokenthrift.policy import Policy
+
+T = TypeVar("T")
+
+
+def wrap(
+    client: T,
+    policy: Policy | str | Path | Mapping[str, Any] = "balanced",
+    *,
+    ledger: str | os.PathLike[str] | Ledger | None = None,
+    tags: Mapping[str, str] | None = None,
+    catalog: Catalog | None = None,
+) -> T:
+    """A client that plans and accounts for every chat completion made through it.
+
+    Args:
+        client: the ``litellm`` module, or an ``openai.OpenAI`` or ``openai.AsyncOpenAI`` client
+            (Azure's included).
+        policy: a policy, its name, its file or its mapping.
+        ledger: where records go: a file, a ledger that is open, or None for the newest records in
+            memory (``account_of(client).ledger``).
+        tags: written into every record.
+        catalog: model cards; the bundled ones (plus the policy's own) if None.
+
+    Returns:
+        An object of the same interface. Responses are the SDK's own and carry a receipt as
+        ``response.tokenthrift``.
+
+    Raises:
+        PolicyError: the policy is wrong.
+        LedgerError: the ledger cannot be opened.
+        TypeError: the client is of no known kind, or is wrapped already.
+    """
+    openai_client = is_openai_client(client)
+    if isinstance(client, LiteLLM) or not (openai_client or _is_litellm(client)):
+        raise TypeError(_cannot_wrap(client))
+    account = Account(
+        policy,
+        ledger_at(ledger),
+        catalog=catalog,
+        tags=tags,
+        provider=provider_of(client) if openai_client else None,
+    )
+    if openai_client:
+        return cast("T", wrapped_client(cast("Any", client), account))
+    return cast("T", LiteLLM(cast("ModuleType", client), account))
+
+
+def account_of(client: object) -> Account:
+    """The account of a wrapped client: its ledger, its policy, what its sinks raised.
+
+    Raises:
+        TypeError: the client is not a wrapped one.
+    """
+    found = getattr(client, "tokenthrift", None)
+    if not isinstance(found, Account):
+        raise TypeError(f"{type(client).__name__} is not wrapped; use what wrap() returned")
+    return found
+
+
+def ledger_at(where: str | os.PathLike[str] | Ledger | None) -> Ledger:
+    """The ledger of an address; the newest records in memory where there is none."""
+    if where is None:
+        return RecentLedger()
+    if isinstance(where, str | os.PathLike):
+        return open_ledger(where)
+    return where
+
+
+def _is_litellm(client: object) -> bool:
+    return isinstance(client, ModuleType) and client.__name__ == "litellm"
+
+
+def _cannot_wrap(client: object) -> str:
+    if isinstance(client, LiteLLM):
+        return "this litellm is wrapped already; wrap the module itself"
+    what = client.__name__ if isinstance(client, ModuleType | type) else type(client).__name__
+    return (
+        f"cannot wrap {what}; give the litellm module, or an openai.OpenAI or "
+        "openai.AsyncOpenAI client"
+    )

@@ -1,0 +1,188 @@
+"""One explained plan for a terminal, and what was kept and dropped as a diff."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING, Final
+
+from rich.text import Text
+
+from tokenthrift.report import formats
+from tokenthrift.report.tables import (
+    BEFORE_AFTER,
+    FAINT,
+    GAIN,
+    LOSS,
+    Cell,
+    Column,
+    money_before_after,
+    note,
+    signed,
+    stacked,
+    table,
+)
+from tokenthrift.route import VERDICT_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Group
+
+    from tokenthrift.pipeline import Plan
+    from tokenthrift.report.explain import Explanation, SegmentLine
+
+LONG_LINE: Final = 240  # characters; longer lines are compared sentence by sentence
+CONTEXT_LINES: Final = 1
+STATE_STYLES: Final = {"kept": "", "cut": GAIN, "removed": GAIN}
+
+_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
+
+
+def plan_view(explained: Explanation) -> Group:
+    """An explanation as tables."""
+    return stacked(
+        _head(explained),
+        _segments(explained),
+        _stages(explained),
+        _money(explained),
+        _verdicts(explained),
+    )
+
+
+def diff_view(plan: Plan) -> Group:
+    """What was kept (plain), dropped (red) and written in its place (green), by segment."""
+    parts = []
+    for segment in plan.draft.segments:
+        if segment.text == segment.original:
+            continue
+        head = Text(f"{segment.id} {segment.role} {segment.kind}", style="bold")
+        head.append(f"  {plan.count(segment.original):,} -> {segment.tokens:,} tokens", style=FAINT)
+        parts.append(Text("\n").join([head, *_diff(segment.original, segment.text)]))
+    return stacked(*parts) if parts else stacked(Text("Nothing was changed."))
+
+
+def _head(explained: Explanation) -> Group:
+    saved = explained.tokens_before - explained.tokens_after
+    counted = f"counted by {explained.counter}"
+    if explained.counter_error:
+        counted += f" (an estimate, within {explained.counter_error:.0%})"
+    line = Text(f"{explained.tokens_before:,} -> {explained.tokens_after:,} input tokens, ")
+    line.append_text(signed(f"{formats.share(saved, explained.tokens_before)} % saved", saved))
+    line.append(f", {counted}", style=FAINT)
+    policy = f"policy {explained.policy} ({explained.policy_digest})"
+    parts = [line, Text(f"{policy}; model {formats.printable(explained.choice)}", style=FAINT)]
+    parts += [Text(formats.printable(words)) for words in explained.epochs]
+    return Text("\n").join(parts)  # type: ignore[return-value]  # a renderable like any other
+
+
+def _segments(explained: Explanation) -> Group:
+    rows: list[list[Cell]] = [
+        [
+            line.id,
+            line.role,
+            line.kind,
+            str(line.level),
+            formats.count(line.tokens_before),
+            signed(formats.count(line.tokens_after), line.tokens_before - line.tokens_after),
+            Text(_why(line), style=STATE_STYLES[line.state]),
+        ]
+        for line in explained.segments
+    ]
+    rows.append(
+        [
+            formats.NONE,
+            "",
+            "",
+            "",
+            formats.count(explained.framing_tokens_before),
+            formats.count(explained.framing_tokens_after),
+            Text("framing, tool schemas, tool calls, media", style=FAINT),
+        ]
+    )
+    columns = (
+        Column("segment", number=False),
+        Column("role", number=False),
+        Column("kind", number=False),
+        Column("level"),
+        Column("tokens"),
+        Column("after"),
+        Column("what and why", number=False),
+    )
+    return table("Segments", columns, rows)
+
+
+def _why(line: SegmentLine) -> str:
+    why = formats.printable("; ".join(line.reasons))
+    if line.units_dropped:
+        why += f" ({line.units_dropped:,} of {line.units_total:,} units left out)"
+    return f"{line.state}: {why}" if why else line.state
+
+
+def _stages(explained: Explanation) -> Group | None:
+    if not explained.stages:
+        return None
+    rows: list[list[Cell]] = [
+        [
+            line.stage,
+            formats.count(line.runs),
+            formats.count(line.edits),
+            signed(formats.count(line.tokens_saved), line.tokens_saved),
+            signed(formats.share(line.tokens_saved, explained.tokens_before), line.tokens_saved),
+            Text(formats.printable("; ".join(line.errors)), style=LOSS),
+        ]
+        for line in explained.stages
+    ]
+    columns = [
+        Column("stage", number=False),
+        *map(Column, ("turns", "edits", "tokens saved", "of input %")),
+        Column("errors", number=False),
+    ]
+    if not any(line.errors for line in explained.stages):
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return table("Stages", columns, rows)
+
+
+def _money(explained: Explanation) -> Group:
+    savings = explained.savings
+    title = "Input bill of this one request, nothing cached (estimated)"
+    if savings.baseline is None or savings.actual is None:
+        said = f"{explained.baseline} or {explained.chosen} has no known price"
+        return stacked(Text(title, style="bold"), note(f"{formats.UNPRICED}: {said}"))
+    places = formats.decimals_for([savings.baseline.nanos, savings.actual.nanos])
+    row = money_before_after("$", savings.baseline.nanos, savings.actual.nanos, places)
+    parts = [
+        f"{name} {formats.usd(amount.nanos, places)} $"
+        for name, amount in (("compression", savings.compression), ("routing", savings.routing))
+        if amount is not None
+    ]
+    return stacked(
+        table(title, (Column("", number=False), *BEFORE_AFTER), [row]),
+        note(f"{', '.join(parts)}; prices: {explained.prices}"),
+    )
+
+
+def _verdicts(explained: Explanation) -> Group | None:
+    if len(explained.verdicts) < 2:
+        return None
+    columns = [Column(head, number=head == "expected cost") for head in VERDICT_COLUMNS]
+    rows = [[formats.printable(cell) for cell in row] for row in explained.verdicts]
+    return table("Models", columns, rows)
+
+
+def _diff(before: str, after: str) -> Iterator[Text]:
+    old, new = _pieces(before), _pieces(after)
+    lines = difflib.unified_diff(old, new, n=CONTEXT_LINES, lineterm="")
+    for number, line in enumerate(lines):
+        if number < 2:  # the two lines that name files
+            continue
+        style = {"-": LOSS, "+": GAIN, "@": FAINT}.get(line[:1], "")
+        yield Text(formats.printable(line.rstrip("\n")), style=style)
+
+
+def _pieces(text: str) -> list[str]:
+    """Lines; long ones by sentence, as that is what is kept or dropped in them."""
+    out: list[str] = []
+    for line in text.splitlines():
+        out += [line] if len(line) <= LONG_LINE else _SENTENCE_END.split(line)
+    return out

@@ -1,0 +1,118 @@
+"""Views over ledger records: totals, and totals by model, policy, tag or complexity.
+
+What a database can add up it adds up; the rest is read record by record. Pure views: the report is
+the sum of the records, nothing is estimated here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from tokenthrift.errors import LedgerError
+from tokenthrift.ledger import GROUP_KEYS, Totals, totals_of
+from tokenthrift.report.latency import Latencies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tokenthrift.ledger import Ledger, LedgerRecord
+
+TAG: Final = "tag:"
+COMPLEXITY: Final = "complexity"
+ALIASES: Final = {"model": "model_chosen"}
+# Latencies are read from the newest records only: they drift, and reading a record costs 50 us.
+LATENCY_RECORDS: Final = 10_000
+AGE: Final = re.compile(r"^(\d+)\s*([mhdw])$")
+AGE_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def by_words() -> tuple[str, ...]:
+    """What records can be grouped by, as a user writes it."""
+    return ("model", "policy", COMPLEXITY, f"{TAG}NAME", *(k for k in GROUP_KEYS if k != "policy"))
+
+
+def grouped(
+    ledger: Ledger,
+    by: str,
+    since: datetime | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> dict[str, Totals]:
+    """Totals by the value of a key; records without a value are under the empty string.
+
+    Args:
+        ledger: where the records are.
+        by: one of `by_words`, with a tag's name for ``NAME``.
+        since: only records from then on.
+        tags: only records that carry all of these.
+
+    Raises:
+        LedgerError: records cannot be grouped by that; the message lists what they can.
+    """
+    if by == COMPLEXITY:
+        return totals_by_complexity(ledger.records(since, tags))
+    if by.startswith(TAG) and len(by) > len(TAG):
+        return totals_by_tag(ledger.records(since, tags), by.removeprefix(TAG))
+    key = ALIASES.get(by, by)
+    if key not in GROUP_KEYS:
+        raise LedgerError(f"cannot group by {by!r}; use one of: {', '.join(by_words())}")
+    return ledger.totals_by(key, since, tags)  # type: ignore[arg-type]  # checked above
+
+
+def totals_by_tag(records: Iterable[LedgerRecord], name: str) -> dict[str, Totals]:
+    """Totals by the value of a tag."""
+    return _sums(records, lambda record: record.tags.get(name, ""))
+
+
+def totals_by_complexity(records: Iterable[LedgerRecord]) -> dict[str, Totals]:
+    """Totals by the complexity that was measured on the request."""
+    return _sums(records, lambda r: r.decision.complexity_bucket if r.decision else "")
+
+
+def plan_latencies(ledger: Ledger, since: datetime | None = None) -> Latencies:
+    """How long planning took, over the newest records."""
+    newest = ledger.records(since, limit=LATENCY_RECORDS)
+    return Latencies.of(r.plan_ms for r in newest)
+
+
+def instant(text: str, now: datetime) -> datetime:
+    """A date, a time, or an age before now; without an offset it is UTC.
+
+    Raises:
+        ValueError: it is none of these; the message shows how they are written.
+    """
+    age = AGE.match(text.strip())
+    try:
+        if age is not None:
+            return now - timedelta(**{AGE_UNITS[age[2]]: int(age[1])})
+        at = datetime.fromisoformat(text.strip())
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is no date (2026-01-31), time (2026-01-31T12:00Z) or age (30m, 24h, 7d, 2w)"
+        ) from None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+
+
+def totals_json(totals: Totals) -> dict[str, Any]:
+    """Totals as plain data: exact sums, and shares (None where there is no whole)."""
+    saved = totals.counted_baseline_tokens - totals.counted_sent_tokens
+    return {
+        **asdict(totals),
+        "saved_tokens": saved,
+        "saved_tokens_share": _share(saved, totals.counted_baseline_tokens),
+        "net_share": _share(totals.net_nanos, totals.baseline_nanos),
+    }
+
+
+def _sums(records: Iterable[LedgerRecord], key: Callable[[LedgerRecord], str]) -> dict[str, Totals]:
+    sums: dict[str, Totals] = {}
+    for record in records:
+        name = key(record)
+        sums[name] = sums.get(name, Totals()) + totals_of([record])
+    return dict(sorted(sums.items()))
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

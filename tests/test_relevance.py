@@ -1,0 +1,169 @@
+"""Relevance: BM25 and its windows against a naive reference; terms of words in several scripts."""
+
+from __future__ import annotations
+
+import re
+from math import log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strategies import WORDS, examples, short_texts
+from tokenthrift.compress import relevance
+from tokenthrift.compress.relevance import query_terms, score, terms_of
+
+_WORD = re.compile(r"[^\W_]+(?:[_.\-/:@][^\W_]+)*|[^\W_]+")
+
+
+def naive_bm25(query: dict[str, float], bags: list[list[str]], lengths: list[float]) -> list[float]:
+    """Okapi BM25 of documents as lists of terms; idf is given by the caller's weights."""
+    mean = sum(lengths) / len(lengths) or 1.0
+    out = []
+    for bag, length in zip(bags, lengths, strict=True):
+        total = 0.0
+        for term, weight in query.items():
+            hits = bag.count(term)
+            norm = relevance.K1 * (1 - relevance.B + relevance.B * length / mean)
+            total += weight * hits * (relevance.K1 + 1) / (hits + norm + 1e-9)
+        out.append(total)
+    return out
+
+
+def naive_score(
+    query: dict[str, float], texts: list[str], tokens: list[int], groups: list[int]
+) -> list[float]:
+    """What `score` promises, by loops: units, and weighted windows of the units around each."""
+    n = len(texts)
+    bags = [[t for word in _WORD.findall(text) for t in terms_of(word)] for text in texts]
+    lengths = [float(len(_WORD.findall(text))) for text in texts]
+    weights = {}
+    for term, weight in query.items():
+        holding = sum(term in bag for bag in bags)
+        if holding:
+            weights[term] = weight * log(1 + (n - holding + 0.5) / (holding + 0.5))
+    if not weights:
+        return [0.0] * n
+    total = naive_bm25(weights, bags, lengths)
+    ends = [sum(tokens[: i + 1]) for i in range(n)]
+    sizes = [sum(t for t, g in zip(tokens, groups, strict=True) if g == own) for own in groups]
+    for width, long_weight, passage_weight in relevance.WINDOWS:
+        members = [
+            [
+                j
+                for j in range(n)
+                if groups[j] == groups[i]
+                and ends[j] >= ends[i] - tokens[i] - width
+                and ends[j] - tokens[j] <= ends[i] + width
+            ]
+            for i in range(n)
+        ]
+        wide = naive_bm25(
+            weights,
+            [[t for j in row for t in bags[j]] for row in members],
+            [sum(lengths[j] for j in row) for row in members],
+        )
+        for i in range(n):
+            short = sizes[i] <= relevance.PASSAGE_TOKENS
+            total[i] += wide[i] * (passage_weight if short else long_weight)
+    return total
+
+
+UNITS = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from([*WORDS, "", "parse_config", "日本語"]), max_size=8).map(" ".join),
+        st.integers(1, 120),
+        st.integers(0, 1),
+    ),
+    max_size=14,
+)
+
+
+@examples(200)
+@given(UNITS, st.lists(st.sampled_from([*WORDS, "config", "the"]), max_size=4))
+def test_scores_are_those_of_a_naive_reference(
+    units: list[tuple[str, int, int]], words: list[str]
+) -> None:
+    """Vectorised scores equal the sums of plain loops."""
+    texts = [text for text, _, _ in units]
+    tokens = [n for _, n, _ in units]
+    groups = list(np.cumsum([step for _, _, step in units], dtype=int)) if units else []
+    query = query_terms(" ".join(words), "socket kernel")
+    found = score(query, texts, tokens, groups)
+    expected = naive_score(query, texts, tokens, groups)
+    np.testing.assert_allclose(found.values, expected, rtol=1e-4, atol=1e-4)
+    assert found.hits.shape == (len(found.terms), len(texts))
+
+
+def test_scores_stay_exact_over_long_texts() -> None:
+    """Ten thousand units do not wear the sums out."""
+    texts = [f"{WORDS[n % 25]} {WORDS[n % 7]} filler words here" for n in range(3_000)]
+    tokens = [5] * len(texts)
+    query = query_terms("server invoice")
+    found = score(query, texts, tokens, [0] * len(texts)).values
+    tail = score(query, texts * 3, tokens * 3, [n // 3_000 for n in range(9_000)]).values
+    assert np.all(np.isfinite(found))
+    np.testing.assert_allclose(tail[-3_000:-1_000], tail[:2_000], rtol=1e-3)
+
+
+def test_a_unit_that_answers_scores_highest() -> None:
+    """The unit that holds what is asked comes first, its neighbours before strangers."""
+    texts = [f"filler text number {n} about nothing much" for n in range(40)]
+    texts[20] = "the invoice total was 4711 euros"
+    values = score(query_terms("What was the invoice total?"), texts, [12] * 40, [0] * 40).values
+    assert int(values.argmax()) == 20
+    assert values[21] > values[0]
+
+
+def test_windows_stop_at_groups() -> None:
+    """A neighbour in another group gains nothing."""
+    texts = ["invoice total", "other text", "more text"]
+    values = score(query_terms("invoice"), texts, [5, 5, 5], [0, 1, 1]).values
+    assert values[0] > 0
+    assert values[1] == values[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("word", "terms"),
+    [
+        ("the", ()),
+        ("Timeouts", ("timeout",)),
+        ("parse_config", ("parse_config", "pars", "config")),
+        ("HttpClient", ("httpclient", "http", "client")),
+        ("日本語", ("日本", "本語")),
+        ("超", ("超",)),
+        ("Ошибка", ("ошибка",)),
+    ],
+)
+def test_terms_of_words(word: str, terms: tuple[str, ...]) -> None:
+    """Stems, names with their parts, character pairs of unspaced scripts."""
+    assert terms_of(word) == terms
+
+
+def test_the_question_weighs_more_than_the_context() -> None:
+    """A term that both name has the weight of the question."""
+    query = query_terms("invoice", "invoice socket")
+    assert query == {"invoic": 1.0, "socket": relevance.CONTEXT_WEIGHT}
+
+
+def test_queries_are_bounded() -> None:
+    """A question of a thousand different words has the most terms there may be."""
+    assert len(query_terms(" ".join(f"w{n}x" for n in range(1_000)))) == relevance.MAX_TERMS
+
+
+@examples(100)
+@given(short_texts(), st.lists(short_texts(), max_size=4))
+def test_any_text_can_be_scored(question: str, texts: list[str]) -> None:
+    """Scores are finite and not negative whatever the texts hold."""
+    values = score(query_terms(question), texts, [1] * len(texts), [0] * len(texts)).values
+    assert values.shape == (len(texts),)
+    assert np.all(np.isfinite(values))
+    assert np.all(values >= 0)
+
+
+def test_matched_terms_are_named() -> None:
+    """A score says which terms stand in a unit."""
+    found = score(query_terms("invoice socket"), ["socket open", "none"], [2, 1], [0, 0])
+    assert found.matched(0) == ("socket",)
+    assert found.matched(1) == ()
