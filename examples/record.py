@@ -1,8 +1,8 @@
 """Make the example recordings from this project's own work.
 
-Tool results are real: files of this repository, a real test run against a copy with one line broken,
-real searches, real model cards, passages of the docs. Questions and the model's turns are written
-here, by hand: no model is called. Run from the repository's root: ``python examples/record.py``.
+Tool results are real: files of this repository, a test run against a copy with one line broken,
+searches, model cards, passages of the docs. Questions and the model's turns are written here, by
+hand: no model is called. Run from the repository's root: ``python examples/record.py``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ TOOLS = [
 
 def shell(command: str, folder: Path) -> str:
     """Run a command; its output as a tool result, with the folder's name left out."""
-    done = subprocess.run(  # noqa: S602 - fixed commands of this file
+    done = subprocess.run(
         command, shell=True, cwd=folder, capture_output=True, text=True, check=False, timeout=300
     )
     text = (done.stdout + done.stderr).replace(str(folder), ".").replace(sys.prefix, "venv")
@@ -93,9 +93,8 @@ def failing_test() -> Conversation:
             shutil.copytree(ROOT / part, folder / part, ignore=ignore)
         shutil.copy(ROOT / "pyproject.toml", folder)
         codec = folder / "src/tokenthrift/compress/tables.py"
-        whole = "        return row_value if (row_value := plain) else quoted"
         broken = codec.read_text().replace('"\\\\u007c"', '"\\\\u007d"')
-        if whole in broken or broken == codec.read_text():
+        if broken == codec.read_text():
             raise SystemExit("the line to break was not found; adapt examples/record.py")
         talk = Conversation(
             "failing-test",
@@ -103,7 +102,8 @@ def failing_test() -> Conversation:
             folder,
         )
         codec.write_text(broken)
-        run = f"PYTHONPATH=src {sys.executable} -m pytest -v -p no:cacheprovider tests/test_tables.py"
+        pytest = f"{sys.executable} -m pytest -v -p no:cacheprovider"
+        run = f"PYTHONPATH=src {pytest} tests/test_tables.py"
         talk.call("I run the tests of the codec first.", run)
         talk.call("The codec is in this file.", "cat -n src/tokenthrift/compress/tables.py")
         talk.call("Who else uses it?", "grep -rn 'tables\\|_quoted' src tests | sort")

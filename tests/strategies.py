@@ -11,7 +11,7 @@ import random
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
@@ -25,10 +25,16 @@ PNG: Final = (
 )
 
 
-def examples(count: int) -> settings:
-    """Settings of a property: the same examples on every run, as many as its cost allows."""
+def examples(count: int, *, shrink: bool = True) -> settings:
+    """Settings of a property: the same examples on every run, as many as its cost allows.
+
+    Args:
+        count: how many.
+        shrink: whether to look for the smallest failure; a waste where one is expected.
+    """
     return settings(
         max_examples=count,
+        phases=[p for p in Phase if shrink or p in (Phase.explicit, Phase.generate)],
         deadline=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -82,10 +88,11 @@ def short_texts() -> st.SearchStrategy[str]:
 
 
 # ------------------------------------------------------------------------------------- long texts
-WORDS: Final[tuple[str, ...]] = tuple(
-    """server invoice timeout customer parser retry window budget ledger commit branch token cache
-    shipment refund gateway schema worker kernel socket vector merge deploy region volume""".split()
-)
+_VOCABULARY: Final = """
+server invoice timeout customer parser retry window budget ledger commit branch token cache
+shipment refund gateway schema worker kernel socket vector merge deploy region volume
+"""
+WORDS: Final = tuple(_VOCABULARY.split())
 NAMES: Final = (
     "parse_config",
     "HttpClient.send",

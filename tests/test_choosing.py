@@ -75,9 +75,6 @@ def test_anchors_are_paid_for_and_go_with_their_block(
             assert kept[n] == any(others)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="the gap that an anchor inside a block splits is not paid for"
-)
 def test_anchors_inside_a_block_split_gaps() -> None:
     """A second head in the middle of a block leaves a gap on each side of it."""
     units = [

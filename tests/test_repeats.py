@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,9 +94,6 @@ def test_runs_are_what_they_say(numbers: list[list[int]]) -> None:
             assert lines[segment.id][run.start : end] == source
 
 
-@pytest.mark.xfail(
-    strict=True, reason="lines are counted before the source's own runs are replaced"
-)
 def test_lines_are_counted_in_what_is_sent() -> None:
     """A pointer to text behind a pointer of the same turn counts the lines that are sent."""
     tail = "".join(f"a different line {n} that comes behind the block\n" for n in range(8))

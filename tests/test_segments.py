@@ -145,7 +145,6 @@ def test_a_short_user_message_is_protected_whole() -> None:
     assert open_text("Explain:\n```json\n[1, 2, 3]\n```\nplease") == []
 
 
-@pytest.mark.xfail(strict=True, reason="a long ask before fenced data loses its protection whole")
 def test_some_of_a_long_ask_is_always_protected() -> None:
     """Of a long paragraph with data behind it not everything is open: the question is in it."""
     ask = "Please find out why the parser times out when the ledger is large. " * 25

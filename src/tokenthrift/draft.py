@@ -142,6 +142,8 @@ class Draft:
         changed, done = self._replacements(
             stage, [e for e in edits if e.action == "replace"], remarks
         )
+        if any(s.message in gone for s in changed.values()):
+            raise EditError(f"{stage}: a message that is removed is also edited")
         segments = self.segments
         if changed or gone:
             segments = tuple(
@@ -199,6 +201,8 @@ class Draft:
             frame = by_id.get(edit.target)
             if frame is None:
                 raise EditError(f"{stage}: no message {edit.target!r}")
+            if frame.message in gone:
+                raise EditError(f"{stage}: two edits of message {edit.target}")
             if frame.turn < self.window.first_turn or frame.role == "system":
                 raise EditError(f"{stage}: message {edit.target} may not be removed")
             gone.add(frame.message)

@@ -62,7 +62,7 @@ def _stage(entry: Any) -> Any:
         raise ValueError("a stage is a mapping with a key 'stage', e.g. {stage: dedupe}")
     registry = stage_registry()
     word = entry["stage"]
-    if word not in registry:
+    if not isinstance(word, str) or word not in registry:
         raise ValueError(f"no stage {word!r}{_nearest(str(word), registry)}")
     return registry[word].model_validate(entry)
 
@@ -159,6 +159,8 @@ def load_policy(source: str | Path | Mapping[str, Any] | Policy = "balanced") ->
         path = shipped_policies()[source]
     try:
         text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PolicyError(str(path), "", "is not UTF-8 text", "save the file as UTF-8") from error
     except OSError as error:
         words = shipped_policies()
         hint = f"give a file or one of: {', '.join(words)}{_nearest(str(source), words)}"

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
 NO_CACHE: Final = ProviderCache(None)
 CACHE_MARK: Final = "cache_control"
-INT64_MAX: Final = 2**63 - 1
+# A hundred times the largest context window there is; a report of more is a mistake.
+PLAUSIBLE_TOKENS: Final = 1_000_000_000
 BUCKETS: Final = (
     "input_tokens",
     "output_tokens",
@@ -76,7 +77,7 @@ class Bill:
 
 
 def usage_of(wire: str, reported: Mapping[str, Any] | None, text: str, model: str) -> Usage:
-    """Normalised usage; without a readable report the output is counted and flagged as estimated.
+    """Normalised usage; without a credible report the output is counted and flagged as estimated.
 
     An estimate has no input yet: `bill` fills it in from the request.
     """
@@ -86,7 +87,8 @@ def usage_of(wire: str, reported: Mapping[str, Any] | None, text: str, model: st
         except (TypeError, ValueError, AttributeError, OverflowError):
             pass  # not what the wire promises: as good as no report
         else:
-            return _sane(usage)
+            if _is_plausible(usage):
+                return usage
     return Usage(output_tokens=counter_for(model)(text), estimated=True)
 
 
@@ -215,6 +217,5 @@ def _items(value: Any) -> list[Mapping[str, Any]]:
     return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list | tuple) else []
 
 
-def _sane(usage: Usage) -> Usage:
-    """The usage with every bucket in the range that a ledger can hold."""
-    return replace(usage, **{n: min(max(getattr(usage, n), 0), INT64_MAX) for n in BUCKETS})
+def _is_plausible(usage: Usage) -> bool:
+    return all(0 <= getattr(usage, name) <= PLAUSIBLE_TOKENS for name in BUCKETS)

@@ -66,18 +66,19 @@ def choose_units(units: Sequence[Choice], budget_tokens: int) -> list[bool]:
     while heap and left > 0:
         _, i, name = heapq.heappop(heap)
         unit = units[i]
-        cost = unit.tokens + _gap_change(units, kept, i)
-        if unit.block not in opened:
-            cost += unit.opening_tokens + GAP_TOKENS
-            cost += sum(units[a].tokens for a in anchors.get(unit.block, ()))
+        opening = unit.block not in opened
+        together = [*(anchors.get(unit.block, ()) if opening else ()), i]
+        cost = unit.opening_tokens + GAP_TOKENS if opening else 0
+        for one in together:  # each changes the gaps that the next one finds
+            cost += units[one].tokens + _gap_change(units, kept, one)
+            kept[one] = True
         if cost <= left:
-            kept[i] = True
             left -= cost
             discount[name] *= REPEAT_WORTH
-            if unit.block not in opened:
-                opened.add(unit.block)
-                for a in anchors.get(unit.block, ()):
-                    kept[a] = True
+            opened.add(unit.block)
+        else:
+            for one in together:
+                kept[one] = False
         queue = queues[name]
         queue.pop()
         if queue:

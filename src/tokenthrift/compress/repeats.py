@@ -43,21 +43,29 @@ def repeated_runs(
     texts: list[list[str]] = []
     for number, segment in enumerate(segments):
         lines = segment.text.splitlines(keepends=True)
-        texts.append(lines)
         runs: list[Run] = []
         if draft.is_open(segment) and segment.tokens >= max(min_tokens, draft.floor_tokens):
             runs = _runs(lines, known, texts, segments)
             runs = [r for r in runs if _worth(lines, r, draft, min_tokens)]
             if runs:
                 yield segment, runs
-        covered = {n for r in runs for n in range(r.start, r.start + r.lines)}
-        for n, line in enumerate(lines):
-            if n not in covered and len(line) > DISTINCT_CHARACTERS:
+        # Later pointers count lines as they are sent: a run has become one line, its pointer.
+        texts.append(_sent(lines, runs))
+        for n, line in enumerate(texts[number]):
+            if len(line) > DISTINCT_CHARACTERS:
                 places = known.setdefault(line, [])
                 if len(places) < PLACES:
                     places.append((number, n))
-        if runs:  # later pointers may only name text that is really there
-            texts[number] = [line if n not in covered else "" for n, line in enumerate(lines)]
+
+
+def _sent(lines: Sequence[str], runs: Sequence[Run]) -> list[str]:
+    """The lines as they will be sent; a pointer stands as an empty line that nothing equals."""
+    out: list[str] = []
+    at = 0
+    for run in runs:
+        out += [*lines[at : run.start], ""]
+        at = run.start + run.lines
+    return [*out, *lines[at:]]
 
 
 def _runs(

@@ -32,6 +32,7 @@ ASSISTANT: Final = "assistant text"
 
 _BREAK = re.compile(r"\n[ \t]*\n")
 _LINE = re.compile(r"\n")
+_SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,14 +154,18 @@ def _around_the_data(
 ) -> list[tuple[int, int, Kind]]:
     """Cut the first and the last paragraph (or line) of a long text off as pieces of their own."""
     borders = set()
-    head = _BREAK.search(text, 0, ASK_CHARACTERS) or _LINE.search(text, 0, ASK_CHARACTERS)
-    if head:
-        borders.add(head.end())
     body = len(text.rstrip())
     begin = max(0, body - ASK_CHARACTERS)
-    tails = [*_BREAK.finditer(text, begin, body)] or [*_LINE.finditer(text, begin, body)]
-    if tails:
-        borders.add(tails[-1].end())
+    for border in (_BREAK, _LINE, _SPACE):
+        head = border.search(text, ASK_CHARACTERS // 2 if border is _SPACE else 0, ASK_CHARACTERS)
+        if head:
+            borders.add(head.end())
+            break
+    for border in (_BREAK, _LINE, _SPACE):
+        tails = [*border.finditer(text, begin, body)]
+        if tails:
+            borders.add((tails[0] if border is _SPACE else tails[-1]).end())
+            break
     out: list[tuple[int, int, Kind]] = []
     for start, end, kind in cuts:
         inner = sorted(b for b in borders if start < b < end) if kind != "json" else []

@@ -18,6 +18,7 @@ a path into nested objects.
 
 from __future__ import annotations
 
+import heapq
 import json
 import re
 from typing import Any, Final
@@ -171,23 +172,37 @@ def _paths(
 
 
 def _common_order(rows: list[dict[str, Any]]) -> list[str] | None:
-    """One order of all keys that each row's order is a part of, or None."""
-    order = list(rows[0])
-    place = {k: i for i, k in enumerate(order)}
-    for row in rows[1:]:
-        keys = list(row)
-        if keys == order:
-            continue
-        last = -1
-        for n, key in enumerate(keys):
-            if key not in place:
-                at = last + 1
-                order.insert(at, key)
-                place = {k: i for i, k in enumerate(order)}
-            if place[key] < last or (n and place[key] == last):
-                return None
-            last = place[key]
-    return order
+    """One order of all keys that each row's order is a part of, or None.
+
+    A topological sort of "stands right before", with ties in the order of first appearance.
+    """
+    first = list(rows[0])
+    if all(list(row) == first for row in rows):
+        return first
+    after: dict[str, set[str]] = {}
+    waiting: dict[str, int] = {}
+    for row in rows:
+        previous: str | None = None
+        for key in row:
+            waiting.setdefault(key, 0)
+            after.setdefault(key, set())
+            if previous is not None and key not in after[previous]:
+                after[previous].add(key)
+                waiting[key] += 1
+            previous = key
+    seen = {key: n for n, key in enumerate(waiting)}
+    ready = [n for key, n in seen.items() if waiting[key] == 0]
+    names = list(seen)
+    order: list[str] = []
+    heapq.heapify(ready)
+    while ready:
+        key = names[heapq.heappop(ready)]
+        order.append(key)
+        for follower in after[key]:
+            waiting[follower] -= 1
+            if waiting[follower] == 0:
+                heapq.heappush(ready, seen[follower])
+    return order if len(order) == len(seen) else None
 
 
 def _get(row: Any, path: tuple[str, ...]) -> Any:
@@ -253,7 +268,11 @@ def decode(text: str) -> str:
         at += 1 + rows
 
     def put(match: re.Match[str]) -> str:
-        return match.group(1) or tables[match.group(2)]
+        if match.group(1):
+            return match.group(1)
+        if match.group(2) not in tables:
+            raise ValueError(f"line 1: no table @{match.group(2)} follows")
+        return tables[match.group(2)]
 
     return _REFERENCE.sub(put, skeleton)
 
@@ -271,7 +290,9 @@ def _row(line: str, columns: list[tuple[tuple[str, ...], str | None]]) -> dict[s
     cells = iter(_cells(line))
     row: dict[str, Any] = {}
     for path, constant in columns:
-        cell = next(cells) if constant is None else constant
+        cell = next(cells, None) if constant is None else constant
+        if cell is None:
+            raise ValueError(f"a table's row has too few cells: {line[:80]!r}")
         if cell == "":
             continue
         target = row

@@ -114,7 +114,7 @@ def compress(
     """
     turns = turns_of(request.messages)
     last = turns[-1] if turns else 0
-    if rules.scope == "request":
+    if rules.scope == "request" or not turns:
         draft = _empty(request, rules, count)
         draft = _opened(draft, split(request, count), (0, last), rules.budget.hard_tokens)
         draft = _run(draft, rules, resources)
@@ -252,15 +252,15 @@ def _chain(
 
 
 def _digest_message(digest: blake2b, message: Message) -> None:
-    digest.update(f"\1{message.role}\0{message.pinned}\0{message.framing_text}".encode())
+    pieces: list[str | None] = [message.role, str(message.pinned), message.framing_text]
     for part in message.parts:
-        head = f"\2{part.type}\0{part.call_id}\0{part.name}\0"
-        digest.update(head.encode("utf-8", "surrogatepass"))
-        if part.raw is not None:
-            raw = json.dumps(part.raw, default=str, sort_keys=True)
-            digest.update(raw.encode("utf-8", "surrogatepass"))
-        if part.text:
-            digest.update(part.text.encode("utf-8", "surrogatepass"))
+        raw = None if part.raw is None else json.dumps(part.raw, default=str, sort_keys=True)
+        pieces += [part.type, part.call_id, part.name, raw, part.text]
+    digest.update(b"%d;" % len(pieces))
+    for piece in pieces:  # with lengths, so that no text can pass for several pieces
+        data = b"" if piece is None else piece.encode("utf-8", "surrogatepass")
+        digest.update(b"%d:" % (-1 if piece is None else len(data)))
+        digest.update(data)
 
 
 def _resume(

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import blake2b
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from tokenthrift import wire
 from tokenthrift.compress import Memo
-from tokenthrift.errors import ReplayError, TokenthriftError, WireError
+from tokenthrift.errors import ReplayError, WireError
 from tokenthrift.ledger import totals_of
 from tokenthrift.pipeline import plan
 from tokenthrift.replay.pricing import Label, Planned, Priced, Pricer
@@ -62,8 +63,15 @@ class Options:
 
     @property
     def digest(self) -> str:
-        """Of everything here that changes a result."""
-        parts = (self.policy.digest, self.policy.name, self.model, self.split, repr(self.pause_s))
+        """Of everything here that changes a result, and of the version that makes it."""
+        parts = (
+            version("tokenthrift"),
+            self.policy.digest,
+            self.policy.name,
+            self.model,
+            self.split,
+            repr(self.pause_s),
+        )
         return blake2b("\0".join(parts).encode(), digest_size=ID_BYTES).hexdigest()
 
 
@@ -93,11 +101,20 @@ def replay_line(
         clock: seconds, for the time that planning takes.
     """
     try:
-        recording = recording_of(line)
-        planned = _planned(recording, options, catalog, clock)
+        return _replayed(line, options, catalog, clock)
     except ReplayError as error:
-        reason = str(error).removeprefix(f"{line.where}: ").partition(":")[0]
-        return Replayed(Tally(unread={reason: (1,)}), problems=(str(error),))
+        problem = str(error)
+    except Exception as error:  # noqa: BLE001 - one odd line must not lose the others; it is counted and shown
+        problem = f"{line.where}: cannot be replayed: {type(error).__name__}: {error}"
+    reason = problem.removeprefix(f"{line.where}: ").partition(":")[0]
+    return Replayed(Tally(unread={reason: (1,)}), problems=(problem,))
+
+
+def _replayed(
+    line: RawLine, options: Options, catalog: Catalog, clock: Callable[[], float]
+) -> Replayed:
+    recording = recording_of(line)
+    planned = _planned(recording, options, catalog, clock)
     pricer = Pricer(options.policy, catalog, seller=recording.seller, pause_s=options.pause_s)
     labels = _labels(line, recording, options, catalog, len(planned))
     priced = [pricer.price(p, label) for p, label in zip(planned, labels, strict=True)]
@@ -169,9 +186,7 @@ def _plan(
     start = clock()
     try:
         made = plan(body, policy, catalog=catalog, memo=memo, keep_model=keep_model)
-    except TokenthriftError as error:
-        return _unplanned(body, error, (clock() - start) * 1_000)
-    except Exception as error:  # noqa: BLE001 - a fault met on one record must not lose the others; it is counted and shown
+    except Exception as error:  # noqa: BLE001 - a call that cannot be planned goes out as it is; it is counted and shown
         return _unplanned(body, error, (clock() - start) * 1_000)
     return Planned(made.request, made, (clock() - start) * 1_000)
 

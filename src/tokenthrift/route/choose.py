@@ -207,6 +207,8 @@ class _Judge:
         Raises:
             NoCandidateError: the policy names its providers, and this is not known to be one.
         """
+        if not model:
+            return Verdict("", eligible=True, adequate=True, reason="the body names no model")
         found = self.verdict(Candidate(model=model))
         barred = any(r.check in ("provider", "card") for r in found.refusals)
         if barred and self.routing.allow_providers is not None:

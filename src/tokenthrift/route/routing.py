@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
 from tokenthrift.catalog import Bucket  # pydantic resolves it at run time
 from tokenthrift.route.effort import EffortField  # the same
@@ -53,6 +53,11 @@ class Routing(BaseModel):
     reserve_output_tokens: int = Field(default=RESERVE_OUTPUT_TOKENS, ge=0)
     fallback: bool = True
     allow_providers: frozenset[str] | None = None
+
+    @field_serializer("allow_providers")
+    def _in_order(self, providers: frozenset[str] | None) -> list[str] | None:
+        """Sets have no order of their own; the policy's digest needs one."""
+        return None if providers is None else sorted(providers)
 
     @property
     def pinned(self) -> bool:

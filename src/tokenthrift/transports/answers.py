@@ -31,7 +31,7 @@ def reported_usage(response: Any) -> dict[str, Any] | None:
         dump = getattr(usage, "model_dump", None)
         if dump is None:
             return None
-        usage = dump(exclude_none=True)
+        usage = dump(exclude_none=True, warnings=False)
     # litellm fills in zeros where the provider said nothing; no prompt has no tokens.
     if not usage.get("prompt_tokens") and not usage.get("completion_tokens"):
         return None

@@ -7,6 +7,7 @@ pinned part. It never validates what the provider will validate better.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,6 +50,8 @@ class OpenAIChat:
         Raises:
             WireError: ``messages`` is no list, a message is no object, or its role is unknown.
         """
+        if not isinstance(body, Mapping):
+            raise WireError("", f"a body is an object, got {type(body).__name__}")
         raw = body.get("messages")
         if not isinstance(raw, Sequence) or isinstance(raw, str | bytes):
             raise WireError("messages", f"expected a list, got {type(raw).__name__}")
@@ -59,7 +62,9 @@ class OpenAIChat:
             model=str(body.get("model") or ""),
             messages=messages,
             needs=_needs(body, messages),
-            tools_text=tuple(_compact(t) for t in body.get("tools") or body.get("functions") or ()),
+            tools_text=tuple(
+                _compact(t) for t in _list(body.get("tools") or body.get("functions"))
+            ),
             max_output_tokens=_int(body.get("max_completion_tokens") or body.get("max_tokens")),
         )
 
@@ -148,7 +153,7 @@ def _content(content: Any, path: Path, role: Role, call_id: Any) -> list[Part]:
 
 def _calls(raw: Mapping[str, Any], path: Path) -> list[Part]:
     parts = []
-    for j, call in enumerate(raw.get("tool_calls") or ()):
+    for j, call in enumerate(_list(raw.get("tool_calls"))):
         place: Path = (*path, "tool_calls", j)
         function = call.get("function") if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping):
@@ -185,7 +190,7 @@ def _needs(body: Mapping[str, Any], messages: Sequence[Message]) -> frozenset[st
         needs.add("json_schema")
     if body.get("reasoning_effort") not in (None, "none", "minimal"):
         needs.add("reasoning")
-    if body.get("audio") or "audio" in (body.get("modalities") or ()):
+    if body.get("audio") or "audio" in _list(body.get("modalities")):
         needs.add("audio_output")
     kinds = {p.type for m in messages for p in m.parts}
     for kind, need in (("image", "vision"), ("audio", "audio_input"), ("file", "pdf")):
@@ -198,5 +203,12 @@ def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
+def _list(value: Any) -> Sequence[Any]:
+    """The value if it is a list; what is no list is the provider's to refuse."""
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _int(value: Any) -> int | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,107 @@
+"""Write the tables of benchmarks/README.md from the results; nothing in them is typed by hand.
+
+python benchmarks/tables.py
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from data import HERE, RESULTS
+
+README = HERE / "README.md"
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def quality(result: dict[str, Any]) -> str:
+    cells: dict[tuple[str, str], dict[tuple[str, str], str]] = {}
+    ratios: list[str] = []
+    for row in result["rows"]:
+        if row["metric"] in ("over", "valid"):
+            continue
+        key = (row["family"], row["metric"])
+        text = f"{row['mean']:.3f}"
+        if row["compressor"] == "tokenthrift":
+            text += f" [{row['low']:.2f}, {row['high']:.2f}]"
+        cells.setdefault(key, {})[row["ratio"], row["compressor"]] = text
+        if row["ratio"] not in ratios:
+            ratios.append(row["ratio"])
+    ratios.sort(key=lambda r: float(r[:-1]))
+    head = ["family", "metric", *[f"{c} {r}" for r in ratios for c in ("BM25", "ours")]]
+    rows = []
+    for (family, metric), found in sorted(cells.items()):
+        pairs = [found[r, c] for r in ratios for c in ("bm25", "tokenthrift")]
+        rows.append([family, metric, *pairs])
+    ours = [r for r in result["rows"] if r["compressor"] == "tokenthrift"]
+    over = max(r["mean"] for r in ours if r["metric"] == "over")
+    valid = min(r["mean"] for r in ours if r["metric"] == "valid")
+    note = f"Over budget: {over:.3f} at most; valid: {valid:.3f} at least, over all families."
+    return f"{markdown(head, rows)}\n\n{note}"
+
+
+def bill(result: dict[str, Any]) -> str:
+    head = ["provider, family", "conversations", "policy", "billed / unchanged (95 %)",
+            "values the next step needs", "re-writes", "ms p50 / p99"]  # fmt: skip
+    rows = []
+    for name, found in result.items():
+        for r in found["rows"]:
+            low, high = r["ratio_ci"]
+            kept = "-" if r["now"] is None else f"{r['now']:.3f} of {r['now_values']}"
+            rows.append([
+                name, str(found["conversations"]), r["compressor"],
+                f"{r['ratio']:.3f} [{low:.3f}, {high:.3f}]", kept, str(r["rewrites"]),
+                f"{r['ms_p50']:.1f} / {r['ms_p99']:.1f}",
+            ])  # fmt: skip
+    return markdown(head, rows)
+
+
+def speed(result: dict[str, Any]) -> str:
+    head = ["tokens", "policy", "n", "cold plan / one encode", "next turn / one encode"]
+    rows = []
+    for r in result["rows"]:
+        spans = [
+            f"{r[k]:.2f} [{r[f'{k}_interval'][0]:.2f}, {r[f'{k}_interval'][1]:.2f}]"
+            for k in ("cold", "next_turn")
+        ]
+        rows.append([f"{r['tokens']:,}", r["policy"], str(r["n"]), *spans])
+    return markdown(head, rows)
+
+
+def token_estimates(result: dict[str, Any]) -> str:
+    head = ["family", "n", "Claude 2 / o200k: median (95 % of records)"]
+    rows = [
+        [r["family"], str(r["n"]), f"{r['median']:.2f} ({r['low']:.2f} to {r['high']:.2f})"]
+        for r in result["rows"]
+    ]
+    stated = result["stated"]
+    return f"{markdown(head, rows)}\n\nStated: {stated['factor']} within {stated['error']:.0%}."
+
+
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
+}  # fmt: skip
+
+
+def main() -> None:
+    text = README.read_text()
+    for name, table in TABLES.items():
+        path = RESULTS / f"{name}.json"
+        if not path.exists():
+            continue
+        stored = json.loads(path.read_text())
+        origin = ", ".join(f"{k} {v}" for k, v in stored["origin"].items() if v is not None)
+        block = f"<!-- {name} -->\n{table(stored['result'])}\n\nFrom: {origin}.\n<!-- /{name} -->"
+        pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+        text = pattern.sub(lambda _, b=block: b, text)  # type: ignore[misc]
+    README.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
