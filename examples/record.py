@@ -8,6 +8,7 @@ hand: no model is called. Run from the repository's root: ``python examples/reco
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,8 +43,16 @@ TOOLS = [
 
 def shell(command: str, folder: Path) -> str:
     """Run a command; its output as a tool result, with the folder's name left out."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     done = subprocess.run(
-        command, shell=True, cwd=folder, capture_output=True, text=True, check=False, timeout=300
+        command,
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PATH": path, "PYTHONPATH": "src"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
     text = (done.stdout + done.stderr).replace(str(folder), ".").replace(sys.prefix, "venv")
     return f"exit code {done.returncode}\n{text}"
@@ -102,8 +111,7 @@ def failing_test() -> Conversation:
             folder,
         )
         codec.write_text(broken)
-        pytest = f"{sys.executable} -m pytest -v -p no:cacheprovider"
-        run = f"PYTHONPATH=src {pytest} tests/test_tables.py"
+        run = "python -m pytest -v -p no:cacheprovider tests/test_tables.py"
         talk.call("I run the tests of the codec first.", run)
         talk.call("The codec is in this file.", "cat -n src/tokenthrift/compress/tables.py")
         talk.call("Who else uses it?", "grep -rn 'tables\\|_quoted' src tests | sort")

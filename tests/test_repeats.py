@@ -36,9 +36,12 @@ def deduped(made: Draft, **settings: Any) -> list[str]:
     return [s.text for s in after.segments if s.role == "user"]
 
 
+POINTER_TO_ALL = f'[same as m0: "{LINES[0].strip()[:24]}"]'
+
+
 def test_a_whole_repeat_becomes_a_pointer() -> None:
     """The second copy names the first."""
-    assert deduped(draft(BLOCK, BLOCK)) == [BLOCK, "[same as m0]"]
+    assert deduped(draft(BLOCK, BLOCK)) == [BLOCK, POINTER_TO_ALL]
 
 
 def test_a_run_inside_other_text_becomes_a_pointer_to_lines() -> None:
@@ -46,7 +49,7 @@ def test_a_run_inside_other_text_becomes_a_pointer_to_lines() -> None:
     first, second = f"one line before\n{BLOCK}", f"another\n{BLOCK}and after"
     assert deduped(draft(first, second)) == [
         first,
-        "another\n[same as m0 lines 2-13]\nand after",
+        f'another\n[same as m0 lines 2-13: "{LINES[0].strip()[:24]}"]\nand after',
     ]
 
 
@@ -64,7 +67,7 @@ def test_small_segments_stay() -> None:
 
 def test_frozen_text_stays_and_may_be_pointed_at() -> None:
     """Only open segments change; what was frozen is a source."""
-    assert deduped(draft(BLOCK, BLOCK, BLOCK, first_turn=2)) == [BLOCK, BLOCK, "[same as m0]"]
+    assert deduped(draft(BLOCK, BLOCK, BLOCK, first_turn=2)) == [BLOCK, BLOCK, POINTER_TO_ALL]
 
 
 def test_pointers_never_look_ahead() -> None:
@@ -83,7 +86,7 @@ def test_runs_are_what_they_say(numbers: list[list[int]]) -> None:
     segments = [s for s in made.segments if s.role == "user"]
     lines = {s.id: s.text.splitlines() for s in segments}
     order = list(lines)
-    for segment, runs in repeated_runs(segments, made, 16):
+    for segment, runs in repeated_runs(segments, {s.id for s in segments}, made, 16):
         end = 0
         for run in runs:
             assert run.lines >= MIN_LINES
@@ -99,5 +102,5 @@ def test_lines_are_counted_in_what_is_sent() -> None:
     tail = "".join(f"a different line {n} that comes behind the block\n" for n in range(8))
     made = draft(BLOCK, f"first\n{BLOCK}{tail}", f"second\n{tail}")
     _, second, third = deduped(made, min_tokens=16)
-    first, last = (int(n) for n in third.split("lines ")[1].split("]")[0].split("-"))
+    first, last = (int(n) for n in third.split("lines ")[1].split(":")[0].split("-"))
     assert "".join(second.splitlines(keepends=True)[first - 1 : last]) == tail

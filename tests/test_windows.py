@@ -114,7 +114,7 @@ def test_a_compaction_makes_room_and_is_recorded() -> None:
     by = rules(
         *STAGES[:2],
         Select(keep=0.9, min_tokens=40),
-        compaction=Compaction(at_tokens=1_500, to_share=0.5),
+        compaction=Compaction(at_tokens=1_000, to_share=0.5),
     )
     drafts = [compressed(body(n, TEXT.replace("line", f"row {n}")), by) for n in range(6)]
     epochs = [d.window.epoch for d in drafts]
@@ -124,10 +124,10 @@ def test_a_compaction_makes_room_and_is_recorded() -> None:
         steps = [s for s in draft.trace if s.stage == "compact"]
         assert len(steps) == draft.window.epoch
         for step in steps:
-            assert step.tokens_before > 1_500
-            assert step.tokens_after <= 750
-            assert f"{step.tokens_before} tokens crossed 1500" in step.notes[0][1]
-        assert draft.tokens <= 1_500
+            assert step.tokens_before > 1_000
+            assert step.tokens_after <= 500
+            assert f"{step.tokens_before} tokens crossed 1000" in step.notes[0][1]
+        assert draft.tokens <= 1_000
 
 
 def test_without_a_threshold_nothing_is_compacted() -> None:

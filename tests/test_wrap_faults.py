@@ -217,7 +217,7 @@ def test_a_stream_that_broke_is_not_started_again(provider, api_key, bare):
 # ------------------------------------------------------------------------------------------ routing
 def test_candidates_of_other_sellers_are_not_sent_to_openai(provider, api_key, bare):
     """An OpenAI client only goes to OpenAI's models; with none of them it stays on the caller's."""
-    names = ["claude-3-5-haiku-20241022", "claude-sonnet-4-20250514"]
+    names = ["claude-haiku-4-5", "claude-sonnet-4-5"]
     foreign = [{"model": n, "covers": "expert"} for n in names]
     mixed = [*foreign, {"model": "gpt-4.1-nano", "covers": "expert"}]
     for candidates, expected in ((mixed, "gpt-4.1-nano"), (foreign, "gpt-4.1")):

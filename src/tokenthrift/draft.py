@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
     from tokenthrift.types import Encoder, Frame, Request, Segment, TokenCounter
 
-Action: TypeAlias = Literal["replace", "remove"]
+Action: TypeAlias = Literal["replace", "remove", "mark"]
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One change: of one segment (``replace``) or of one whole message (``remove``).
+    """One change: of one segment (``replace``, ``mark``) or of one whole message (``remove``).
+
+    A ``mark`` adds to a text that is otherwise kept what is missing around it. It alone may make a
+    segment longer; the step as a whole must still shrink the draft.
 
     Attributes:
         target: a segment's or, for ``remove``, a message's id.
@@ -71,6 +74,7 @@ class Window:
         question: what the window's last turn asks.
         context: what else shows where the work is going (last calls and their reasons).
         budget_tokens: hard cap on the whole draft, framing included, or None.
+        may_cut: whether a selective stage may still cut what is open; then nothing may point at it.
     """
 
     first_turn: int
@@ -79,6 +83,7 @@ class Window:
     context: str = ""
     budget_tokens: int | None = None
     epoch: int = 0
+    may_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +137,8 @@ class Draft:
     ) -> Draft:
         """Apply edits, refuse those that do not shrink, and append the step.
 
+        If the edits together do not shrink the draft, none is applied.
+
         Raises:
             EditError: an edit names something unknown, protected or frozen, or one thing twice, or
                 would tear a tool call from its results.
@@ -140,7 +147,7 @@ class Draft:
         remarks = list(notes)
         gone = self._removals(stage, [e for e in edits if e.action == "remove"])
         changed, done = self._replacements(
-            stage, [e for e in edits if e.action == "replace"], remarks
+            stage, [e for e in edits if e.action != "remove"], remarks
         )
         if any(s.message in gone for s in changed.values()):
             raise EditError(f"{stage}: a message that is removed is also edited")
@@ -156,6 +163,9 @@ class Draft:
         if gone:
             frames = tuple(replace(f, removed=True) if f.message in gone else f for f in frames)
         after = replace(self, segments=segments, frames=frames)
+        if (changed or gone) and after.tokens >= self.tokens:
+            remarks.append(("", f"{stage}: the edits together would not shrink the request"))
+            edits, done, after = [], [], self
         applied = {e.target for e in done}
         step = Step(
             stage=stage,
@@ -183,7 +193,10 @@ class Draft:
             if edit.target in changed:
                 raise EditError(f"{stage}: two edits of segment {edit.target}")
             tokens = self.count(edit.text) if edit.text else 0
-            if tokens >= segment.tokens:
+            if edit.action == "mark":
+                if segment.text not in edit.text:
+                    raise EditError(f"{stage}: a mark of {edit.target} alters its text")
+            elif tokens >= segment.tokens:
                 remarks.append((segment.id, f"{edit.reason}: would not shrink"))
                 continue
             changed[segment.id] = replace(

@@ -57,6 +57,8 @@ def stage_registry() -> dict[str, type[BaseModel]]:
 
 def _stage(entry: Any) -> Any:
     if isinstance(entry, BaseModel):
+        if not callable(entry) or not hasattr(entry, "level"):
+            raise ValueError(f"{type(entry).__name__} is no stage: it cannot be called on a draft")
         return entry
     if not isinstance(entry, dict) or "stage" not in entry:
         raise ValueError("a stage is a mapping with a key 'stage', e.g. {stage: dedupe}")
@@ -73,7 +75,7 @@ StageEntry = Annotated[SerializeAsAny[BaseModel], BeforeValidator(_stage)]
 class Policy(BaseModel):
     """What to do with calls."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     version: Literal[1] = 1
     """Of the policy format."""
@@ -161,10 +163,11 @@ def load_policy(source: str | Path | Mapping[str, Any] | Policy = "balanced") ->
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise PolicyError(str(path), "", "is not UTF-8 text", "save the file as UTF-8") from error
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a NUL is a ValueError
         words = shipped_policies()
         hint = f"give a file or one of: {', '.join(words)}{_nearest(str(source), words)}"
-        raise PolicyError(str(source), "", f"cannot be read: {error.strerror}", hint) from error
+        why = getattr(error, "strerror", None) or error
+        raise PolicyError(str(source), "", f"cannot be read: {why}", hint) from error
     try:
         data = yaml.safe_load(text)
     except yaml.YAMLError as error:

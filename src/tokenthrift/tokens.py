@@ -193,7 +193,8 @@ def _media_tokens(kind: str, raw: Any, count: TokenCounter, model: str) -> int:
     if kind == "audio":
         # 10 tokens a second of 16-bit mono 24 kHz audio; base64 is 4/3 of the bytes.
         data = raw.get("input_audio", raw) if isinstance(raw, dict) else {}
-        size = len(data.get("data") or "") if isinstance(data, dict) else 0
+        encoded = data.get("data") if isinstance(data, dict) else ""
+        size = len(encoded) if isinstance(encoded, str) else 0
         return max(1, size * 3 // 4 // 4_800)
     return count(_json(raw))
 

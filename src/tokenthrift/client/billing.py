@@ -123,7 +123,7 @@ def bill(
         usage=usage,
         baseline=Charge(baseline, given.card),
         compressed=replace(baseline, input_tokens=_input_of(plan.sent, given, sent, usage)),
-        counted_given=_counted(plan.request, model),
+        counted_given=given.tokens if given.model == model else _counted(plan.request, model),
         counted_sent=sent.tokens,
     )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Json(BaseModel):
     """Write JSON without white space and arrays of like objects as tables."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     stage: Literal["json"] = "json"
 
@@ -46,6 +46,11 @@ class Json(BaseModel):
         return draft.edit(self.name, edits, notes)
 
 
+def _stays(draft: Draft, segment: Segment) -> bool:
+    """Whether a text can be pointed at: nothing may cut it later."""
+    return not (draft.window.may_cut and draft.is_open(segment))
+
+
 def _tail(text: str) -> str:
     """One line break where the original ended with one, so that what follows stays apart."""
     return "\n" if text.endswith("\n") else ""
@@ -58,7 +63,7 @@ class Dedupe(BaseModel):
     was sent before.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     stage: Literal["dedupe"] = "dedupe"
     min_tokens: int = Field(default=48, ge=16)
@@ -81,20 +86,29 @@ class Dedupe(BaseModel):
         for segment in draft.segments:
             if not segment.text or segment.level > 1:
                 continue
-            first = whole.setdefault(segment.text, segment)
-            if first is segment or not draft.is_open(segment):
+            first = whole.get(segment.text)
+            if first is None:
+                if _stays(draft, segment):
+                    whole[segment.text] = segment
+                continue
+            if not draft.is_open(segment):
                 continue
             if segment.tokens >= max(self.min_tokens, draft.floor_tokens):
-                edits.append(Edit(segment.id, "replace", pointer(first.id), f"same as {first.id}"))
+                text = pointer(first.id, first.text)
+                edits.append(Edit(segment.id, "replace", text, f"same as {first.id}"))
         pointed = {e.target for e in edits}
-        earlier = [s for s in draft.segments if s.level <= 1 and s.id not in pointed]
-        for segment, runs in repeated_runs(earlier, draft, self.min_tokens):
+        # Also of a text that was cut: the lines it still shows are there word for word.
+        earlier = [s for s in draft.segments if s.text and s.id not in pointed]
+        sources = {s.id for s in earlier if _stays(draft, s)}
+        for segment, runs in repeated_runs(earlier, sources, draft, self.min_tokens):
             lines = segment.text.splitlines(keepends=True)
             out, at = [], 0
             for run in runs:
                 out += lines[at : run.start]
-                out.append(pointer(run.source, (run.first_line, run.first_line + run.lines - 1)))
-                at = run.start + run.lines
+                end = run.start + run.lines
+                span = (run.first_line, run.first_line + run.lines - 1)
+                out.append(pointer(run.source, "".join(lines[run.start : end]), span))
+                at = end
             out += lines[at:]
             reason = f"{sum(r.lines for r in runs)} lines stand in earlier messages"
             edits.append(Edit(segment.id, "replace", "".join(out), reason))

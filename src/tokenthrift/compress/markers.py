@@ -7,10 +7,13 @@ which id it can be had back. Short, because marks are paid for on every call.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+POINTER_CHARACTERS: Final = 24
 
 
 def gap(units: int, *, own_line: bool) -> str:
@@ -28,11 +31,19 @@ def legend(recall_id: str) -> str:
     return f"\n[-n: n lines cut, recall {recall_id}]"
 
 
-def pointer(segment_id: str, lines: tuple[int, int] | None = None) -> str:
-    """A reference to text that an earlier message holds word for word (1-based lines)."""
+def pointer(segment_id: str, text: str, lines: tuple[int, int] | None = None) -> str:
+    """A reference to text that an earlier message holds word for word.
+
+    Args:
+        segment_id: where; a model cannot count messages, so the text's beginning is named too.
+        text: what stands there.
+        lines: which lines of it (1-based), or all.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    words = first.strip()[:POINTER_CHARACTERS].replace('"', "'")
     if lines is None:
-        return f"[same as {segment_id}]"
-    return f"[same as {segment_id} lines {lines[0]}-{lines[1]}]\n"
+        return f'[same as {segment_id}: "{words}"]'
+    return f'[same as {segment_id} lines {lines[0]}-{lines[1]}: "{words}"]\n'
 
 
 def recall_id(texts: Iterable[str]) -> str:

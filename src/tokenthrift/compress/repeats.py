@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from tokenthrift.draft import Draft
     from tokenthrift.types import Segment
@@ -30,12 +30,13 @@ class Run:
 
 
 def repeated_runs(
-    segments: Sequence[Segment], draft: Draft, min_tokens: int
+    segments: Sequence[Segment], sources: Collection[str], draft: Draft, min_tokens: int
 ) -> Iterator[tuple[Segment, list[Run]]]:
     """Open segments that repeat runs of lines of earlier ones, with those runs.
 
     Args:
-        segments: the segments whose text is sent whole, in order.
+        segments: those whose lines are sent word for word, in order.
+        sources: ids of those that may be pointed at.
         draft: tells which are open, the floor, and how tokens are counted.
         min_tokens: a run must be worth at least as much.
     """
@@ -51,7 +52,7 @@ def repeated_runs(
                 yield segment, runs
         # Later pointers count lines as they are sent: a run has become one line, its pointer.
         texts.append(_sent(lines, runs))
-        for n, line in enumerate(texts[number]):
+        for n, line in enumerate(texts[number] if segment.id in sources else ()):
             if len(line) > DISTINCT_CHARACTERS:
                 places = known.setdefault(line, [])
                 if len(places) < PLACES:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
-TRIM: Final = "trim"  # cuts of protected text leave their legend to the selection that follows
+TRIM: Final = "trim"  # the name of the step that cuts protected text
 
 
 class Select(BaseModel):
@@ -34,7 +34,7 @@ class Select(BaseModel):
     hard budget it takes what fits, from everything that is open.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     stage: Literal["select"] = "select"
     keep: float = Field(default=0.5, gt=0, le=1)
@@ -69,7 +69,7 @@ class Select(BaseModel):
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
             segments = draft.open_segments()
-            return select(draft, segments, _size(draft, segments) - over, encoder=encoder)
+            return select(draft, segments, _size(draft, segments) - over, None, encoder)
         segments = [
             s for s in draft.open_segments() if s.role in self.roles and s.tokens >= self.min_tokens
         ]
@@ -81,7 +81,7 @@ class Select(BaseModel):
         if not segments or self.keep >= 1:
             return draft.edit(self.name, [], notes)
         target = int(self.keep * _size(draft, segments))
-        return select(draft, segments, target, notes, encoder=encoder)
+        return select(draft, segments, target, Label(notes=notes), encoder)
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -98,13 +98,26 @@ def _loose(draft: Draft, segments: Sequence[Segment]) -> dict[int, Frame]:
     return {f.message: f for f in draft.frames if f.message in whole and not f.pinned}
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """How a selection is recorded.
+
+    Attributes:
+        stage: name of its step.
+        notes: why other segments were left alone.
+        with_legend: whether it explains its marks (or a later selection does).
+    """
+
+    stage: str = "select"
+    notes: Sequence[tuple[str, str]] = ()
+    with_legend: bool = True
+
+
 def select(
     draft: Draft,
     segments: Sequence[Segment],
     target_tokens: int,
-    notes: Sequence[tuple[str, str]] = (),
-    *,
-    stage: str = "select",
+    label: Label | None = None,
     encoder: Encoder | None = None,
 ) -> Draft:
     """Cut segments so that they and their messages' frames take at most ``target_tokens``.
@@ -112,16 +125,17 @@ def select(
     The choice works on sums of units; the joined text is counted exactly, and the choice repeated
     with a corrected allowance until it fits closely.
     """
+    label = label or Label()
     if not segments:
-        return draft.edit(stage, [], notes)
+        return draft.edit(label.stage, [], label.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     units = [units_of(s.text, s.kind, draft.count) for s in segments]
     worth = worth_of(draft, segments, units, encoder)
-    material = _Material.of(draft, segments, units, worth, with_legend=stage != TRIM)
+    material = _Material.of(draft, segments, units, worth, with_legend=label.with_legend)
     allowance = target_tokens
     best: Draft | None = None
     for _ in range(FITTING_ROUNDS):
-        after = draft.edit(stage, material.edits(allowance), notes)
+        after = draft.edit(label.stage, material.edits(allowance), label.notes)
         fits = after.tokens <= goal
         if fits and (best is None or after.tokens > best.tokens or best.tokens > goal):
             best = after

@@ -255,6 +255,8 @@ def decode(text: str) -> str:
     lines = text.split("\n")
     skeleton, at = lines[0], 1
     tables: dict[str, str] = {}
+    if len(lines) > 1 and lines[-1] == "" and not _rows_reach(lines):
+        lines.pop()  # the line break that a sent document may end with
     while at < len(lines):
         head = _HEAD.fullmatch(lines[at])
         if head is None:
@@ -275,6 +277,17 @@ def decode(text: str) -> str:
         return tables[match.group(2)]
 
     return _REFERENCE.sub(put, skeleton)
+
+
+def _rows_reach(lines: list[str]) -> bool:
+    """Whether the last line is a row: of a single column, and absent."""
+    at = 1
+    while at < len(lines):
+        head = _HEAD.fullmatch(lines[at])
+        if head is None:
+            return False
+        at += 1 + int(head.group(2))
+    return at == len(lines)
 
 
 def _head_cell(head: str) -> tuple[tuple[str, ...], str | None]:

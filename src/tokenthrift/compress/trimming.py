@@ -6,11 +6,11 @@ relevance, the latest user text to half the budget. Nothing else may ever touch 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.segments import LATEST, SYSTEM
-from tokenthrift.compress.selecting import TRIM, select
+from tokenthrift.compress.selecting import TRIM, Label, select
 from tokenthrift.compress.worth import NAME
 from tokenthrift.draft import Draft, Edit
 
@@ -19,34 +19,52 @@ if TYPE_CHECKING:
 
     from tokenthrift.types import Frame, Segment
 
-LATEST_SHARE: Final = 0.5
-LIGHT_CUT: Final = 4.0  # beyond this ratio system text gives way faster than the budget shrinks
-REST_SHARE: Final = 0.59  # of all other text that is kept before system text may have the room
+LIGHT_CUT: Final = 3.4  # beyond this ratio system text gives way faster than the budget shrinks
 KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
 
 
-def trim(draft: Draft, protected_share: float, frame_share: float) -> Draft:
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """Shares of the budget.
+
+    Attributes:
+        system: what system text keeps in any case.
+        frames: what frames and tool calls may take before old calls go.
+        latest: what the latest user text may take.
+        rest: of all other text (not of the budget), what is kept before system text gets room.
+    """
+
+    system: float
+    frames: float
+    latest: float
+    rest: float
+
+
+def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
     """Make room: cut what is protected until it leaves some of the budget to the rest.
 
     Args:
         draft: a draft whose window has a budget.
-        protected_share: of the budget, what system text keeps in any case.
-        frame_share: of the budget, what frames and tool calls may take before old ones go.
+        shares: how far to go.
+        with_legend: whether the cuts explain themselves, because no selection follows that does.
     """
     budget = draft.window.budget_tokens
     if budget is None:
         return draft
     before = draft.tokens
-    draft = _drop_exchanges(draft, int(frame_share * budget))
+    draft = _drop_exchanges(draft, int(shares.frames * budget))
     rest = sum(s.tokens for s in draft.segments if s.protected != SYSTEM)
     frames = draft.tokens - sum(s.tokens for s in draft.segments)
-    least = protected_share * budget * min(1.0, LIGHT_CUT * budget / before)
-    room = max(budget - frames - REST_SHARE * rest, least)
-    draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room))
-    return _cut(draft, lambda s: s.protected == LATEST, int(LATEST_SHARE * budget))
+    least = shares.system * budget * min(1.0, LIGHT_CUT * budget / before)
+    room = max(budget - frames - shares.rest * rest, least)
+    draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
+    latest = int(shares.latest * budget)
+    return _cut(draft, lambda s: s.protected == LATEST, latest, with_legend=with_legend)
 
 
-def _cut(draft: Draft, which: Callable[[Segment], bool], target_tokens: int) -> Draft:
+def _cut(
+    draft: Draft, which: Callable[[Segment], bool], target_tokens: int, *, with_legend: bool
+) -> Draft:
     chosen = [s for s in draft.segments if which(s) and s.turn >= draft.window.first_turn]
     if sum(s.tokens for s in chosen) <= target_tokens:
         return draft
@@ -54,7 +72,7 @@ def _cut(draft: Draft, which: Callable[[Segment], bool], target_tokens: int) -> 
     opened = tuple(replace(s, protected="") if s.id in why else s for s in draft.segments)
     lifted = replace(draft, segments=opened)
     picked = [s for s in opened if s.id in why]
-    after = select(lifted, picked, target_tokens, stage=TRIM)
+    after = select(lifted, picked, target_tokens, Label(TRIM, with_legend=with_legend))
     closed = tuple(
         replace(s, protected=why[s.id]) if s.id in why and s.text else s for s in after.segments
     )

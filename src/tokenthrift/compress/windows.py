@@ -19,7 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.question import question_of
 from tokenthrift.compress.segments import Parts, protect, split, turns_of
-from tokenthrift.compress.trimming import trim
+from tokenthrift.compress.selecting import TRIM
+from tokenthrift.compress.trimming import Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
 
@@ -30,27 +31,35 @@ if TYPE_CHECKING:
 
 MEMO_ENTRIES: Final = 512
 LARGEST_SHOWN: Final = 3
-# Of the budget that frames and tool calls may take before old calls leave, gentlest first.
-FRAME_SHARES: Final = (0.5, 0.35, 0.2, 0.1, 0.0)
+# Of the budget: what frames and tool calls may take before old calls leave, and what the latest
+# user text may take; of the other text: what stays before system text gets room. Gentlest first.
+TRIM_SHARES: Final = (
+    (0.5, 0.5, 0.59),
+    (0.35, 0.5, 1.0),
+    (0.2, 0.35, 1.0),
+    (0.1, 0.2, 1.0),
+    (0.0, 0.1, 1.0),
+    (0.0, 0.0, 1.0),
+)
 
 
 class Budget(BaseModel):
     """How many input tokens a request may have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     hard_tokens: int | None = Field(default=None, ge=1)
     """Never more than this, framing and tool schemas included. None: no budget."""
     on_over_budget: Literal["error", "trim"] = "error"
     """What to do where protected text alone exceeds it."""
-    protected_share: float = Field(default=0.12, gt=0, le=1)
+    protected_share: float = Field(default=0.13, gt=0, le=1)
     """With ``trim``: share of the budget that system text keeps in any case."""
 
 
 class Compaction(BaseModel):
     """When a conversation's past is compressed again; each time re-writes the provider's cache."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     at_tokens: int | None = Field(default=None, ge=1_000)
     """A request above this size is compacted. None: only where the hard budget asks."""
@@ -146,7 +155,8 @@ def _next_turn(before: Draft, new: Parts, turn: int, rules: Rules, resources: Re
 
 
 def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
-    return Draft(request, (), (), Window(0, 0), count, 0, rules.floor_tokens)
+    window = Window(0, 0, may_cut=any(s.level > 1 for s in rules.stages))
+    return Draft(request, (), (), window, count, 0, rules.floor_tokens)
 
 
 def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: int | None) -> Draft:
@@ -163,7 +173,14 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
         segments=(*before.segments, *segments),
         frames=(*before.frames, *new.frames),
         base_tokens=new.base_tokens,
-        window=Window(first, last, question, context, budget_tokens, before.window.epoch),
+        window=replace(
+            before.window,
+            first_turn=first,
+            last_turn=last,
+            question=question,
+            context=context,
+            budget_tokens=budget_tokens,
+        ),
     )
 
 
@@ -200,12 +217,25 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
     if rules.budget.on_over_budget == "error":
         return replace(_apply(draft, lossy, rules, resources), floor_tokens=floor)
     after = draft
-    for frame_share in FRAME_SHARES:
-        after = trim(draft, rules.budget.protected_share, frame_share)
-        after = _apply(after, lossy, rules, resources)
+    for frames, latest, rest in TRIM_SHARES:
+        shares = Shares(rules.budget.protected_share, frames, latest, rest)
+        after = _trimmed(draft, shares, lossy, rules, resources)
         if not _over(after):
             break
     return replace(after, floor_tokens=floor)
+
+
+def _trimmed(
+    draft: Draft, shares: Shares, lossy: Sequence[Stage], rules: Rules, resources: Resources
+) -> Draft:
+    """Trim, then select; the selection carries the legend of both unless it leaves all as it is."""
+    after = _apply(trim(draft, shares), lossy, rules, resources)
+    steps = after.trace[len(draft.trace) :]
+    if any(s.stage == TRIM and s.edits for s in steps) and not any(
+        s.stage != TRIM and s.edits for s in steps
+    ):
+        after = _apply(trim(draft, shares, with_legend=True), lossy, rules, resources)
+    return after
 
 
 def _apply(draft: Draft, stages: Sequence[Stage], rules: Rules, resources: Resources) -> Draft:

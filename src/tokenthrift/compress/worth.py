@@ -34,6 +34,9 @@ NAME_WORTH: Final = 1.5  # of a unit with at least NAMES_ENOUGH ids, paths or na
 NAMES_ENOUGH: Final = 3
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
+REPEATED: Final = 0.2  # of a unit that stands word for word further up in the window
+REPEAT_CHARACTERS: Final = 24
+
 AGENT_SEGMENTS: Final = 3  # a single answer of a tool is no loop yet
 PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
 RECORD_KINDS: Final = frozenset({"json", "table", "search"})
@@ -80,6 +83,7 @@ def worth_of(
     templates = _templates(segments, units, texts)
     often = Counter(templates)
     agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
+    shown: set[str] = set()
     out: list[Worth] = []
     for place, (segment, own) in enumerate(zip(segments, units, strict=True)):
         at = len(out)
@@ -103,6 +107,9 @@ def worth_of(
                 value += EDGE_WORTH
             if agent:
                 value += _agent_worth(text, recent)
+            if len(text) >= REPEAT_CHARACTERS:
+                value *= REPEATED if text in shown else 1.0
+                shown.add(text)
             out.append(Worth(value, template))
     return out
 

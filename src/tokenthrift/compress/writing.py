@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tokenthrift.compress import markers
@@ -14,18 +15,17 @@ if TYPE_CHECKING:
 
 
 class Writer:
-    """Turns kept units into edits, with marks in place and one legend at the end.
+    """Turns kept units into edits, with marks in place and one legend.
 
     Args:
         skipped: messages that were removed before; the first mark counts them.
-        with_legend: whether to explain the marks behind the last text.
+        with_legend: whether to explain the marks behind the last text that was cut.
     """
 
     def __init__(self, skipped: int, *, with_legend: bool) -> None:
         self._with_legend = with_legend
-        self._texts: list[list[str]] = []
-        self._cut: list[tuple[Segment, int, int]] = []
-        self._removed: dict[int, None] = {}
+        self._written: list[_Written] = []
+        self._removed: dict[int, list[Segment]] = {}
         self._lost: list[str] = []
         self._skipped = skipped
 
@@ -35,21 +35,20 @@ class Writer:
         """Write one segment, or count it to a message that goes as a whole."""
         if removed:
             self._skipped += segment.message not in self._removed
-            self._removed[segment.message] = None
+            self._removed.setdefault(segment.message, []).append(segment)
             self._lost.append(segment.text)
             return
-        out: list[str] = []
-        if self._skipped:
-            if self._texts:
-                self._texts[-1].append(_on_own_line(self._texts[-1], self._skipped))
-            else:
-                out.append(markers.messages_gap(self._skipped))
+        body = self._body(segment, units, kept)
+        one = _Written(segment, body, kept.count(False), len(units))
+        if self._skipped and self._written:
+            self._written[-1].after.append(markers.messages_gap(self._skipped))
             self._skipped = 0
-        out += self._body(segment, units, kept)
-        self._texts.append(out)
-        self._cut.append((segment, kept.count(False), len(units)))
+        elif self._skipped:
+            one.before.append(markers.messages_gap(self._skipped))
+            self._skipped = 0
+        self._written.append(one)
 
-    def _body(self, segment: Segment, units: Sequence[Unit], kept: Sequence[bool]) -> list[str]:
+    def _body(self, segment: Segment, units: Sequence[Unit], kept: Sequence[bool]) -> str:
         out: list[str] = []
         n = 0
         while n < len(units):
@@ -67,29 +66,54 @@ class Writer:
             self._lost.append(gone)
             starts_line = units[first].start == 0 or segment.text[units[first].start - 1] == "\n"
             out.append(markers.gap(n - first, own_line=starts_line and gone.endswith("\n")))
-        return out
+        return "".join(out)
 
     def finish(self) -> list[Edit]:
         """All edits; none if nothing was left out."""
         if not self._lost:
             return []
         address = markers.recall_id(self._lost)
-        if self._texts:
-            last = self._texts[-1]
-            if self._skipped:
-                last.append(_on_own_line(last, self._skipped))
-            if self._with_legend:
-                last.append(markers.legend(address))
+        if not self._written:
+            self._keep_one_for_the_mark()
+        if self._skipped:
+            self._written[-1].after.append(markers.messages_gap(self._skipped))
+        if self._with_legend:
+            cut = [w for w in self._written if w.dropped] or self._written
+            cut[-1].after.append(markers.legend(address))
         why = "little to do with the question"
         edits = [Edit(f"m{m}", "remove", "", why, 2, 1, 1, address) for m in self._removed]
-        for (segment, dropped, total), out in zip(self._cut, self._texts, strict=True):
-            text = "".join(out)
-            if text != segment.text:
-                reason = f"kept {total - dropped} of {total} units by relevance and structure"
-                edits.append(Edit(segment.id, "replace", text, reason, 2, dropped, total, address))
-        return edits
+        return edits + [e for w in self._written for e in w.edits(address)]
+
+    def _keep_one_for_the_mark(self) -> None:
+        """Where everything would go, the first message stays as the place of the mark."""
+        first = next(iter(self._removed))
+        self._skipped -= 1
+        for n, segment in enumerate(self._removed.pop(first)):
+            body = markers.gap(1, own_line=True) if n == 0 else ""
+            self._written.append(_Written(segment, body, 1, 1))
 
 
-def _on_own_line(before: Sequence[str], messages: int) -> str:
-    mark = markers.messages_gap(messages)
-    return mark if before and before[-1].endswith("\n") else f"\n{mark}"
+@dataclass(slots=True)
+class _Written:
+    """One segment as it will read, and the marks around it."""
+
+    segment: Segment
+    body: str
+    dropped: int
+    total: int
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+    def edits(self, address: str) -> list[Edit]:
+        text = "".join(self.before) + self.body
+        for mark in self.after:
+            text += mark if text.endswith("\n") or mark.startswith("\n") else f"\n{mark}"
+        if text == self.segment.text:
+            return []
+        if self.body == self.segment.text:
+            return [Edit(self.segment.id, "mark", text, "marks what is missing here", 0)]
+        reason = (
+            f"kept {self.total - self.dropped} of {self.total} units by relevance and structure"
+        )
+        args = (2, self.dropped, self.total, address)
+        return [Edit(self.segment.id, "replace", text, reason, *args)]

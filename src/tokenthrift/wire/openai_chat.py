@@ -123,8 +123,18 @@ def _message(index: int, raw: Any) -> Message:
         role=role,
         path=path,
         parts=tuple(parts),
-        pinned=role == "system" or bool(extra) or any(p.text is None for p in parts),
+        pinned=role == "system"
+        or bool(extra)
+        or any(p.text is None for p in parts)
+        or _has_more_than_text(raw.get("content")),
         framing_text=str(raw["name"]) if raw.get("name") else "",
+    )
+
+
+def _has_more_than_text(content: Any) -> bool:
+    """Whether a part of the content carries keys of its own (a cache mark, say)."""
+    return isinstance(content, list | tuple) and any(
+        isinstance(item, Mapping) and not item.keys() <= {"type", "text"} for item in content
     )
 
 
