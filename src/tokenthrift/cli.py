@@ -273,8 +273,15 @@ def models(
 
 # ----------------------------------------------------------------------------------------- policies
 @policies.command("check")
-def policy_check(policy: PolicyArgument) -> None:
-    """Say whether a policy is valid; exit code 2 where it is not."""
+def policy_check(
+    given: Annotated[list[str], typer.Argument(metavar="POLICY...", help="Files or names.")],
+) -> None:
+    """Say whether policies are valid; exit code 2 at the first that is not."""
+    for policy in given:
+        _check_policy(policy)
+
+
+def _check_policy(policy: str) -> None:
     found = load_policy(policy)
     catalog = load_catalog(found.cards_path)
     wanted = [c.model for c in found.routing.candidates]
