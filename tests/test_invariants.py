@@ -385,9 +385,7 @@ def test_budgets_keep_cache_marks(body: dict[str, Any], hard_tokens: int) -> Non
 
 
 # ----------------------------------------------------------------------------------- 5: verbatim
-MARKS: Final = re.compile(
-    r"\n?\[-n: n lines cut, [^\]]*\]|\n?\[-\d+ messages\]\n|\[-\d+\](?:\n| )|\[-\d+\]$"
-)
+MARKS: Final = re.compile(r"\n?\[-n: n lines cut, [^\]]*\]|\n?\[-\d+ messages\]\n|\[-\d+\]\n?")
 
 
 def _flat(text: str) -> str:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GAP_TOKENS: Final = 4  # of "[-12]\n"
+GAP_TOKENS: Final = 3  # of "[-12]"
+NEXT_WORTH: Final = 1.12  # value of a unit next to a kept one: it closes a gap
 REPEAT_WORTH: Final = 0.6  # value of the second unit of a template, relative to the first
 
 
@@ -47,43 +48,89 @@ def choose_units(units: Sequence[Choice], budget_tokens: int) -> list[bool]:
     Returns:
         For each unit whether it is kept. Units plus gap marks plus openings fit the budget.
     """
-    kept = [False] * len(units)
-    anchors: dict[int, list[int]] = {}
-    queues: dict[int, list[int]] = {}
-    for i, unit in enumerate(units):
-        if unit.anchor:
-            anchors.setdefault(unit.block, []).append(i)
-        else:
-            # Units without a template have a queue each, under a number that no template has.
-            queues.setdefault(unit.template if unit.template >= 0 else -1 - i, []).append(i)
-    for queue in queues.values():
-        queue.sort(key=lambda i: (units[i].value, -i))  # the best is popped from the end
-    heap = [(-units[q[-1]].value, q[-1], name) for name, q in queues.items()]
-    heapq.heapify(heap)
-    discount = dict.fromkeys(queues, 1.0)
-    opened: set[int] = set()
+    chooser = _Chooser(units)
     left = budget_tokens
-    while heap and left > 0:
-        _, i, name = heapq.heappop(heap)
-        unit = units[i]
-        opening = unit.block not in opened
-        together = [*(anchors.get(unit.block, ()) if opening else ()), i]
-        cost = unit.opening_tokens + GAP_TOKENS if opening else 0
-        for one in together:  # each changes the gaps that the next one finds
-            cost += units[one].tokens + _gap_change(units, kept, one)
-            kept[one] = True
-        if cost <= left:
-            left -= cost
-            discount[name] *= REPEAT_WORTH
-            opened.add(unit.block)
-        else:
-            for one in together:
-                kept[one] = False
-        queue = queues[name]
+    while left > 0:
+        i = chooser.next()
+        if i is None:
+            break
+        left -= chooser.take(i, left)
+    return chooser.kept
+
+
+class _Chooser:
+    """The state of one choice: what competes, and what is kept."""
+
+    def __init__(self, units: Sequence[Choice]) -> None:
+        self.units = units
+        self.kept = [False] * len(units)
+        self._anchors: dict[int, list[int]] = {}
+        self._queues: dict[int, list[int]] = {}
+        for i, unit in enumerate(units):
+            if unit.anchor:
+                self._anchors.setdefault(unit.block, []).append(i)
+            else:
+                self._queues.setdefault(_queue_of(units, i), []).append(i)
+        for queue in self._queues.values():
+            queue.sort(key=lambda i: (units[i].value, -i))  # the best is popped from the end
+        self._heap = [(-units[q[-1]].value, q[-1]) for q in self._queues.values()]
+        heapq.heapify(self._heap)
+        self._discount = dict.fromkeys(self._queues, 1.0)
+        self._opened: set[int] = set()
+        self._done: set[int] = set()
+
+    def next(self) -> int | None:
+        """The most valuable unit that nothing has been decided about."""
+        while self._heap:
+            _, i = heapq.heappop(self._heap)
+            if i not in self._done:
+                self._done.add(i)
+                return i
+        return None
+
+    def take(self, i: int, left: int) -> int:
+        """Keep a unit if it fits, and let the next of its kind compete; what it costs."""
+        name = _queue_of(self.units, i)
+        cost = self._keep(i, left)
+        if cost is not None:
+            self._discount[name] *= REPEAT_WORTH
+            self._favour(i)
+        queue = self._queues[name]
         queue.pop()
         if queue:
-            heapq.heappush(heap, (-units[queue[-1]].value * discount[name], queue[-1], name))
-    return kept
+            value = self.units[queue[-1]].value * self._discount[name]
+            heapq.heappush(self._heap, (-value, queue[-1]))
+        return cost or 0
+
+    def _keep(self, i: int, left: int) -> int | None:
+        unit = self.units[i]
+        opening = unit.block not in self._opened
+        together = [*(self._anchors.get(unit.block, ()) if opening else ()), i]
+        cost = unit.opening_tokens + GAP_TOKENS if opening else 0
+        for one in together:  # each changes the gaps that the next one finds
+            cost += self.units[one].tokens + _gap_change(self.units, self.kept, one)
+            self.kept[one] = True
+        if cost > left:
+            for one in together:
+                self.kept[one] = False
+            return None
+        self._opened.add(unit.block)
+        return cost
+
+    def _favour(self, i: int) -> None:
+        """The neighbours of a kept unit are worth a little more: with them a gap closes."""
+        for j in (i - 1, i + 1):
+            if 0 <= j < len(self.units) and j not in self._done:
+                near = self.units[j]
+                alone = near.template < 0 and not near.anchor
+                if alone and near.block == self.units[i].block:
+                    heapq.heappush(self._heap, (-near.value * NEXT_WORTH, j))
+
+
+def _queue_of(units: Sequence[Choice], i: int) -> int:
+    """Repeats of a template share a queue; any other unit has one, under a number of its own."""
+    template = units[i].template
+    return template if template >= 0 else -1 - i
 
 
 def _gap_change(units: Sequence[Choice], kept: Sequence[bool], i: int) -> int:

@@ -18,7 +18,7 @@ POINTER_CHARACTERS: Final = 24
 
 def gap(units: int, *, own_line: bool) -> str:
     """The mark of ``units`` lines or sentences left out in one place."""
-    return f"[-{units}]\n" if own_line else f"[-{units}] "
+    return f"[-{units}]\n" if own_line else f"[-{units}]"
 
 
 def messages_gap(messages: int) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from tokenthrift.compress.languages import DEFAULT
+from tokenthrift.compress.passages import Matches, passage_scores
 from tokenthrift.compress.words import terms_of, words_of
 
 if TYPE_CHECKING:
@@ -22,19 +24,22 @@ FloatArray = npt.NDArray[np.float32]
 # Okapi constants of Robertson and Zaragoza (2009). Windows: tokens to each side, weight in long
 # texts, weight in passages up to PASSAGE_TOKENS; set on the recorded data (benchmarks/README.md).
 K1: Final = 1.2
+PASSAGE_K1: Final = 0.6
 B: Final = 0.75
-WINDOWS: Final = ((40, 0.0, 0.9), (75, 1.0, 0.0), (250, 1.0, 0.0))
+WINDOWS: Final = ((40, 0.5, 0.9), (75, 1.2, 0.0), (250, 1.0, 0.0), (600, 0.6, 0.0))
+AGENT_WINDOWS: Final = WINDOWS[:3]  # what a tool gave has no topic that runs on so far
 PASSAGE_TOKENS: Final = 400
+PASSAGE_WEIGHT: Final = 0.12  # of how well the whole passage fits, in spreads of the units' scores
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
 MAX_TERMS: Final = 256
 
 
-def query_terms(question: str, context: str = "") -> dict[str, float]:
+def query_terms(question: str, context: str = "", language: str = DEFAULT) -> dict[str, float]:
     """Weighted terms of what is asked and of where the work is going."""
     weights: dict[str, float] = {}
     for text, weight in ((question, 1.0), (context, CONTEXT_WEIGHT)):
         for word in words_of(text):
-            for term in terms_of(word):
+            for term in terms_of(word, language):
                 weights.setdefault(term, weight)
                 if len(weights) >= MAX_TERMS:
                     return weights
@@ -65,6 +70,8 @@ def score(
     texts: Sequence[str],
     tokens: Sequence[int],
     groups: Sequence[int],
+    language: str = DEFAULT,
+    windows: Sequence[tuple[int, float, float]] = WINDOWS,
 ) -> Score:
     """Score units against a query.
 
@@ -73,9 +80,13 @@ def score(
         texts: the units, in order.
         tokens: their sizes.
         groups: a number per unit, not falling; windows stop where it changes.
+        language: of the query's terms; the text's words are stemmed alike.
+        windows: tokens to each side, weight in long texts, weight in passages.
     """
     n = len(texts)
-    hits, lengths = _count(list(query), texts)
+    matches, lengths = _matches(list(query), texts, language)
+    hits = np.zeros((len(query), n), np.float32)
+    np.add.at(hits, (matches.terms, matches.units), 1)
     found = np.asarray(hits.any(axis=1)) if n else np.zeros(len(query), np.bool_)
     terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
     hits = hits[found]
@@ -84,35 +95,49 @@ def score(
         return Score(np.zeros(n, np.float32), terms, hits)
     holding = (hits > 0).sum(axis=1)
     idf = np.log1p((n - holding + 0.5) / (holding + 0.5)).astype(np.float32) * weights
-    total = _bm25(hits, lengths, idf)
     sizes, places = np.asarray(tokens), np.asarray(groups)
-    short = np.bincount(places, sizes)[places] <= PASSAGE_TOKENS
-    for width, weight, passage_weight in WINDOWS:
+    several = np.bincount(places)[places] > 1
+    short = several & (np.bincount(places, sizes)[places] <= PASSAGE_TOKENS)
+    k1 = np.where(short, PASSAGE_K1, K1).astype(np.float32)
+    total = _bm25(hits, lengths, idf, k1)
+    for width, weight, passage_weight in windows:
         low, high = _window(sizes, places, width)
-        wide = _bm25(_over(hits, low, high), _over(lengths[None, :], low, high)[0], idf)
+        wide = _bm25(_over(hits, low, high), _over(lengths[None, :], low, high)[0], idf, k1)
         total += wide * np.where(short, passage_weight, weight).astype(np.float32)
-    return Score(total, terms, hits)
+    if short.any():
+        everything = np.array([query[t] for t in query], np.float32)
+        numbers = np.unique(places, return_inverse=True)[1]
+        fit = passage_scores(matches, numbers, lengths, everything)[numbers]
+        total += np.where(short, PASSAGE_WEIGHT * float(total[short].std()) * fit, 0.0)
+        total -= min(0.0, float(total.min()))
+    return Score(total.astype(np.float32), terms, hits)
 
 
-def _count(terms: Sequence[str], texts: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+def _matches(
+    terms: Sequence[str], texts: Sequence[str], language: str
+) -> tuple[Matches, FloatArray]:
+    """Where the terms stand, and how many words each unit has."""
     place = {t: i for i, t in enumerate(terms)}
     rows: list[int] = []
     columns: list[int] = []
+    positions: list[int] = []
+    seen = 0
     lengths = np.empty(len(texts), np.float32)
     known: dict[str, tuple[int, ...]] = {}
     for unit, text in enumerate(texts):
         words = words_of(text)
         lengths[unit] = len(words)
         for word in words:
+            seen += 1
             at = known.get(word)
             if at is None:
-                at = known[word] = tuple(place[t] for t in terms_of(word) if t in place)
+                at = known[word] = tuple(place[t] for t in terms_of(word, language) if t in place)
             for row in at:
                 rows.append(row)
                 columns.append(unit)
-    hits = np.zeros((len(terms), len(texts)), np.float32)
-    np.add.at(hits, (rows, columns), 1)
-    return hits, lengths
+                positions.append(seen)
+    found = (np.array(x, np.int64) for x in (rows, columns, positions))
+    return Matches(*found), lengths
 
 
 def _window(
@@ -136,7 +161,7 @@ def _over(
     return np.asarray(sums[:, high] - sums[:, low], np.float32)
 
 
-def _bm25(hits: FloatArray, lengths: FloatArray, idf: FloatArray) -> FloatArray:
+def _bm25(hits: FloatArray, lengths: FloatArray, idf: FloatArray, k1: FloatArray) -> FloatArray:
     mean = float(lengths.mean()) or 1.0
-    norm = K1 * (1 - B + B * lengths / mean)
-    return np.asarray(idf @ (hits * (K1 + 1) / (hits + norm + 1e-9)), np.float32)
+    norm = k1 * (1 - B + B * lengths / mean)
+    return np.asarray(idf @ (hits * (k1 + 1) / (hits + norm + 1e-9)), np.float32)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.types import Frame, Segment
 
-LIGHT_CUT: Final = 3.4  # beyond this ratio system text gives way faster than the budget shrinks
+LIGHT_CUT: Final = 3.6  # beyond this ratio system text gives way faster than the budget shrinks
 KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
 
 

@@ -7,6 +7,8 @@ verbatim.
 from __future__ import annotations
 
 import re
+import unicodedata
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.html_units import html_spans
@@ -17,14 +19,27 @@ if TYPE_CHECKING:
 
     from tokenthrift.types import Kind, TokenCounter
 
-LONG_LINE: Final = 240  # characters; a longer line of prose is cut into sentences
-LONG_SENTENCE: Final = 240  # characters; a longer sentence is cut into pieces
-PIECE: Final = 120  # characters; least size of such a piece
+# Characters: a longer line is cut into sentences, a longer sentence into pieces of at least half of
+# that. Prose is left in larger units: half a sentence seldom answers anything.
+LONG: Final = (240, 240)
+LONG_PROSE: Final = (400, 600)
+PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
+SHORT_SENTENCE: Final = 20  # characters; a shorter one goes with the next
+# A Han, Kana or Hangul character says about what three Latin letters do.
+DENSITY: Final = 3
 
-# Ends of sentences: western marks before white space, CJK full stops anywhere.
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[”』」）]*\s*")
+# Ends of sentences. Before white space: western marks, danda, and those of Arabic, Urdu, Armenian,
+# Ethiopic, Khmer, Myanmar and Tibetan. Anywhere: full-width and CJK marks, which no space follows.
+_CLOSING = "\"'”’»)\\]"
+_WIDE_CLOSING = "”’」』】》〉）］\"'"
+_SENTENCE_END = re.compile(
+    rf"[.!?…‼⁇⁈⁉][{_CLOSING}]*\s+|[.!?…‼⁇⁈⁉]{{2,}}[{_CLOSING}]*\s+"
+    rf"|[।॥؟۔։።፧។៕။།][{_CLOSING}]*\s*"
+    rf"|[。｡！？．](?<!\d．)[。｡！？．]*[{_WIDE_CLOSING}]*\s*"
+)
 # Good places to cut what has no sentences: after commas and closing brackets, else white space.
-_PIECE_END = re.compile(r"[,;>}\]]\s*|\s+")
+_PIECE_END = re.compile(r"[,;>}\]，、；،؛፣၊]\s*|\s+")
+_DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
 def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
@@ -36,13 +51,20 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
         count: counts each unit on its own.
     """
     rows_only = kind == "table" or (kind == "json" and text.count("\n") > 2 and _is_table(text))
-    spans = html_spans(text) if kind == "html" else _spans(text, rows_only=rows_only)
+    limits = LONG_PROSE if kind == "prose" and is_passages(text) else LONG
+    spans = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
     units = []
     for start, end in spans:
         piece = text[start:end]
         anchor = rows_only and _is_head(piece, first=start == 0)
         units.append(Unit(start, end, count(piece), anchor=anchor))
     return units
+
+
+def is_passages(text: str) -> bool:
+    """Whether a text is a list of passages: nearly all of it in long lines."""
+    lines = [len(line) for line in text.split("\n") if line.strip()]
+    return len(lines) > 2 and median(lines) >= PASSAGE_CHARACTERS
 
 
 def _is_table(text: str) -> bool:
@@ -53,32 +75,50 @@ def _is_head(line: str, *, first: bool) -> bool:
     return first or line.startswith("@")
 
 
-def _spans(text: str, *, rows_only: bool) -> Iterator[tuple[int, int]]:
+def _spans(text: str, limits: tuple[int, int], *, rows_only: bool) -> Iterator[tuple[int, int]]:
     at = 0
     while at < len(text):
         end = text.find("\n", at) + 1 or len(text)
-        if end - at <= LONG_LINE or rows_only:
+        density = _density(text, at, end, limits[0])
+        if rows_only or end - at <= limits[0] // density:
             yield at, end
         else:
-            yield from _sentences(text, at, end)
+            yield from _sentences(text, (at, end), limits[1] // density, density)
         at = end
 
 
-def _sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    at = start
-    for match in _SENTENCE_END.finditer(text, start, end):
-        if match.end() - at >= 20 or match.end() == end:
-            yield from _cut(text, at, match.end())
+def _density(text: str, start: int, end: int, long_line: int) -> int:
+    """How many Latin letters a character stands for: `DENSITY` where a third or more is dense."""
+    if end - start <= long_line // DENSITY or text.isascii():
+        return 1
+    line = text[start:end]
+    return DENSITY if 3 * len(_DENSE.findall(line)) >= len(line) else 1
+
+
+def _sentences(
+    text: str, span: tuple[int, int], longest: int, density: int
+) -> Iterator[tuple[int, int]]:
+    at, end = span
+    for match in _SENTENCE_END.finditer(text, at, end):
+        if match.end() - at >= SHORT_SENTENCE // density or match.end() == end:
+            yield from _cut(text, at, match.end(), longest)
             at = match.end()
     if at < end:
-        yield from _cut(text, at, end)
+        yield from _cut(text, at, end, longest)
 
 
-def _cut(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _cut(text: str, start: int, end: int, longest: int) -> Iterator[tuple[int, int]]:
     at = start
-    while end - at > LONG_SENTENCE:
-        match = _PIECE_END.search(text, at + PIECE, at + LONG_SENTENCE)
-        stop = match.end() if match else at + LONG_SENTENCE
+    while end - at > longest:
+        match = _PIECE_END.search(text, at + longest // 2, at + longest)
+        stop = match.end() if match else _character_border(text, at + longest)
         yield at, stop
         at = stop
     yield at, end
+
+
+def _character_border(text: str, at: int) -> int:
+    """The next place that does not part a letter from its marks."""
+    while at < len(text) and unicodedata.category(text[at]) in ("Mn", "Mc", "Me"):
+        at += 1
+    return at

@@ -52,7 +52,7 @@ class Budget(BaseModel):
     """Never more than this, framing and tool schemas included. None: no budget."""
     on_over_budget: Literal["error", "trim"] = "error"
     """What to do where protected text alone exceeds it."""
-    protected_share: float = Field(default=0.13, gt=0, le=1)
+    protected_share: float = Field(default=0.125, gt=0, le=1)
     """With ``trim``: share of the budget that system text keeps in any case."""
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from statistics import median
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from tokenthrift.compress import relevance
 from tokenthrift.compress.html_units import density
+from tokenthrift.compress.languages import language_of
+from tokenthrift.compress.units import is_passages
+from tokenthrift.compress.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 # Added to a relevance of at most 1.
 ERROR_WORTH: Final = 0.35
-PROSE_ERROR_WORTH: Final = 0.10  # in passages, and in loops where most stand in code
+AGENT_ERROR_WORTH: Final = 0.10  # in agent loops most stand in code
 RARE_WORTH: Final = 0.10  # of a template that occurs once; shared among its repeats
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 RECENT_WORTH: Final = 0.6  # of the newest segment of an agent loop
@@ -38,8 +41,8 @@ REPEATED: Final = 0.2  # of a unit that stands word for word further up in the w
 REPEAT_CHARACTERS: Final = 24
 
 AGENT_SEGMENTS: Final = 3  # a single answer of a tool is no loop yet
-PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
 RECORD_KINDS: Final = frozenset({"json", "table", "search"})
+PROSE_KINDS: Final = frozenset({"prose", "markdown"})
 REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 
@@ -75,14 +78,18 @@ def worth_of(
     """What every unit is worth for the draft's window, segment after segment."""
     texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
     tokens = [u.tokens for own in units for u in own]
-    query = relevance.query_terms(draft.window.question, draft.window.context)
-    scores = relevance.score(query, texts, tokens, groups_of(segments, units)).values
+    groups = groups_of(segments, units)
+    question, context = draft.window.question, draft.window.context
+    language = language_of(words_of(question), chain.from_iterable(map(words_of, texts)))
+    query = relevance.query_terms(question, context, language)
+    agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
+    windows = relevance.AGENT_WINDOWS if agent else relevance.WINDOWS
+    scores = relevance.score(query, texts, tokens, groups, language, windows).values
     scores = scores / np.float32(max(float(scores.max(initial=0.0)), 1e-9))
     if encoder is not None and texts:
         scores = (scores + _similarity(encoder, draft.window.question, texts)) / np.float32(2)
     templates = _templates(segments, units, texts)
     often = Counter(templates)
-    agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
     shown: set[str] = set()
     out: list[Worth] = []
     for place, (segment, own) in enumerate(zip(segments, units, strict=True)):
@@ -90,7 +97,7 @@ def worth_of(
         mine = texts[at : at + len(own)]
         dense = density(mine) if segment.kind == "html" else None
         recent = (place + 1) / len(segments)
-        speaking = agent or _is_passages(segment.text)
+        speaking = _is_speech(segment)
         for n, text in enumerate(mine):
             if not text.strip():
                 out.append(Worth(0.0, NO_TEMPLATE))
@@ -99,11 +106,11 @@ def worth_of(
             template = templates[at + n]
             if dense is not None:
                 value = (value * HTML_RELEVANCE + 1) * dense[n]
-            elif _tells_of_errors(text):
-                value += PROSE_ERROR_WORTH if speaking else ERROR_WORTH
+            elif (agent or not speaking) and _tells_of_errors(text):
+                value += AGENT_ERROR_WORTH if agent else ERROR_WORTH
             if template != NO_TEMPLATE:
                 value += RARE_WORTH / often[template]
-            if n in (0, len(mine) - 1):
+            if n in (0, len(mine) - 1) and (agent or not speaking):
                 value += EDGE_WORTH
             if agent:
                 value += _agent_worth(text, recent)
@@ -167,7 +174,7 @@ def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> l
     group = 0
     for segment, own in zip(segments, units, strict=True):
         group += segment.role == "tool"
-        apart = segment.kind in RECORD_KINDS or _is_passages(segment.text)
+        apart = segment.kind in RECORD_KINDS or is_passages(segment.text)
         for unit in own:
             starts = unit.start == 0 or segment.text[unit.start - 1] == "\n"
             group += apart and starts
@@ -176,7 +183,7 @@ def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> l
     return out
 
 
-def _is_passages(text: str) -> bool:
-    """Whether a text is a list of passages: nearly all of it in long lines."""
-    lines = [len(line) for line in text.split("\n") if line.strip()]
-    return len(lines) > 2 and median(lines) >= PASSAGE_CHARACTERS
+def _is_speech(segment: Segment) -> bool:
+    """Whether words for errors and first lines are a matter of talk here, not of structure."""
+    spoken = segment.role != "tool" and segment.kind in PROSE_KINDS
+    return spoken or is_passages(segment.text)
