@@ -72,3 +72,22 @@ def test_a_stage_that_wants_an_encoder_needs_one() -> None:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
     with pytest.raises(ValueError, match="name an encoder"):
         plan(body, policy)
+
+
+def test_the_bundled_table_is_an_encoder_of_a_policy() -> None:
+    """`encoder: static` needs no extra and no download."""
+    text = " ".join([*FACTS, *["Nothing else of any weight was said that afternoon."] * 30])
+    messages = [
+        {"role": "user", "content": text},
+        {"role": "assistant", "content": "ok"},
+        {"role": "user", "content": "What happens to payments that fail?"},
+    ]
+    select = {"stage": "select", "keep": 0.15, "min_tokens": 50, "relevance": "encoder"}
+    policy = {
+        "scope": "request",
+        "stages": [select],
+        "encoder": "static",
+        "on_stage_error": "raise",
+    }
+    sent = plan({"model": "gpt-4o", "messages": messages}, policy).body["messages"]
+    assert FACTS[1] in sent[0]["content"]

@@ -29,8 +29,10 @@ from pydantic import (
 from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Rules, Select
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import load_encoder
+from tokenthrift.encoders.static import load_static
 from tokenthrift.errors import PolicyError
 from tokenthrift.route import Routing
+from tokenthrift.tokens import encoding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +46,7 @@ __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_re
 BUILT_IN: Final[dict[str, type[BaseModel]]] = {"json": Json, "dedupe": Dedupe, "select": Select}
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
+STATIC: Final = "static"  # the encoder that comes with the package
 
 
 @lru_cache(maxsize=1)
@@ -99,8 +102,8 @@ class Policy(BaseModel):
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
     encoder: str | None = None
-    """Folder or locally cached name of a sentence-transformers model (extra ``semantic``), for
-    stages with ``relevance: encoder``. Never downloaded."""
+    """For stages with ``relevance: encoder``: ``static`` for the bundled table, or the folder or
+    locally cached name of a sentence-transformers model (extra ``semantic``). Never downloaded."""
     on_stage_error: Literal["pass", "raise"] = "pass"
     """``pass``: a stage that raises is recorded and skipped; the call goes on."""
 
@@ -126,7 +129,11 @@ class Policy(BaseModel):
     @property
     def resources(self) -> Resources:
         """What stages may use beside the draft; loads the encoder on first use."""
-        return Resources(encoder=load_encoder(self.encoder) if self.encoder else None)
+        if self.encoder is None:
+            return Resources()
+        if self.encoder == STATIC:
+            return Resources(encoder=load_static(encoding("o200k_base").encode_ordinary))
+        return Resources(encoder=load_encoder(self.encoder))
 
     @property
     def rules(self) -> Rules:
