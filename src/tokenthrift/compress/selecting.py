@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
-TRIM: Final = "trim"  # the name of the step that cuts protected text
 
 
 class Select(BaseModel):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.segments import LATEST, SYSTEM
-from tokenthrift.compress.selecting import TRIM, Label, select
+from tokenthrift.compress.selecting import Label, select
 from tokenthrift.compress.worth import NAME
 from tokenthrift.draft import Draft, Edit
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.types import Frame, Segment
 
+TRIM: Final = "trim"  # the name of the step
 LIGHT_CUT: Final = 3.6  # beyond this ratio system text gives way faster than the budget shrinks
 KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
 

@@ -19,8 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.question import question_of
 from tokenthrift.compress.segments import Parts, protect, split, turns_of
-from tokenthrift.compress.selecting import TRIM
-from tokenthrift.compress.trimming import Shares, trim
+from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
 

@@ -97,7 +97,7 @@ def worth_of(
         mine = texts[at : at + len(own)]
         dense = density(mine) if segment.kind == "html" else None
         recent = (place + 1) / len(segments)
-        speaking = _is_speech(segment)
+        structured = agent or not _is_speech(segment)
         for n, text in enumerate(mine):
             if not text.strip():
                 out.append(Worth(0.0, NO_TEMPLATE))
@@ -106,11 +106,11 @@ def worth_of(
             template = templates[at + n]
             if dense is not None:
                 value = (value * HTML_RELEVANCE + 1) * dense[n]
-            elif (agent or not speaking) and _tells_of_errors(text):
+            elif structured and _tells_of_errors(text):
                 value += AGENT_ERROR_WORTH if agent else ERROR_WORTH
             if template != NO_TEMPLATE:
                 value += RARE_WORTH / often[template]
-            if n in (0, len(mine) - 1) and (agent or not speaking):
+            if n in (0, len(mine) - 1) and structured:
                 value += EDGE_WORTH
             if agent:
                 value += _agent_worth(text, recent)
