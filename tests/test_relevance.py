@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import WORDS, examples, short_texts
-from tokenthrift.compress import passages, relevance
-from tokenthrift.compress.relevance import query_terms, score, terms_of
-from tokenthrift.compress.words import words_of
+from tokenthrift.compress.relevance import lexical as relevance
+from tokenthrift.compress.relevance import passages
+from tokenthrift.compress.relevance.lexical import query_terms, score, terms_of
+from tokenthrift.compress.relevance.words import words_of
 
 
 def naive_bm25(

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import examples
-from tokenthrift.compress.languages import DEFAULT, STOP_WORDS, language_of
+from tokenthrift.compress.relevance.languages import DEFAULT, STOP_WORDS, language_of
 from tokenthrift.compress.units import units_of
-from tokenthrift.compress.words import terms_of, words_of
+from tokenthrift.compress.relevance.words import terms_of, words_of
 
 
 def terms(text: str, language: str = DEFAULT) -> set[str]:

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tokenthrift.compress import relevance
+from tokenthrift.compress.relevance import lexical as relevance
 from tokenthrift.compress.html_units import density
-from tokenthrift.compress.languages import language_of
+from tokenthrift.compress.relevance.languages import language_of
 from tokenthrift.compress.units import is_passages
-from tokenthrift.compress.words import words_of
+from tokenthrift.compress.relevance.words import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenthrift.compress.relevance import FloatArray
+    from tokenthrift.compress.relevance.lexical import FloatArray
     from tokenthrift.draft import Draft
     from tokenthrift.types import Encoder, Segment, Unit
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import Stemmer
 
-from tokenthrift.compress.languages import CLOSED_PAIRS, DEFAULT, OTHER_STOP_WORDS, STOP_WORDS
+from tokenthrift.compress.relevance.languages import CLOSED_PAIRS, DEFAULT, OTHER_STOP_WORDS, STOP_WORDS
 
 # Combining marks and joiners stand inside words, which \w does not know.
 _MARKS = "".join(c for c in map(chr, range(0x300, 0x3000)) if unicodedata.category(c)[0] == "M")

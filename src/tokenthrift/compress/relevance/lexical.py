@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from tokenthrift.compress.languages import DEFAULT
-from tokenthrift.compress.passages import Matches, passage_scores
-from tokenthrift.compress.words import terms_of, words_of
+from tokenthrift.compress.relevance.languages import DEFAULT
+from tokenthrift.compress.relevance.passages import Matches, passage_scores
+from tokenthrift.compress.relevance.words import terms_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
