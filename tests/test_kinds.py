@@ -104,7 +104,7 @@ def test_units_cover_the_text(text: str, kind: Kind) -> None:
     units = units_of(text, kind, count)
     assert "".join(text[u.start : u.end] for u in units) == text
     assert all(u.end > u.start for u in units)
-    assert all(u.tokens == count(text[u.start : u.end]) for u in units)
+    assert sum(u.tokens for u in units) == count(text)
 
 
 def test_heads_of_tables_are_anchors() -> None:

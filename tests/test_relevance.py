@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import WORDS, examples, short_texts
-from tokenthrift.compress.relevance import lexical as relevance
-from tokenthrift.compress.relevance import passages
-from tokenthrift.compress.relevance.lexical import query_terms, score, terms_of
-from tokenthrift.compress.relevance.words import words_of
+from tokenthrift.compress.relevance import lexical, passages
+from tokenthrift.compress.relevance.lexical import Score, lexical_score, query_terms
+from tokenthrift.compress.relevance.matching import find_terms
+from tokenthrift.compress.relevance.material import PASSAGE_TOKENS, Units
+from tokenthrift.compress.relevance.words import terms_of, words_of
 
 
 def naive_bm25(
@@ -27,10 +28,15 @@ def naive_bm25(
         total = 0.0
         for term, weight in query.items():
             hits = bag.count(term)
-            norm = k1 * (1 - relevance.B + relevance.B * length / mean)
+            norm = k1 * (1 - lexical.B + lexical.B * length / mean)
             total += weight * hits * (k1 + 1) / (hits + norm + 1e-9)
         out.append(total)
     return out
+
+
+def score(query: dict[str, float], texts: list[str], tokens: list[int], groups: list[int]) -> Score:
+    """Scores of units given as columns."""
+    return lexical_score(query, Units(texts, tokens, groups))
 
 
 def standard(values: list[float]) -> list[float]:
@@ -43,6 +49,7 @@ def naive_fit(query: dict[str, float], texts: list[str], groups: list[int]) -> d
     """How well each group fits as a whole, by loops over its words."""
     names = sorted(set(groups))
     bags: dict[int, list[str]] = {g: [] for g in names}
+    pairs: dict[int, list[frozenset[str]]] = {g: [] for g in names}
     lengths = dict.fromkeys(names, 0)
     found: list[tuple[str, int, int]] = []
     position = 0
@@ -54,27 +61,27 @@ def naive_fit(query: dict[str, float], texts: list[str], groups: list[int]) -> d
                 if term in query:
                     bags[group].append(term)
                     found.append((term, group, position))
-    filled = [n for n in lengths.values() if n]
-    mean = fmean(filled) if filled else 1.0
-    bag = []
-    for g in names:
-        norm = passages.K1 * (1 - passages.B + passages.B * lengths[g] / mean)
-        counts = {t: bags[g].count(t) for t in query}
-        parts = [w * counts[t] * (passages.K1 + 1) / (counts[t] + norm) for t, w in query.items()]
-        bag.append(sum(parts))
-    near = dict.fromkeys(names, 0.0)
     for lag in range(1, passages.LAGS + 1):
         for (one, here, at), (other, there, then) in zip(found, found[lag:], strict=False):
             if one != other and here == there and 0 < then - at <= passages.NEAR_WORDS:
-                near[here] += min(query[one], query[other]) / (then - at)
-    both = zip(names, standard(bag), standard([near[g] for g in names]), strict=True)
-    return {g: b + n for g, b, n in both}
+                pairs[here].append(frozenset((one, other)))
+    filled = [n for n in lengths.values() if n]
+    mean = fmean(filled) if filled else 1.0
+    sums = []
+    for g in names:
+        norm = passages.K1 * (1 - passages.B + passages.B * lengths[g] / mean)
+        weighted = [(w, bags[g].count(t)) for t, w in query.items()]
+        for pair in set(pairs[g]):
+            lighter = passages.PAIR_WEIGHT * min(query[t] for t in pair)
+            weighted.append((lighter, pairs[g].count(pair)))
+        sums.append(sum(w * n * (passages.K1 + 1) / (n + norm) for w, n in weighted))
+    return dict(zip(names, standard(sums), strict=True))
 
 
 def naive_score(
     query: dict[str, float], texts: list[str], tokens: list[int], groups: list[int]
 ) -> list[float]:
-    """What `score` promises, by loops: units, and weighted windows of the units around each."""
+    """What `lexical_score` promises, by loops: units, and windows of the units around each."""
     n = len(texts)
     bags = [[t for word in words_of(text) for t in terms_of(word)] for text in texts]
     lengths = [float(len(words_of(text))) for text in texts]
@@ -88,12 +95,13 @@ def naive_score(
     ends = [sum(tokens[: i + 1]) for i in range(n)]
     sizes = [sum(t for t, g in zip(tokens, groups, strict=True) if g == own) for own in groups]
     shorts = [
-        groups.count(g) > 1 and size <= relevance.PASSAGE_TOKENS
+        groups.count(g) > 1 and size <= PASSAGE_TOKENS
         for g, size in zip(groups, sizes, strict=True)
     ]
-    k1s = [relevance.PASSAGE_K1 if short else relevance.K1 for short in shorts]
-    total = naive_bm25(weights, bags, lengths, k1s)
-    for width, long_weight, passage_weight in relevance.WINDOWS:
+    k1s = [lexical.PASSAGE_K1 if short else lexical.K1 for short in shorts]
+    own = naive_bm25(weights, bags, lengths, k1s)
+    total = [v * lexical.OWN_WEIGHTS[short] for v, short in zip(own, shorts, strict=True)]
+    for width, long_weight, passage_weight in lexical.WINDOWS:
         members = [
             [
                 j
@@ -117,7 +125,7 @@ def naive_score(
         fit = naive_fit(query, texts, groups)
         for i in range(n):
             if shorts[i]:
-                total[i] += relevance.PASSAGE_WEIGHT * spread * fit[groups[i]]
+                total[i] += lexical.PASSAGE_WEIGHT * spread * fit[groups[i]]
         lowest = min(0.0, *total)
         total = [t - lowest for t in total]
     return total
@@ -197,12 +205,12 @@ def test_terms_of_words(word: str, terms: tuple[str, ...]) -> None:
 def test_the_question_weighs_more_than_the_context() -> None:
     """A term that both name has the weight of the question."""
     query = query_terms("invoice", "invoice socket")
-    assert query == {"invoic": 1.0, "socket": relevance.CONTEXT_WEIGHT}
+    assert query == {"invoic": 1.0, "socket": lexical.CONTEXT_WEIGHT}
 
 
 def test_queries_are_bounded() -> None:
     """A question of a thousand different words has the most terms there may be."""
-    assert len(query_terms(" ".join(f"w{n}x" for n in range(1_000)))) == relevance.MAX_TERMS
+    assert len(query_terms(" ".join(f"w{n}x" for n in range(1_000)))) == lexical.MAX_TERMS
 
 
 @examples(100)
@@ -215,8 +223,44 @@ def test_any_text_can_be_scored(question: str, texts: list[str]) -> None:
     assert np.all(values >= 0)
 
 
-def test_matched_terms_are_named() -> None:
-    """A score says which terms stand in a unit."""
-    found = score(query_terms("invoice socket"), ["socket open", "none"], [2, 1], [0, 0])
-    assert found.matched(0) == ("socket",)
-    assert found.matched(1) == ()
+@examples(200)
+@given(
+    st.lists(short_texts(), max_size=5),
+    st.lists(short_texts(), max_size=3),
+    st.sampled_from(["english", "german", "french", "indonesian", "finnish"]),
+)
+def test_terms_are_found_where_words_have_them(
+    texts: list[str], asked: list[str], language: str
+) -> None:
+    """Matching by whole arrays finds what reading word by word finds, in the same places."""
+    words = [w for text in [*asked, *texts[:1]] for w in words_of(text)]
+    terms = list(dict.fromkeys(t for w in words for t in terms_of(w, language)))[:40]
+    found = find_terms(terms, texts, language)
+    expected = []
+    position = 0
+    for unit, text in enumerate(texts):
+        for word in words_of(text):
+            hit = [t for t in terms_of(word, language) if t in terms]
+            expected += [(t, unit, position) for t in hit]
+            position += 1
+    at = zip(found.terms.tolist(), found.units.tolist(), found.positions.tolist(), strict=True)
+    assert [(terms[t], unit, place) for t, unit, place in at] == expected
+    assert found.lengths.tolist() == [len(words_of(text)) for text in texts]
+
+
+STEMS_THAT_CHANGE = "dying lying tying skies skis idly gently happy babies HTTPServer v2 x86_64 a.b"
+
+
+@pytest.mark.parametrize("word", STEMS_THAT_CHANGE.split())
+def test_words_are_found_by_any_of_their_terms(word: str) -> None:
+    """A stem or part that begins otherwise than its word still finds it."""
+    for term in terms_of(word):
+        assert find_terms([term], [f"so {word} it is"], "english").positions.tolist() == [1]
+
+
+def test_units_must_belong_together() -> None:
+    """Columns of different length, and groups that fall, are errors that say so."""
+    with pytest.raises(ValueError, match="needs a size and a group"):
+        Units(["a"], [1], [])
+    with pytest.raises(ValueError, match="must not fall"):
+        Units(["a", "b"], [1, 1], [1, 0])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies import chat_bodies, examples, texts
+from strategies import chat_bodies, examples, short_texts, texts
 from tokenthrift import tokens, wire
 from tokenthrift.tokens import Correction, count_request, counter_for, encoding
 
@@ -134,3 +134,24 @@ def test_a_correction_learns_from_usage() -> None:
     learnt = Correction().seen(1_000, 1_100).seen(3_000, 3_300)
     assert learnt.calls == 2
     assert learnt.apply(200) == 220
+
+
+@examples(150)
+@given(st.one_of(short_texts(), texts(40)), st.lists(st.integers(0, 400), max_size=12))
+def test_pieces_add_up_to_the_whole(text: str, cuts: list[int]) -> None:
+    """Pieces of a text, surrogates and other scripts included, sum to its count."""
+    ends = sorted({min(c, len(text)) for c in cuts} | {len(text)})
+    for model in ("gpt-4o", "gpt-4", "claude-sonnet-4-5"):
+        count = counter_for(model)
+        sizes = count.pieces(text, ends)
+        assert len(sizes) == len(ends)
+        assert min(sizes) >= 0
+        assert sum(sizes) == count(text)
+
+
+def test_a_piece_is_as_long_as_its_tokens() -> None:
+    """Cuts between words give each piece its own tokens; a token belongs where it begins."""
+    count = counter_for("gpt-4o")
+    assert count.pieces("one two three", [3, 7, 13]) == [1, 1, 1]
+    assert count.pieces("unbelievable", [1, 12]) == [1, count("unbelievable") - 1]
+    assert count.pieces("日本語 text", [3, 8]) == [count("日本語"), 1]

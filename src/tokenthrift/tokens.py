@@ -13,7 +13,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -21,13 +21,15 @@ from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import tiktoken
 from tiktoken.model import encoding_name_for_model
 
 from tokenthrift.images import image_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tokenthrift.types import Message, Request, TokenCounter
 
@@ -49,7 +51,10 @@ FAMILIES: Final[tuple[tuple[tuple[str, ...], float, float], ...]] = (
 UNKNOWN_FAMILY: Final = (1.15, 0.35)
 
 CACHE_ENTRIES: Final = 65_536
+IDS_HELD: Final = 4_000_000  # ids of the last texts that are remembered, 16 MB
 SHORT_TEXT: Final = 200  # characters; shorter strings are their own cache key
+
+IdArray = npt.NDArray[np.uint32]
 
 _environment_lock = threading.Lock()
 
@@ -88,6 +93,86 @@ def encoding(name: str) -> tiktoken.Encoding:
         return tiktoken.get_encoding(name)
 
 
+class TokenIds:
+    """Texts as token ids of one tiktoken encoding; remembers the last ones by content.
+
+    What is counted is also cut into units and embedded, so a text is encoded once for all three.
+
+    Attributes:
+        name: of the encoding.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._known: OrderedDict[bytes, IdArray] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, text: str) -> IdArray:
+        """(tokens,) uint32; special-token strings count as plain text."""
+        key = _digest(text)
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+                return found
+        ids = _encoded(self.name, text)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = ids
+                self._held += len(ids)
+            while self._held > IDS_HELD and self._known:
+                self._held -= len(self._known.popitem(last=False)[1])
+        return ids
+
+    def counts(self, text: str, ends: Sequence[int]) -> IdArray:
+        """(pieces,) tokens of a text cut at ``ends``; a token belongs where it begins.
+
+        Args:
+            text: the whole text.
+            ends: rising indices of characters; what lies behind the last one is not counted.
+        """
+        ids = self(text)
+        starts = np.cumsum(_byte_lengths(self.name)[ids]) - _byte_lengths(self.name)[ids]
+        borders = np.searchsorted(starts, _byte_offsets(text, ends))
+        return np.diff(borders, prepend=0)
+
+
+def _encoded(name: str, text: str) -> IdArray:
+    try:
+        return encoding(name).encode_to_numpy(text, disallowed_special=())
+    except UnicodeEncodeError:  # halves of surrogate pairs are counted as replacement characters
+        plain = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return encoding(name).encode_to_numpy(plain, disallowed_special=())
+
+
+@lru_cache(maxsize=8)
+def _byte_lengths(name: str) -> npt.NDArray[np.int64]:
+    """(ids,) length of each token in bytes; 1 for ids that stand for nothing."""
+    found = encoding(name)
+    lengths = np.ones(found.n_vocab, np.int64)
+    for token in range(found.n_vocab):
+        with suppress(KeyError):
+            lengths[token] = len(found.decode_single_token_bytes(token))
+    return lengths
+
+
+def _byte_offsets(text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Places of characters in the text's UTF-8 bytes; each half of a surrogate pair takes three."""
+    at = np.asarray(ends, np.int64)
+    if text.isascii():
+        return at
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    sizes = 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x1_0000)
+    return np.asarray(np.append(0, np.cumsum(sizes))[at])
+
+
+@lru_cache(maxsize=8)
+def token_ids(name: str) -> TokenIds:
+    """Token ids of one encoding, shared by all who need them."""
+    return TokenIds(name)
+
+
 class TiktokenCounter:
     """Counts text with one tiktoken encoding times a factor; remembers strings by content.
 
@@ -113,12 +198,29 @@ class TiktokenCounter:
         found = self._known.get(key)
         if found is not None:
             return found
-        n = len(encoding(self.encoding_name).encode_ordinary(text))
+        n = len(
+            encoding(self.encoding_name).encode_ordinary(text)
+            if len(text) <= SHORT_TEXT
+            else token_ids(self.encoding_name)(text)
+        )
         n = n if self.exact else ceil(n * self.factor)
         if len(self._known) >= CACHE_ENTRIES:
             self._forget()
         self._known[key] = n
         return n
+
+    def pieces(self, text: str, ends: Sequence[int], /) -> list[int]:
+        """Tokens of a text cut at ``ends``, from one encoding of the whole.
+
+        A token that runs over a border belongs to the piece it begins in, so a piece alone may
+        count a token more or less; what is sent is counted by itself.
+        """
+        counts = token_ids(self.encoding_name).counts(text, ends)
+        if not self.exact:
+            sums = np.ceil(np.cumsum(counts) * self.factor).astype(np.int64)
+            counts = np.diff(sums, prepend=0)
+        found: list[int] = counts.tolist()
+        return found
 
     def _forget(self) -> None:
         """Drop the oldest quarter; a racing thread may have dropped some already."""

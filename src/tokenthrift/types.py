@@ -178,6 +178,10 @@ class TokenCounter(Protocol):
         """Tokens of a text."""
         ...
 
+    def pieces(self, text: str, ends: Sequence[int], /) -> list[int]:
+        """Tokens of the pieces of a text that is cut at ``ends``, from one look at the whole."""
+        ...
+
 
 class Encoder(Protocol):
     """Turns texts into unit vectors; local and deterministic."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAP_TOKENS: Final = 3  # of "[-12]"
-NEXT_WORTH: Final = 1.12  # value of a unit next to a kept one: it closes a gap
+# Value of a unit next to a kept one, which closes a gap; in running text it is also read with it.
+NEXT_WORTH: Final = 1.12
+NEXT_RUNNING_WORTH: Final = 1.25
 REPEAT_WORTH: Final = 0.6  # value of the second unit of a template, relative to the first
 
 
@@ -29,6 +31,7 @@ class Choice:
         block: units of one block are neighbours in the text; gaps are counted inside it.
         opening_tokens: what keeping the first unit of its block costs on top.
         anchor: kept when and only when anything else of its block is (a table's head).
+        running: whether it is part of running text.
     """
 
     value: float
@@ -37,6 +40,7 @@ class Choice:
     block: int
     opening_tokens: int = 0
     anchor: bool = False
+    running: bool = False
 
 
 def choose_units(units: Sequence[Choice], budget_tokens: int) -> list[bool]:
@@ -124,7 +128,8 @@ class _Chooser:
                 near = self.units[j]
                 alone = near.template < 0 and not near.anchor
                 if alone and near.block == self.units[i].block:
-                    heapq.heappush(self._heap, (-near.value * NEXT_WORTH, j))
+                    more = NEXT_RUNNING_WORTH if near.running else NEXT_WORTH
+                    heapq.heappush(self._heap, (-near.value * more, j))
 
 
 def _queue_of(units: Sequence[Choice], i: int) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
+from tokenthrift.compress.relevance.rungs import FAST
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import Worth, worth_of
 from tokenthrift.compress.writing import Writer
@@ -129,7 +130,7 @@ def select(
         return draft.edit(label.stage, [], label.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     units = [units_of(s.text, s.kind, draft.count) for s in segments]
-    worth = worth_of(draft, segments, units, encoder)
+    worth = worth_of(draft, segments, units, FAST)
     material = _Material.of(draft, segments, units, worth, with_legend=label.with_legend)
     allowance = target_tokens
     best: Draft | None = None
@@ -165,30 +166,30 @@ class _Material:
         draft: Draft,
         segments: Sequence[Segment],
         units: Sequence[Sequence[Unit]],
-        worth: Sequence[Worth],
+        worth: Worth,
         *,
         with_legend: bool,
     ) -> _Material:
         """Put together what a choice needs to know."""
         loose = _loose(draft, segments)
-        choices = []
-        at = 0
+        choices: list[Choice] = []
+        values, templates = worth.values.tolist(), worth.templates.tolist()
         for block, (segment, own) in enumerate(zip(segments, units, strict=True)):
             frame = loose.get(segment.message)
             opening = frame.tokens if frame else -GAP_TOKENS
             for unit in own:
-                own_worth = worth[at]
+                n = len(choices)
                 choices.append(
                     Choice(
-                        value=own_worth.value,
+                        value=values[n],
                         tokens=unit.tokens,
-                        template=own_worth.template,
+                        template=templates[n],
                         block=block,
                         opening_tokens=opening,
                         anchor=unit.anchor,
+                        running=bool(worth.running[n]),
                     )
                 )
-                at += 1
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)

@@ -48,17 +48,18 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
     Args:
         text: the current text of the segment.
         kind: its kind; tables are cut by rows only, their heads are anchors.
-        count: counts each unit on its own.
+        count: sizes of the units come from one count of the whole.
     """
     rows_only = kind == "table" or (kind == "json" and text.count("\n") > 2 and _is_table(text))
     limits = LONG_PROSE if kind == "prose" and is_passages(text) else LONG
-    spans = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
-    units = []
-    for start, end in spans:
-        piece = text[start:end]
-        anchor = rows_only and _is_head(piece, first=start == 0)
-        units.append(Unit(start, end, count(piece), anchor=anchor))
-    return units
+    cut = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
+    spans = list(cut)
+    sizes = [count(text)] if len(spans) == 1 else count.pieces(text, [end for _, end in spans])
+    heads = [rows_only and _is_head(text[a:b], first=a == 0) for a, b in spans]
+    return [
+        Unit(start, end, tokens, anchor=anchor)
+        for (start, end), tokens, anchor in zip(spans, sizes, heads, strict=True)
+    ]
 
 
 def is_passages(text: str) -> bool:

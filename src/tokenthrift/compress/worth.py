@@ -7,25 +7,26 @@ Pure scoring. The constants were set on one part of the recorded data and are re
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tokenthrift.compress.relevance import lexical as relevance
 from tokenthrift.compress.html_units import density
-from tokenthrift.compress.relevance.languages import language_of
+from tokenthrift.compress.relevance.material import Units
+from tokenthrift.compress.relevance.rungs import Question, score_units
 from tokenthrift.compress.units import is_passages
-from tokenthrift.compress.relevance.words import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from tokenthrift.compress.relevance.lexical import FloatArray
+    import numpy.typing as npt
+
+    from tokenthrift.compress.relevance.lexical import Score
+    from tokenthrift.compress.relevance.material import FloatArray, IntArray
+    from tokenthrift.compress.relevance.rungs import Rung
     from tokenthrift.draft import Draft
-    from tokenthrift.types import Encoder, Segment, Unit
+    from tokenthrift.types import Segment, Unit
 
 # Added to a relevance of at most 1.
 ERROR_WORTH: Final = 0.35
@@ -63,95 +64,121 @@ _VARYING = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8,}|\d+")
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """Value of a unit, and the number of its template (`NO_TEMPLATE` for none)."""
+    """What units are worth, and what that comes from.
 
-    value: float
-    template: int
+    Attributes:
+        values: (n,) float32, 0 or more.
+        templates: (n,) units with one number are repeats of one event; `NO_TEMPLATE` for none.
+        running: (n,) whether a unit is part of running text, which is read on from its neighbours.
+        score: relevance to the question, on a scale of its own.
+        structure: what structure adds, by name, (n,) float32 each, where relevance is at most 1.
+    """
+
+    values: FloatArray
+    templates: IntArray
+    running: npt.NDArray[np.bool_]
+    score: Score
+    structure: Mapping[str, FloatArray]
 
 
 def worth_of(
-    draft: Draft,
-    segments: Sequence[Segment],
-    units: Sequence[Sequence[Unit]],
-    encoder: Encoder | None = None,
-) -> list[Worth]:
+    draft: Draft, segments: Sequence[Segment], units: Sequence[Sequence[Unit]], rung: Rung
+) -> Worth:
     """What every unit is worth for the draft's window, segment after segment."""
     texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
     tokens = [u.tokens for own in units for u in own]
-    groups = groups_of(segments, units)
-    question, context = draft.window.question, draft.window.context
-    language = language_of(words_of(question), chain.from_iterable(map(words_of, texts)))
-    query = relevance.query_terms(question, context, language)
+    place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
     agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
-    windows = relevance.AGENT_WINDOWS if agent else relevance.WINDOWS
-    scores = relevance.score(query, texts, tokens, groups, language, windows).values
-    scores = scores / np.float32(max(float(scores.max(initial=0.0)), 1e-9))
-    if encoder is not None and texts:
-        scores = (scores + _similarity(encoder, draft.window.question, texts)) / np.float32(2)
+    question = Question(draft.window.question, draft.window.context if agent else "")
+    score = score_units(question, Units(texts, tokens, groups_of(segments, units)), rung)
+    relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
     templates = _templates(segments, units, texts)
-    often = Counter(templates)
-    shown: set[str] = set()
-    out: list[Worth] = []
-    for place, (segment, own) in enumerate(zip(segments, units, strict=True)):
-        at = len(out)
-        mine = texts[at : at + len(own)]
-        dense = density(mine) if segment.kind == "html" else None
-        recent = (place + 1) / len(segments)
-        structured = agent or not _is_speech(segment)
-        for n, text in enumerate(mine):
-            if not text.strip():
-                out.append(Worth(0.0, NO_TEMPLATE))
-                continue
-            value = float(scores[at + n])
-            template = templates[at + n]
-            if dense is not None:
-                value = (value * HTML_RELEVANCE + 1) * dense[n]
-            elif structured and _tells_of_errors(text):
-                value += AGENT_ERROR_WORTH if agent else ERROR_WORTH
-            if template != NO_TEMPLATE:
-                value += RARE_WORTH / often[template]
-            if n in (0, len(mine) - 1) and structured:
-                value += EDGE_WORTH
-            if agent:
-                value += _agent_worth(text, recent)
-            if len(text) >= REPEAT_CHARACTERS:
-                value *= REPEATED if text in shown else 1.0
-                shown.add(text)
-            out.append(Worth(value, template))
+    structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
+    structure = _structure(texts, place, structured, templates)
+    if agent:
+        recent = (place + 1) / max(1, len(segments))
+        names = np.array([len(NAME.findall(t)) for t in texts]) / NAMES_ENOUGH
+        structure["recent"] = RECENT_WORTH * recent.astype(np.float32)
+        structure["names"] = NAME_WORTH * np.minimum(names, 1).astype(np.float32)
+        structure["error"] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
+    pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
+    if pages.any():
+        dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
+        relevance = np.where(pages, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
+        structure["error"][pages] = 0
+    values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
+    values[_repeated(texts)] *= REPEATED
+    values[[not t.strip() for t in texts]] = 0
+    running = np.zeros(len(texts), np.bool_) if agent else ~structured
+    return Worth(values.astype(np.float32), templates, running, score, structure)
+
+
+def _structure(
+    texts: Sequence[str],
+    place: IntArray,
+    structured: npt.NDArray[np.bool_],
+    templates: IntArray,
+) -> dict[str, FloatArray]:
+    """What the form of a text says of its units, whatever is asked."""
+    n = len(texts)
+    changes = np.diff(place, prepend=-1) != 0
+    edges = changes | np.roll(changes, -1)
+    rare = np.zeros(n, np.float32)
+    counted = templates != NO_TEMPLATE
+    rare[counted] = RARE_WORTH / np.bincount(templates[counted])[templates[counted]]
+    return {
+        "error": ERROR_WORTH * (structured & _tell_of_errors(texts)).astype(np.float32),
+        "rare": rare,
+        "edge": EDGE_WORTH * (structured & edges).astype(np.float32),
+    }
+
+
+def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) -> FloatArray:
+    """How much of each unit of a segment is main text; 1 where it is no page."""
+    if segment.kind != "html":
+        return np.ones(int(mine.sum()), np.float32)
+    return np.array(density([texts[n] for n in np.flatnonzero(mine).tolist()]), np.float32)
+
+
+def _tell_of_errors(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """(n,) whether a unit holds a word for errors."""
+    out = np.zeros(len(texts), np.bool_)
+    joined = "\0".join(texts).lower()
+    sizes = np.fromiter((len(t.lower()) for t in texts), np.int64, len(texts))
+    ends = np.cumsum(sizes + 1)
+    for word in ERROR_WORDS:
+        at = joined.find(word)
+        while at >= 0:
+            unit = int(np.searchsorted(ends, at, side="right"))
+            out[unit] = True
+            at = joined.find(word, int(ends[unit]))
     return out
 
 
-def _similarity(encoder: Encoder, question: str, texts: Sequence[str]) -> FloatArray:
-    """Cosine of each unit with the question, scaled to 0..1 over the units."""
-    vectors = encoder.encode([question, *texts])
-    cosine = vectors[1:] @ vectors[0]
-    low, high = float(cosine.min()), float(cosine.max())
-    return np.asarray((cosine - low) / max(high - low, 1e-9), np.float32)
-
-
-def _tells_of_errors(text: str) -> bool:
-    lower = text.lower()
-    return any(word in lower for word in ERROR_WORDS)
-
-
-def _agent_worth(text: str, recent: float) -> float:
-    """What a step of an agent is likely to need next: what is new, and names it can refer to."""
-    names = min(1.0, len(NAME.findall(text)) / NAMES_ENOUGH)
-    return RECENT_WORTH * recent + NAME_WORTH * names
+def _repeated(texts: Sequence[str]) -> list[int]:
+    """Units that stand word for word further up; short ones do not count."""
+    shown: set[str] = set()
+    out = []
+    for n, text in enumerate(texts):
+        if len(text) >= REPEAT_CHARACTERS and text.strip():
+            if text in shown:
+                out.append(n)
+            shown.add(text)
+    return out
 
 
 def _templates(
     segments: Sequence[Segment], units: Sequence[Sequence[Unit]], texts: Sequence[str]
-) -> list[int]:
+) -> IntArray:
     """A number per unit that repeats of one event share: its text with digits and hashes masked."""
     numbers: dict[str, int] = {}
-    out: list[int] = []
+    out = np.full(len(texts), NO_TEMPLATE, np.int64)
+    at = 0
     for segment, own in zip(segments, units, strict=True):
-        mine = texts[len(out) : len(out) + len(own)]
         if segment.kind in REPEATING_KINDS:
-            out += [numbers.setdefault(_VARYING.sub("0", t), len(numbers)) for t in mine]
-        else:
-            out += [NO_TEMPLATE] * len(mine)
+            mine = [_VARYING.sub("0", t) for t in texts[at : at + len(own)]]
+            out[at : at + len(own)] = [numbers.setdefault(t, len(numbers)) for t in mine]
+        at += len(own)
     return out
 
 

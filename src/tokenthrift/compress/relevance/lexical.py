@@ -6,32 +6,40 @@ in the windows, not in models. Scores only; choosing is in `tokenthrift.compress
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from tokenthrift.compress.relevance.languages import DEFAULT
-from tokenthrift.compress.relevance.passages import Matches, passage_scores
+from tokenthrift.compress.relevance.matching import find_terms
+from tokenthrift.compress.relevance.passages import passage_scores
 from tokenthrift.compress.relevance.words import terms_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FloatArray = npt.NDArray[np.float32]
+    from tokenthrift.compress.relevance.material import FloatArray, IntArray, Units
 
-# Okapi constants of Robertson and Zaragoza (2009). Windows: tokens to each side, weight in long
-# texts, weight in passages up to PASSAGE_TOKENS; set on the recorded data (benchmarks/README.md).
+# Okapi constants of Robertson and Zaragoza (2009). The unit itself and windows of tokens to each
+# side, with their weights in long texts and in passages; set on the recorded data
+# (benchmarks/README.md).
 K1: Final = 1.2
 PASSAGE_K1: Final = 0.6
 B: Final = 0.75
-WINDOWS: Final = ((40, 0.5, 0.9), (75, 1.2, 0.0), (250, 1.0, 0.0), (600, 0.6, 0.0))
-AGENT_WINDOWS: Final = WINDOWS[:3]  # what a tool gave has no topic that runs on so far
-PASSAGE_TOKENS: Final = 400
+OWN_WEIGHTS: Final = (2.0, 1.0)
+WINDOWS: Final = (
+    (25, 1.0, 0.0), (40, 0.0, 0.9), (75, 1.2, 0.0), (250, 1.0, 0.0), (600, 0.6, 0.0)
+)  # fmt: skip
+AGENT_WINDOWS: Final = WINDOWS[:-1]  # what a tool gave has no topic that runs on so far
 PASSAGE_WEIGHT: Final = 0.12  # of how well the whole passage fits, in spreads of the units' scores
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
 MAX_TERMS: Final = 256
+
+# Names of the parts of a score.
+WORDS: Final = "words"
+AROUND: Final = "words around"
+PASSAGE: Final = "passage"
 
 
 def query_terms(question: str, context: str = "", language: str = DEFAULT) -> dict[str, float]:
@@ -48,114 +56,87 @@ def query_terms(question: str, context: str = "", language: str = DEFAULT) -> di
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Relevance of units.
+    """Relevance of units, and what it comes from.
 
     Attributes:
-        values: (n,) float32, 0 where nothing matches.
-        terms: the query's terms, in the order of ``hits``.
+        values: (n,) float32, 0 or more.
+        parts: what the values are the sum of, by name, (n,) float32 each; up to a constant.
+        terms: the query's terms that stand in the text, in the order of ``hits``.
         hits: (terms, n) float32, how often each term stands in each unit.
+        passages: (n,) float32, how well the passage of each unit fits as a whole, standardised; 0
+            outside passages.
     """
 
     values: FloatArray
+    parts: Mapping[str, FloatArray]
     terms: tuple[str, ...]
     hits: FloatArray
+    passages: FloatArray
 
-    def matched(self, unit: int) -> tuple[str, ...]:
-        """The terms that stand in a unit itself."""
-        return tuple(t for t, n in zip(self.terms, self.hits[:, unit], strict=True) if n)
+    @classmethod
+    def nothing(cls, units: int) -> Score:
+        """Of units that have nothing to do with the question."""
+        zeros = np.zeros(units, np.float32)
+        return cls(zeros, {}, (), np.zeros((0, units), np.float32), zeros)
+
+    def plus(self, name: str, part: FloatArray) -> Score:
+        """The score with one more part, moved so that no value is below 0."""
+        values = self.values + part
+        values -= min(np.float32(0), values.min(initial=0.0))
+        return replace(self, values=values, parts={**self.parts, name: part})
 
 
-def score(
+def lexical_score(
     query: Mapping[str, float],
-    texts: Sequence[str],
-    tokens: Sequence[int],
-    groups: Sequence[int],
+    units: Units,
     language: str = DEFAULT,
     windows: Sequence[tuple[int, float, float]] = WINDOWS,
 ) -> Score:
-    """Score units against a query.
+    """Score every unit.
 
     Args:
         query: weights by term, from `query_terms`.
-        texts: the units, in order.
-        tokens: their sizes.
-        groups: a number per unit, not falling; windows stop where it changes.
+        units: what is scored; windows stop where their group changes.
         language: of the query's terms; the text's words are stemmed alike.
         windows: tokens to each side, weight in long texts, weight in passages.
     """
-    n = len(texts)
-    matches, lengths = _matches(list(query), texts, language)
+    n = len(units.texts)
+    matches = find_terms(list(query), units.texts, language)
     hits = np.zeros((len(query), n), np.float32)
     np.add.at(hits, (matches.terms, matches.units), 1)
-    found = np.asarray(hits.any(axis=1)) if n else np.zeros(len(query), np.bool_)
+    holding = np.count_nonzero(hits, axis=1)
+    found = holding > 0
     terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
-    hits = hits[found]
+    hits, holding = hits[found], holding[found]
+    if not terms:
+        return Score.nothing(n)
     weights = np.array([query[t] for t in terms], np.float32)
-    if not terms or n == 0:
-        return Score(np.zeros(n, np.float32), terms, hits)
-    holding = (hits > 0).sum(axis=1)
     idf = np.log1p((n - holding + 0.5) / (holding + 0.5)).astype(np.float32) * weights
-    sizes, places = np.asarray(tokens), np.asarray(groups)
-    several = np.bincount(places)[places] > 1
-    short = several & (np.bincount(places, sizes)[places] <= PASSAGE_TOKENS)
+    short = units.in_passages
     k1 = np.where(short, PASSAGE_K1, K1).astype(np.float32)
-    total = _bm25(hits, lengths, idf, k1)
+    own = _bm25(hits, matches.lengths, idf, k1)
+    own *= np.where(short, OWN_WEIGHTS[1], OWN_WEIGHTS[0]).astype(np.float32)
+    around = np.zeros(n, np.float32)
     for width, weight, passage_weight in windows:
-        low, high = _window(sizes, places, width)
-        wide = _bm25(_over(hits, low, high), _over(lengths[None, :], low, high)[0], idf, k1)
-        total += wide * np.where(short, passage_weight, weight).astype(np.float32)
-    if short.any():
-        everything = np.array([query[t] for t in query], np.float32)
-        numbers = np.unique(places, return_inverse=True)[1]
-        fit = passage_scores(matches, numbers, lengths, everything)[numbers]
-        total += np.where(short, PASSAGE_WEIGHT * float(total[short].std()) * fit, 0.0)
-        total -= min(0.0, float(total.min()))
-    return Score(total.astype(np.float32), terms, hits)
+        shares = np.where(short, passage_weight, weight).astype(np.float32)
+        if not shares.any():
+            continue
+        low, high = units.window(width)
+        wide = _bm25(_over(hits, low, high), _over(matches.lengths[None, :], low, high)[0], idf, k1)
+        around += wide * shares
+    parts = {WORDS: own, AROUND: around}
+    score = Score(own + around, parts, terms, hits, np.zeros(n, np.float32))
+    if not short.any():
+        return score
+    everything = np.array([query[t] for t in query], np.float32)
+    fits = np.where(short, passage_scores(matches, units.numbers, everything)[units.numbers], 0)
+    fits = fits.astype(np.float32)
+    spread = np.float32(PASSAGE_WEIGHT * score.values[short].std())
+    return replace(score, passages=fits).plus(PASSAGE, spread * fits)
 
 
-def _matches(
-    terms: Sequence[str], texts: Sequence[str], language: str
-) -> tuple[Matches, FloatArray]:
-    """Where the terms stand, and how many words each unit has."""
-    place = {t: i for i, t in enumerate(terms)}
-    rows: list[int] = []
-    columns: list[int] = []
-    positions: list[int] = []
-    seen = 0
-    lengths = np.empty(len(texts), np.float32)
-    known: dict[str, tuple[int, ...]] = {}
-    for unit, text in enumerate(texts):
-        words = words_of(text)
-        lengths[unit] = len(words)
-        for word in words:
-            seen += 1
-            at = known.get(word)
-            if at is None:
-                at = known[word] = tuple(place[t] for t in terms_of(word, language) if t in place)
-            for row in at:
-                rows.append(row)
-                columns.append(unit)
-                positions.append(seen)
-    found = (np.array(x, np.int64) for x in (rows, columns, positions))
-    return Matches(*found), lengths
-
-
-def _window(
-    tokens: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], width: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """First unit and end of the window of ``width`` tokens to each side, inside the group."""
-    ends = np.cumsum(tokens)
-    starts = ends - tokens
-    low = np.searchsorted(ends, starts - width, side="left")
-    high = np.searchsorted(starts, ends + width, side="right")
-    first = np.searchsorted(groups, groups, side="left")
-    last = np.searchsorted(groups, groups, side="right")
-    return np.maximum(low, first), np.minimum(high, last)
-
-
-def _over(
-    values: FloatArray, low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
-) -> FloatArray:
+def _over(values: FloatArray, low: IntArray, high: IntArray) -> FloatArray:
+    """Sums over ``[low, high)`` of each row."""
     zero = np.zeros((len(values), 1), np.float32)
     sums = np.concatenate([zero, np.cumsum(values, axis=1, dtype=np.float32)], axis=1)
     return np.asarray(sums[:, high] - sums[:, low], np.float32)

@@ -14,7 +14,12 @@ from typing import Final
 
 import Stemmer
 
-from tokenthrift.compress.relevance.languages import CLOSED_PAIRS, DEFAULT, OTHER_STOP_WORDS, STOP_WORDS
+from tokenthrift.compress.relevance.languages import (
+    CLOSED_PAIRS,
+    DEFAULT,
+    OTHER_STOP_WORDS,
+    STOP_WORDS,
+)
 
 # Combining marks and joiners stand inside words, which \w does not know.
 _MARKS = "".join(c for c in map(chr, range(0x300, 0x3000)) if unicodedata.category(c)[0] == "M")
@@ -31,16 +36,25 @@ _HANGUL: Final = "\uac00"
 _DENSE = re.compile(f"[{_PAIRED}{_TRIPLED}]")
 
 
+# Signs that hold a name together where letters or digits stand on both sides.
+CONNECTORS: Final = "_.-/:@"
+_CONNECTOR = f"[{re.escape(CONNECTORS)}]"
+
+
 def _word(apart: str = "") -> str:
     """Letters, digits and marks; names go on over single signs between them."""
     letter = rf"[^\W_{apart}]"
     run = rf"{letter}[^\W_{apart}{_INSIDE}]*(?:[{_INSIDE}]+{letter}*)*"
-    return rf"{run}(?:[_.\-/:@]{run})*"
+    return rf"{run}(?:{_CONNECTOR}{run})*"
 
 
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:[_.\-/:@][A-Za-z0-9]+)*")
+_ASCII_WORD = re.compile(rf"[A-Za-z0-9]+(?:{_CONNECTOR}[A-Za-z0-9]+)*")
 _ANY_WORD = re.compile(_word())
 _PAIR = re.compile(r"(?=(..))")  # overlapping
+# Particles behind a Korean noun: a pair that is half noun, half particle says nothing.
+_KOREAN_ENDING = re.compile(
+    "(?<=[\uac00-\ud7af]{2})(?:에서|까지|부터|에게|으로|[은는이가을를의에와과도만로])+$"
+)
 # Letters of other widths, parted syllables and voicing marks, without the full-width punctuation.
 _COMPATIBLE = re.compile(
     "[\u1100-\u11ff\u3099\u309a\u3131-\u318e\u3300-\u33ff\uf900-\ufaff"
@@ -104,7 +118,7 @@ def words_of(text: str) -> list[str]:
         elif triples:
             out += _grams(triples, 3)
         elif len(pairs) > 2:
-            out += _PAIR.findall(pairs)
+            out += _PAIR.findall(_KOREAN_ENDING.sub("", pairs) if pairs[-1] >= _HANGUL else pairs)
         else:
             out.append(pairs)
             # A Korean noun of one syllable stands alone only without its particle.

@@ -1,0 +1,67 @@
+"""What a scorer is given: texts of units, their sizes, and the groups that they stand in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+PASSAGE_TOKENS: Final = 400
+"""A group of several units up to this size is taken for one retrieved passage."""
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units in the order of the text.
+
+    Attributes:
+        texts: of the units.
+        tokens: their sizes.
+        groups: a number per unit, not falling: one document, file, tool result or record each.
+    """
+
+    texts: Sequence[str]
+    tokens: Sequence[int]
+    groups: Sequence[int]
+
+    def __post_init__(self) -> None:
+        """Check that the three belong together."""
+        if not len(self.texts) == len(self.tokens) == len(self.groups):
+            sizes = f"{len(self.texts)} texts, {len(self.tokens)} sizes, {len(self.groups)} groups"
+            raise ValueError(f"each unit needs a size and a group; there are {sizes}")
+        if np.any(np.diff(np.asarray(self.groups, np.int64)) < 0):
+            raise ValueError("groups must not fall: units of one group stand together")
+
+    @cached_property
+    def numbers(self) -> IntArray:
+        """(n,) the groups numbered from 0."""
+        changes = np.diff(np.asarray(self.groups, np.int64), prepend=self.groups[:1]) != 0
+        return np.cumsum(changes)
+
+    @cached_property
+    def in_passages(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether a unit is part of a passage: a small group of several units."""
+        if not len(self.texts):
+            return np.zeros(0, np.bool_)
+        several = np.bincount(self.numbers) > 1
+        small = np.bincount(self.numbers, self.tokens) <= PASSAGE_TOKENS
+        return np.asarray((several & small)[self.numbers])
+
+    def window(self, width: int) -> tuple[IntArray, IntArray]:
+        """First unit and end of the window of ``width`` tokens to each side, inside the group."""
+        ends = np.cumsum(self.tokens)
+        starts = ends - self.tokens
+        low = np.searchsorted(ends, starts - width, side="left")
+        high = np.searchsorted(starts, ends + width, side="right")
+        first = np.searchsorted(self.numbers, self.numbers, side="left")
+        last = np.searchsorted(self.numbers, self.numbers, side="right")
+        return np.maximum(low, first), np.minimum(high, last)
