@@ -90,7 +90,8 @@ def worth_of(
     place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
     agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
     question = Question(draft.window.question, draft.window.context if agent else "")
-    score = score_units(question, Units(texts, tokens, groups_of(segments, units)), rung)
+    wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
+    score = score_units(question, Units(texts, tokens, groups_of(segments, units), wholes), rung)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
     templates = _templates(segments, units, texts)
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 __all__ = ["StaticTable", "StaticTableError", "load_static", "normalised"]
 
 FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
 
 FILE: Final = "static_o200k.npz"
 NO_ROW: Final = -1  # of tokens without a letter or a digit, and of pieces of characters
@@ -117,6 +119,22 @@ class StaticTable:
         sums = self._sums(ids, np.array([len(ids)]), self.query_weights)
         return np.asarray(normalised(sums)[0], np.float32)
 
+    def rows_of(self, ids: npt.NDArray[np.int64]) -> tuple[FloatArray, IntArray, BoolArray]:
+        """The rows of tokens, each row once.
+
+        Args:
+            ids: (m,) o200k ids.
+
+        Returns:
+            ``(rows, place, known)``: (used, d) float32; for each id that has a row its place in
+            them; (m,) which ids have a row.
+        """
+        inside = (ids >= 0) & (ids < len(self.row_of))
+        found = np.where(inside, self.row_of[np.where(inside, ids, 0)], NO_ROW)
+        known = found != NO_ROW
+        used, place = _distinct(found[known], len(self.rows))
+        return self.rows[used].astype(np.float32) * self.scales[used, None], place, known
+
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """(n, d) float32, rows L2-normalised, without the weights of questions."""
         return self.unit_vectors([self.tokenize(t) for t in texts])
@@ -130,22 +148,17 @@ class StaticTable:
         up, then the second ones, and so on. Adding is element by element in an order that a unit
         sets alone, so that its vector does not depend on what else is asked for, nor on a BLAS.
         """
-        known = (ids >= 0) & (ids < len(self.row_of))
-        rows = np.where(known, self.row_of[np.where(known, ids, 0)], NO_ROW)
-        units = np.repeat(np.arange(len(lengths)), lengths)[rows != NO_ROW]
-        rows = rows[rows != NO_ROW]
+        unpacked, place, known = self.rows_of(ids)
+        units = np.repeat(np.arange(len(lengths)), lengths)[known]
         out = np.zeros((len(lengths), self.dims), np.float32)
-        if len(rows) == 0:
+        if not len(place):
             return out
-        place = np.zeros(len(self.rows), np.int64)
-        place[rows] = 1
-        used = np.flatnonzero(place)
-        place[used] = np.arange(len(used))
-        share = self.scales[used] if weights is None else self.scales[used] * weights[used]
-        unpacked = self.rows[used].astype(np.float32) * share[:, None]
+        if weights is not None:
+            used, _ = _distinct(self.row_of[ids[known]], len(self.rows))
+            unpacked *= weights[used, None]
         sizes = np.bincount(units, minlength=len(lengths))
         pieces = -(-sizes // PIECE_TOKENS)
-        sums = _sum_pieces(unpacked, place[rows], sizes, pieces)
+        sums = _sum_pieces(unpacked, place, sizes, pieces)
         first = np.cumsum(pieces) - pieces
         filled = pieces > 0
         out[filled] = sums[first[filled]]
@@ -153,6 +166,15 @@ class StaticTable:
         further[first[filled]] = False
         np.add.at(out, np.repeat(np.arange(len(pieces)), pieces)[further], sums[further])
         return out
+
+
+def _distinct(rows: npt.NDArray[np.int32], size: int) -> tuple[IntArray, IntArray]:
+    """The rows in use, each once and rising, and the place of every entry among them."""
+    place = np.zeros(size, np.int64)
+    place[rows] = 1
+    used = np.flatnonzero(place)
+    place[used] = np.arange(len(used))
+    return used, place[rows]
 
 
 def _sum_pieces(

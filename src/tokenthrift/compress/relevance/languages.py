@@ -6,6 +6,7 @@ of words in Latin letters is asked for: other scripts tell by themselves.
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
@@ -185,6 +186,10 @@ def _words(lists: str) -> frozenset[str]:
 
 STOP_WORDS: Final = {name: _words(lists) for name, lists in _CLOSED_CLASSES.items()}
 OTHER_STOP_WORDS: Final = _words(_OTHER_SCRIPTS)
+_LANGUAGES_OF: Final[dict[str, list[str]]] = {}
+for _name, _closed in STOP_WORDS.items():
+    for _word in _closed:
+        _LANGUAGES_OF.setdefault(_word, []).append(_name)
 
 # Scripts without spaces are indexed in pairs of characters: these stand for no topic in any place.
 _CLOSED_STRINGS: Final = """
@@ -236,7 +241,8 @@ def language_of(question: Iterable[str], text: Iterable[str] = ()) -> str:
     """
     shares = dict.fromkeys(STOP_WORDS, 0.0)
     for words in (question, islice(text, SAMPLE_WORDS)):
-        sample = [w.lower() for w in words]
-        for name, closed in STOP_WORDS.items():
-            shares[name] += sum(w in closed for w in sample) / max(1, len(sample))
+        sample = Counter(w.lower() for w in words)
+        for word, times in sample.items():
+            for name in _LANGUAGES_OF.get(word, ()):
+                shares[name] += times / sample.total()
     return max(shares, key=lambda name: shares[name])

@@ -19,7 +19,7 @@ from tokenthrift.compress.relevance.words import terms_of, words_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokenthrift.compress.relevance.material import FloatArray, IntArray, Units
+    from tokenthrift.compress.relevance.material import FloatArray, Units
 
 # Okapi constants of Robertson and Zaragoza (2009). The unit itself and windows of tokens to each
 # side, with their weights in long texts and in passages; set on the recorded data
@@ -117,13 +117,14 @@ def lexical_score(
     own = _bm25(hits, matches.lengths, idf, k1)
     own *= np.where(short, OWN_WEIGHTS[1], OWN_WEIGHTS[0]).astype(np.float32)
     around = np.zeros(n, np.float32)
+    sums = _running_sums(np.vstack([hits, matches.lengths]))
     for width, weight, passage_weight in windows:
         shares = np.where(short, passage_weight, weight).astype(np.float32)
         if not shares.any():
             continue
         low, high = units.window(width)
-        wide = _bm25(_over(hits, low, high), _over(matches.lengths[None, :], low, high)[0], idf, k1)
-        around += wide * shares
+        inside = sums[:, high] - sums[:, low]
+        around += shares * _bm25(inside[:-1], inside[-1], idf, k1)
     parts = {WORDS: own, AROUND: around}
     score = Score(own + around, parts, terms, hits, np.zeros(n, np.float32))
     if not short.any():
@@ -135,11 +136,11 @@ def lexical_score(
     return replace(score, passages=fits).plus(PASSAGE, spread * fits)
 
 
-def _over(values: FloatArray, low: IntArray, high: IntArray) -> FloatArray:
-    """Sums over ``[low, high)`` of each row."""
-    zero = np.zeros((len(values), 1), np.float32)
-    sums = np.concatenate([zero, np.cumsum(values, axis=1, dtype=np.float32)], axis=1)
-    return np.asarray(sums[:, high] - sums[:, low], np.float32)
+def _running_sums(rows: FloatArray) -> FloatArray:
+    """Sums of each row up to every place; what stands between two is their difference."""
+    sums = np.zeros((len(rows), rows.shape[1] + 1), np.float32)
+    np.cumsum(rows, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def _bm25(hits: FloatArray, lengths: FloatArray, idf: FloatArray, k1: FloatArray) -> FloatArray:

@@ -100,9 +100,9 @@ def _look_up(
     words: Sequence[str], place: Mapping[str, int], language: str
 ) -> tuple[IntArray, IntArray]:
     """Which of the words have a term, once for each that they have, and which terms."""
-    hits: dict[str, tuple[int, ...]] = {}
+    hits: dict[str, list[int]] = {}
     for word in set(words):
-        rows = tuple(place[t] for t in terms_of(word, language) if t in place)
+        rows = [place[t] for t in terms_of(word, language) if t in place]
         if rows:
             hits[word] = rows
     at = [n for n, word in enumerate(words) if word in hits]

@@ -27,11 +27,14 @@ class Units:
         texts: of the units.
         tokens: their sizes.
         groups: a number per unit, not falling: one document, file, tool result or record each.
+        wholes: the texts that the units were cut from without gaps, each with the ends of its
+            units; they are what is encoded to token ids.
     """
 
     texts: Sequence[str]
     tokens: Sequence[int]
     groups: Sequence[int]
+    wholes: Sequence[tuple[str, Sequence[int]]] = ()
 
     def __post_init__(self) -> None:
         """Check that the three belong together."""
@@ -58,10 +61,15 @@ class Units:
 
     def window(self, width: int) -> tuple[IntArray, IntArray]:
         """First unit and end of the window of ``width`` tokens to each side, inside the group."""
-        ends = np.cumsum(self.tokens)
-        starts = ends - self.tokens
+        starts, ends, first, last = self._borders
         low = np.searchsorted(ends, starts - width, side="left")
         high = np.searchsorted(starts, ends + width, side="right")
-        first = np.searchsorted(self.numbers, self.numbers, side="left")
-        last = np.searchsorted(self.numbers, self.numbers, side="right")
         return np.maximum(low, first), np.minimum(high, last)
+
+    @cached_property
+    def _borders(self) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Of each unit the first token and the end, and its group's first unit and end."""
+        ends = np.cumsum(np.asarray(self.tokens, np.int64))
+        sizes = np.bincount(self.numbers)
+        last = np.cumsum(sizes)
+        return ends - self.tokens, ends, (last - sizes)[self.numbers], last[self.numbers]

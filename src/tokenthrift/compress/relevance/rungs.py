@@ -22,6 +22,7 @@ from tokenthrift.compress.relevance.lexical import (
     query_terms,
 )
 from tokenthrift.compress.relevance.material import FloatArray
+from tokenthrift.compress.relevance.vectors import static_score
 from tokenthrift.compress.relevance.words import words_of
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def score_units(question: Question, units: Units, rung: Rung = FAST) -> Score:
     query = query_terms(question.text, question.trajectory, language)
     windows = AGENT_WINDOWS if question.trajectory else WINDOWS
     score = lexical_score(query, units, language, windows)
+    if rung.table is not None:
+        score = static_score(score, question.text, units, rung.table)
     return score
 
 
