@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +40,7 @@ from tokenthrift.report import (
     plan_view,
     totals_json,
     totals_view,
+    why_view,
 )
 from tokenthrift.report.model_view import card_json, card_view, models_view, providers_view
 from tokenthrift.report.policy_words import policies_view, policy_json, policy_view
@@ -116,6 +118,9 @@ def plan(
     model: ModelOption = DEFAULT_MODEL,
     line: Annotated[int, typer.Option(min=1, help="Which line of a JSON Lines file.")] = 1,
     diff: Annotated[bool, typer.Option("--diff", help="Show what is kept and dropped.")] = False,
+    why: Annotated[
+        bool, typer.Option("--why", help="Show why units were kept or dropped.")
+    ] = False,
     body: Annotated[
         bool, typer.Option("--body", help="Print only the body that would be sent, as JSON.")
     ] = False,
@@ -124,7 +129,9 @@ def plan(
     """Show what would be sent for one request, to which model, and why. Sends nothing."""
     rules = load_policy(policy)
     catalog = load_catalog(rules.cards_path)
-    made = make_plan(_request(file, line, model), rules, catalog=catalog)
+    resources = replace(rules.resources, explain=why or as_json)
+    request = _request(file, line, model)
+    made = make_plan(request, rules, catalog=catalog, resources=resources)
     if body:
         _print_json(made.body)
         return
@@ -134,6 +141,9 @@ def plan(
         return
     console = _console()
     console.print(plan_view(explained))
+    if why:
+        console.print()
+        console.print(why_view(explained))
     if diff:
         console.print()
         console.print(diff_view(made))

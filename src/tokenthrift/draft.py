@@ -14,9 +14,34 @@ from tokenthrift.errors import EditError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tokenthrift.types import Encoder, Frame, Request, Segment, TokenCounter
+    from tokenthrift.types import (
+        Encoder,
+        Frame,
+        Request,
+        Scorer,
+        Segment,
+        TokenCounter,
+        TokenTable,
+    )
 
 Action: TypeAlias = Literal["replace", "remove", "mark"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitNote:
+    """What became of one unit of a segment, and why; made only where a plan is to be explained.
+
+    Attributes:
+        start: where it stood in the segment's text before the edit, up to ``end``.
+        value: what it was worth against the others.
+        reasons: what its worth comes from, in a few words each.
+    """
+
+    start: int
+    end: int
+    kept: bool
+    value: float
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +57,7 @@ class Edit:
         reason: why, for people.
         units_dropped: how many units went, of ``units_total``.
         recall_id: content address of what went, empty for lossless edits.
+        units: what became of each unit, where the plan is to be explained.
     """
 
     target: str
@@ -42,6 +68,7 @@ class Edit:
     units_dropped: int = 0
     units_total: int = 0
     recall_id: str = ""
+    units: tuple[UnitNote, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +269,19 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What stages may use beside the draft: local, deterministic, chosen when the plan is made."""
+    """What stages may use beside the draft, chosen when the plan is made.
+
+    Attributes:
+        encoder: for stages with ``relevance: encoder``.
+        table: for stages with ``relevance: static``.
+        scorer: a scorer of your own; it takes the place of the one that a policy names.
+        explain: whether edits say of every unit why it was kept or dropped.
+    """
 
     encoder: Encoder | None = None
+    table: TokenTable | None = None
+    scorer: Scorer | None = None
+    explain: bool = False
 
 
 class Stage(Protocol):

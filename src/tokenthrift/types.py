@@ -183,6 +183,36 @@ class TokenCounter(Protocol):
         ...
 
 
+class Scorer(Protocol):
+    """Says how much each unit has to do with a question; deterministic."""
+
+    def __call__(
+        self, question: str, units: Sequence[str], groups: Sequence[int], /
+    ) -> npt.NDArray[np.float32]:
+        """(n,) float32, larger is better.
+
+        Args:
+            question: what is asked.
+            units: texts, in order.
+            groups: a number per unit, not falling: one document, file, turn or record each.
+        """
+        ...
+
+
+class TokenTable(Protocol):
+    """Vectors of o200k tokens, of which texts are sums."""
+
+    def query_vector(self, text: str) -> npt.NDArray[np.float32]:
+        """(d,) float32 of a question."""
+        ...
+
+    def rows_of(
+        self, ids: npt.NDArray[np.int64], /
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """``(rows, place, known)``: each row once, its place for each known id, which are known."""
+        ...
+
+
 class Encoder(Protocol):
     """Turns texts into unit vectors; local and deterministic."""
 

@@ -6,22 +6,23 @@ this module fits the result to its target, counted exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
-from tokenthrift.compress.relevance.rungs import FAST
+from tokenthrift.compress.relevance.rungs import FAST, Rung, RungName
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import Worth, worth_of
 from tokenthrift.compress.writing import Writer
+from tokenthrift.draft import UnitNote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.draft import Draft, Edit, Resources
-    from tokenthrift.types import Encoder, Frame, Segment, Unit
+    from tokenthrift.types import Frame, Segment, Unit
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
@@ -43,8 +44,9 @@ class Select(BaseModel):
     """Segments smaller than this are left whole unless a hard budget asks."""
     roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
     """Whose text may be cut."""
-    relevance: Literal["fast", "encoder"] = "fast"
-    """``fast`` needs no weights; ``encoder`` adds the policy's encoder to it."""
+    relevance: RungName = "fast"
+    """``fast`` goes by words and needs no weights; ``static`` adds the bundled table of vectors,
+    ``encoder`` the policy's encoder."""
 
     @property
     def name(self) -> str:
@@ -60,16 +62,20 @@ class Select(BaseModel):
         """Cut what is open to the target.
 
         Raises:
-            ValueError: the encoder is asked for and the policy names none.
+            ValueError: what the rung needs is not there.
         """
-        encoder = resources.encoder if self.relevance == "encoder" else None
-        if self.relevance == "encoder" and encoder is None:
-            raise ValueError("relevance: encoder needs the policy to name an encoder")
+        rung = Rung(self.relevance, resources.table, resources.scorer)
+        manner = Manner(rung=rung, explain=resources.explain)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
             segments = draft.open_segments()
-            return select(draft, segments, _size(draft, segments) - over, None, encoder)
+            return select(
+                draft,
+                segments,
+                _size(draft, segments) - over,
+                manner,
+            )
         segments = [
             s for s in draft.open_segments() if s.role in self.roles and s.tokens >= self.min_tokens
         ]
@@ -81,7 +87,7 @@ class Select(BaseModel):
         if not segments or self.keep >= 1:
             return draft.edit(self.name, [], notes)
         target = int(self.keep * _size(draft, segments))
-        return select(draft, segments, target, Label(notes=notes), encoder)
+        return select(draft, segments, target, replace(manner, notes=notes))
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -99,43 +105,48 @@ def _loose(draft: Draft, segments: Sequence[Segment]) -> dict[int, Frame]:
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """How a selection is recorded.
+class Manner:
+    """How a selection scores, and how it is recorded.
 
     Attributes:
         stage: name of its step.
+        rung: of the ladder of scorers.
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
+        explain: whether its edits say of every unit why it was kept or dropped.
     """
 
     stage: str = "select"
+    rung: Rung = FAST
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
+    explain: bool = False
+
+
+PLAINLY: Final = Manner()
 
 
 def select(
     draft: Draft,
     segments: Sequence[Segment],
     target_tokens: int,
-    label: Label | None = None,
-    encoder: Encoder | None = None,
+    manner: Manner = PLAINLY,
 ) -> Draft:
     """Cut segments so that they and their messages' frames take at most ``target_tokens``.
 
     The choice works on sums of units; the joined text is counted exactly, and the choice repeated
     with a corrected allowance until it fits closely.
     """
-    label = label or Label()
     if not segments:
-        return draft.edit(label.stage, [], label.notes)
+        return draft.edit(manner.stage, [], manner.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     units = [units_of(s.text, s.kind, draft.count) for s in segments]
-    worth = worth_of(draft, segments, units, FAST)
-    material = _Material.of(draft, segments, units, worth, with_legend=label.with_legend)
+    worth = worth_of(draft, segments, units, manner.rung)
+    material = _Material.of(draft, segments, units, worth, manner)
     allowance = target_tokens
     best: Draft | None = None
     for _ in range(FITTING_ROUNDS):
-        after = draft.edit(label.stage, material.edits(allowance), label.notes)
+        after = draft.edit(manner.stage, material.edits(allowance), manner.notes)
         fits = after.tokens <= goal
         if fits and (best is None or after.tokens > best.tokens or best.tokens > goal):
             best = after
@@ -159,6 +170,7 @@ class _Material:
     fixed_tokens: int
     skipped: int
     with_legend: bool
+    why: Sequence[tuple[str, ...]]
 
     @classmethod
     def of(
@@ -167,8 +179,7 @@ class _Material:
         segments: Sequence[Segment],
         units: Sequence[Sequence[Unit]],
         worth: Worth,
-        *,
-        with_legend: bool,
+        manner: Manner,
     ) -> _Material:
         """Put together what a choice needs to know."""
         loose = _loose(draft, segments)
@@ -191,9 +202,10 @@ class _Material:
                     )
                 )
         pinned = sum(s.message not in loose for s in segments)
-        fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if with_legend else 0)
+        fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
-        return cls(segments, units, choices, loose, fixed, before, with_legend)
+        why = worth.reasons() if manner.explain else []
+        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
 
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
@@ -208,4 +220,18 @@ class _Material:
         for segment, own, mine in zip(self.segments, self.units, flags, strict=True):
             goes = segment.message in self.loose and segment.message not in stay
             writer.add(segment, own, mine, removed=goes)
-        return writer.finish()
+        edits = writer.finish()
+        return [self._explained(e, kept) for e in edits] if self.why else edits
+
+    def _explained(self, edit: Edit, kept: Sequence[bool]) -> Edit:
+        """An edit with what became of each of its units."""
+        notes: list[UnitNote] = []
+        at = 0
+        for segment, own in zip(self.segments, self.units, strict=True):
+            if edit.target in (segment.id, f"m{segment.message}"):
+                notes += [
+                    UnitNote(u.start, u.end, kept[n], self.choices[n].value, self.why[n])
+                    for n, u in enumerate(own, at)
+                ]
+            at += len(own)
+        return replace(edit, units=tuple(notes))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.segments import LATEST, SYSTEM
-from tokenthrift.compress.selecting import Label, select
+from tokenthrift.compress.selecting import Manner, select
 from tokenthrift.compress.worth import NAME
 from tokenthrift.draft import Draft, Edit
 
@@ -73,7 +73,7 @@ def _cut(
     opened = tuple(replace(s, protected="") if s.id in why else s for s in draft.segments)
     lifted = replace(draft, segments=opened)
     picked = [s for s in opened if s.id in why]
-    after = select(lifted, picked, target_tokens, Label(TRIM, with_legend=with_legend))
+    after = select(lifted, picked, target_tokens, Manner(TRIM, with_legend=with_legend))
     closed = tuple(
         replace(s, protected=why[s.id]) if s.id in why and s.text else s for s in after.segments
     )

@@ -14,6 +14,7 @@ import numpy as np
 
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.relevance.material import Units
+from tokenthrift.compress.relevance.reasons import reasons_of
 from tokenthrift.compress.relevance.rungs import Question, score_units
 from tokenthrift.compress.units import is_passages
 
@@ -47,6 +48,15 @@ PROSE_KINDS: Final = frozenset({"prose", "markdown"})
 REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 
+ERROR, RARE, EDGE, RECENT, NAMES = "error", "rare", "edge", "recent", "names"
+_PHRASES: Final = {
+    ERROR: "tells of an error",
+    RARE: "occurs once",
+    EDGE: "first or last",
+    NAMES: "names ids or paths",
+    RECENT: "among the newest",
+}
+
 # Plain substrings of the lower-cased text: ten times faster than one pattern.
 ERROR_WORDS: Final = (
     *("error", "exception", "traceback", "fail", "fatal", "critical", "panic", "denied", "refused"),
@@ -70,6 +80,7 @@ class Worth:
         values: (n,) float32, 0 or more.
         templates: (n,) units with one number are repeats of one event; `NO_TEMPLATE` for none.
         running: (n,) whether a unit is part of running text, which is read on from its neighbours.
+        repeated: (n,) whether a unit stands word for word further up.
         score: relevance to the question, on a scale of its own.
         structure: what structure adds, by name, (n,) float32 each, where relevance is at most 1.
     """
@@ -77,8 +88,20 @@ class Worth:
     values: FloatArray
     templates: IntArray
     running: npt.NDArray[np.bool_]
+    repeated: npt.NDArray[np.bool_]
     score: Score
     structure: Mapping[str, FloatArray]
+
+    def reasons(self) -> list[tuple[str, ...]]:
+        """Of every unit, in a few words each, what its worth comes from."""
+        out = [list(reason.says) for reason in reasons_of(self.score)]
+        for name, says in _PHRASES.items():
+            part = self.structure.get(name, np.zeros(0, np.float32))
+            for n in np.flatnonzero(part > part.max(initial=0.0) / 2).tolist():
+                out[n].append(says)
+        for n in np.flatnonzero(self.repeated).tolist():
+            out[n].append("stands word for word further up")
+        return [tuple(says) for says in out]
 
 
 def worth_of(
@@ -99,19 +122,20 @@ def worth_of(
     if agent:
         recent = (place + 1) / max(1, len(segments))
         names = np.array([len(NAME.findall(t)) for t in texts]) / NAMES_ENOUGH
-        structure["recent"] = RECENT_WORTH * recent.astype(np.float32)
-        structure["names"] = NAME_WORTH * np.minimum(names, 1).astype(np.float32)
-        structure["error"] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
+        structure[RECENT] = RECENT_WORTH * recent.astype(np.float32)
+        structure[NAMES] = NAME_WORTH * np.minimum(names, 1).astype(np.float32)
+        structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
         dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
         relevance = np.where(pages, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
-        structure["error"][pages] = 0
+        structure[ERROR][pages] = 0
     values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
-    values[_repeated(texts)] *= REPEATED
+    repeated = _repeated(texts)
+    values[repeated] *= REPEATED
     values[[not t.strip() for t in texts]] = 0
     running = np.zeros(len(texts), np.bool_) if agent else ~structured
-    return Worth(values.astype(np.float32), templates, running, score, structure)
+    return Worth(values.astype(np.float32), templates, running, repeated, score, structure)
 
 
 def _structure(
@@ -128,9 +152,9 @@ def _structure(
     counted = templates != NO_TEMPLATE
     rare[counted] = RARE_WORTH / np.bincount(templates[counted])[templates[counted]]
     return {
-        "error": ERROR_WORTH * (structured & _tell_of_errors(texts)).astype(np.float32),
-        "rare": rare,
-        "edge": EDGE_WORTH * (structured & edges).astype(np.float32),
+        ERROR: ERROR_WORTH * (structured & _tell_of_errors(texts)).astype(np.float32),
+        RARE: rare,
+        EDGE: EDGE_WORTH * (structured & edges).astype(np.float32),
     }
 
 
@@ -156,14 +180,13 @@ def _tell_of_errors(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     return out
 
 
-def _repeated(texts: Sequence[str]) -> list[int]:
-    """Units that stand word for word further up; short ones do not count."""
+def _repeated(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """(n,) whether a unit stands word for word further up; short ones do not count."""
     shown: set[str] = set()
-    out = []
+    out = np.zeros(len(texts), np.bool_)
     for n, text in enumerate(texts):
         if len(text) >= REPEAT_CHARACTERS and text.strip():
-            if text in shown:
-                out.append(n)
+            out[n] = text in shown
             shown.add(text)
     return out
 

@@ -6,7 +6,7 @@ Nothing is decided or estimated here; what is not known is said to be unknown.
 from tokenthrift.report import formats
 from tokenthrift.report.explain import Explanation, SegmentLine, StageLine, explain
 from tokenthrift.report.latency import Latencies
-from tokenthrift.report.plan_view import diff_view, plan_view
+from tokenthrift.report.plan_view import diff_view, plan_view, why_view
 from tokenthrift.report.summary import (
     by_words,
     grouped,
@@ -41,4 +41,5 @@ __all__ = [
     "totals_by_tag",
     "totals_json",
     "totals_view",
+    "why_view",
 ]

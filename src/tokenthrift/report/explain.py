@@ -29,6 +29,21 @@ NO_STAGES: Final = "the policy has no stages"
 
 
 @dataclass(frozen=True, slots=True)
+class UnitLine:
+    """What became of one line, row or sentence, and why.
+
+    Attributes:
+        text: its text.
+        worth: what it was worth against the other units.
+    """
+
+    text: str
+    kept: bool
+    worth: float
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentLine:
     """What happened to one segment.
 
@@ -36,6 +51,7 @@ class SegmentLine:
         state: ``kept`` as it was, ``cut`` to less, ``removed`` with its message.
         units_dropped: lines, rows or sentences that went, of ``units_total``.
         reasons: why it was changed, or why it was not.
+        units: what became of each, where the plan was made to be explained and text was cut.
     """
 
     id: str
@@ -49,6 +65,7 @@ class SegmentLine:
     units_dropped: int
     units_total: int
     reasons: tuple[str, ...]
+    units: tuple[UnitLine, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +229,21 @@ def _segment_line(
         units_dropped=sum(e.units_dropped for e in edits),
         units_total=max((e.units_total for e in edits), default=0),
         reasons=tuple(dict.fromkeys(reasons)),
+        units=_unit_lines(segment, edits),
     )
+
+
+def _unit_lines(segment: Segment, edits: Sequence[Edit]) -> tuple[UnitLine, ...]:
+    """The units of the edit that selected among them, with the text they were cut from."""
+    text = segment.original
+    for edit in edits:
+        if edit.units:
+            return tuple(
+                UnitLine(text[u.start : u.end], u.kept, round(u.value, 4), u.reasons)
+                for u in edit.units
+            )
+        text = edit.text
+    return ()
 
 
 def _why_kept(plan: Plan, segment: Segment, tokens: int, notes: Sequence[str]) -> list[str]:

@@ -30,10 +30,13 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from tokenthrift.pipeline import Plan
-    from tokenthrift.report.explain import Explanation, SegmentLine
+    from tokenthrift.report.explain import Explanation, SegmentLine, UnitLine
 
 LONG_LINE: Final = 240  # characters; longer lines are compared sentence by sentence
 CONTEXT_LINES: Final = 1
+KEPT_SHOWN: Final = 4  # units of a text whose reasons are shown
+DROPPED_SHOWN: Final = 2
+UNIT_CHARACTERS: Final = 90
 STATE_STYLES: Final = {"kept": "", "cut": GAIN, "removed": GAIN}
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
@@ -60,6 +63,30 @@ def diff_view(plan: Plan) -> Group:
         head.append(f"  {plan.count(segment.original):,} -> {segment.tokens:,} tokens", style=FAINT)
         parts.append(Text("\n").join([head, *_diff(segment.original, segment.text)]))
     return stacked(*parts) if parts else stacked(Text("Nothing was changed."))
+
+
+def why_view(explained: Explanation) -> Group:
+    """Of every text that was cut, its best kept and best dropped units, with their reasons."""
+    parts = []
+    for line in explained.segments:
+        if not line.units:
+            continue
+        best = sorted(line.units, key=lambda u: -u.worth)
+        shown = [u for u in best if u.kept][:KEPT_SHOWN]
+        shown += [u for u in best if not u.kept and u.text.strip()][:DROPPED_SHOWN]
+        head = Text(f"{line.id} {line.role} {line.kind}", style="bold")
+        parts.append(Text("\n").join([head, *map(_unit, shown)]))
+    return stacked(*parts) if parts else stacked(Text("No text was cut by relevance."))
+
+
+def _unit(unit: UnitLine) -> Text:
+    style = "" if unit.kept else LOSS
+    sign = "+" if unit.kept else "-"
+    words = formats.printable(" ".join(unit.text.split()))
+    short = words if len(words) <= UNIT_CHARACTERS else words[: UNIT_CHARACTERS - 1] + "…"
+    line = Text(f"{sign} {unit.worth:.2f} {short}", style=style)
+    reasons = formats.printable("; ".join(unit.reasons)) or "nothing in it stands out"
+    return line.append(f"\n       {reasons}", style=FAINT)
 
 
 def _head(explained: Explanation) -> Group:

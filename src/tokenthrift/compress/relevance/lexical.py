@@ -6,7 +6,7 @@ in the windows, not in models. Scores only; choosing is in `tokenthrift.compress
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -44,14 +44,21 @@ PASSAGE: Final = "passage"
 
 def query_terms(question: str, context: str = "", language: str = DEFAULT) -> dict[str, float]:
     """Weighted terms of what is asked and of where the work is going."""
-    weights: dict[str, float] = {}
+    return {term: weight for term, (weight, _) in asked_terms(question, context, language).items()}
+
+
+def asked_terms(
+    question: str, context: str = "", language: str = DEFAULT
+) -> dict[str, tuple[float, str]]:
+    """The same with the word that each term stands for, as it was first written."""
+    asked: dict[str, tuple[float, str]] = {}
     for text, weight in ((question, 1.0), (context, CONTEXT_WEIGHT)):
         for word in words_of(text):
             for term in terms_of(word, language):
-                weights.setdefault(term, weight)
-                if len(weights) >= MAX_TERMS:
-                    return weights
-    return weights
+                asked.setdefault(term, (weight, word))
+                if len(asked) >= MAX_TERMS:
+                    return asked
+    return asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,7 @@ class Score:
         parts: what the values are the sum of, by name, (n,) float32 each; up to a constant.
         terms: the query's terms that stand in the text, in the order of ``hits``.
         hits: (terms, n) float32, how often each term stands in each unit.
+        asked: the word of the question that each term stands for.
         passages: (n,) float32, how well the passage of each unit fits as a whole, standardised; 0
             outside passages.
     """
@@ -72,6 +80,7 @@ class Score:
     terms: tuple[str, ...]
     hits: FloatArray
     passages: FloatArray
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def nothing(cls, units: int) -> Score:

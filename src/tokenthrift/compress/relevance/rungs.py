@@ -6,9 +6,8 @@ apart, so that a score can be explained.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
@@ -18,20 +17,22 @@ from tokenthrift.compress.relevance.lexical import (
     AGENT_WINDOWS,
     WINDOWS,
     Score,
+    asked_terms,
     lexical_score,
-    query_terms,
 )
-from tokenthrift.compress.relevance.material import FloatArray
-from tokenthrift.compress.relevance.vectors import static_score
+from tokenthrift.compress.relevance.material import Units
+from tokenthrift.compress.relevance.reasons import Reason, reasons_of
+from tokenthrift.compress.relevance.vectors import ENCODING, static_score
 from tokenthrift.compress.relevance.words import words_of
+from tokenthrift.tokens import token_ids
 
 if TYPE_CHECKING:
-    from tokenthrift.compress.relevance.material import Units
-    from tokenthrift.encoders.static import StaticTable
+    from collections.abc import Sequence
+
+    from tokenthrift.compress.relevance.material import FloatArray
+    from tokenthrift.types import Scorer, TokenTable
 
 RungName: TypeAlias = Literal["fast", "static", "encoder"]
-Scorer: TypeAlias = Callable[[str, Sequence[str], Sequence[int]], FloatArray]
-"""``(question, units, groups) -> (n,) float32``, 0 or more; groups are numbers that do not fall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,43 @@ class Rung:
     """
 
     name: RungName = "fast"
-    table: StaticTable | None = None
+    table: TokenTable | None = None
     scorer: Scorer | None = None
 
 
 FAST = Rung()
+
+
+def score(
+    question: str, units: Sequence[str], groups: Sequence[int], rung: Rung = FAST
+) -> FloatArray:
+    """(n,) float32: how much each unit has to do with the question, 0 or more.
+
+    Deterministic and pure. With its last argument bound it is a `Scorer`, as your own may be.
+
+    Args:
+        question: what is asked.
+        units: texts, in order.
+        groups: a number per unit, not falling: one document, file, turn or record each.
+        rung: of the ladder.
+
+    Raises:
+        ValueError: groups do not fit the units, or the rung lacks what it needs.
+    """
+    return score_units(Question(question), _units(units, groups), rung).values
+
+
+def explain(
+    question: str, units: Sequence[str], groups: Sequence[int], rung: Rung = FAST
+) -> list[Reason]:
+    """The reasons of the same scores: matched terms, and the parts that they are the sum of."""
+    return reasons_of(score_units(Question(question), _units(units, groups), rung))
+
+
+def _units(texts: Sequence[str], groups: Sequence[int]) -> Units:
+    ends = list(accumulate(map(len, texts)))
+    sizes = token_ids(ENCODING).counts("".join(texts), ends).tolist() if texts else []
+    return Units(texts, sizes, groups)
 
 
 def score_units(question: Question, units: Units, rung: Rung = FAST) -> Score:
@@ -74,10 +107,14 @@ def score_units(question: Question, units: Units, rung: Rung = FAST) -> Score:
     if rung.scorer is not None:
         return _own_score(rung.scorer, question, units)
     language = language_of(words_of(question.text), chain.from_iterable(map(words_of, units.texts)))
-    query = query_terms(question.text, question.trajectory, language)
+    asked = asked_terms(question.text, question.trajectory, language)
+    query = {term: weight for term, (weight, _) in asked.items()}
     windows = AGENT_WINDOWS if question.trajectory else WINDOWS
     score = lexical_score(query, units, language, windows)
-    if rung.table is not None:
+    score = replace(score, asked={term: word for term, (_, word) in asked.items()})
+    if rung.name == "static":
+        if rung.table is None:
+            raise ValueError("relevance: static needs its table; is it loaded?")
         score = static_score(score, question.text, units, rung.table)
     return score
 

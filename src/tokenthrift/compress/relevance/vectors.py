@@ -1,15 +1,18 @@
 """The `static` rung: words that mean alike, from a table of vectors over token ids.
 
-The vector of a text is the sum of its tokens' rows, so what a question has to do with it is a sum of
-one number per token: no unit's vector is ever built, and windows are differences of running sums.
+The vector of a text is the sum of its tokens' rows, so what a question has to do with it is a sum
+of one number per token: no unit's vector is ever built, and windows are differences of running
+sums.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tokenthrift.compress.relevance.passages import standard
 from tokenthrift.tokens import token_ids
@@ -17,18 +20,22 @@ from tokenthrift.tokens import token_ids
 if TYPE_CHECKING:
     from tokenthrift.compress.relevance.lexical import Score
     from tokenthrift.compress.relevance.material import FloatArray, IntArray, Units
-    from tokenthrift.encoders.static import StaticTable
+    from tokenthrift.types import TokenTable
+
+Array = npt.NDArray[np.float64]
 
 ENCODING: Final = "o200k_base"
-# Set on the recorded data (benchmarks/README.md): tokens to each side, and the weight against words,
-# in spreads of their scores; of units in long texts, and of passages as a whole.
+# Set on the recorded data (benchmarks/README.md): tokens to each side, and the weight against
+# words, in spreads of their scores: of units in long texts, of passages among passages, and of a
+# passage's units by it.
 WINDOWS: Final = (0, 75, 250)
 WEIGHT: Final = 0.35
 PASSAGE_WEIGHT: Final = 0.5
+PASSAGE_SHARE: Final = 0.12
 STATIC: Final = "meaning"  # name of the part
 
 
-def static_score(score: Score, question: str, units: Units, table: StaticTable) -> Score:
+def static_score(score: Score, question: str, units: Units, table: TokenTable) -> Score:
     """A score of words with what the table says added.
 
     Args:
@@ -43,38 +50,35 @@ def static_score(score: Score, question: str, units: Units, table: StaticTable) 
     fit, mass = _unit_sums(table, table.query_vector(question), ids, sizes)
     short = units.in_passages
     near = np.zeros(len(sizes), np.float32)
-    if not short.all():
-        for width in WINDOWS:
-            low, high = units.window(width)
-            cosine = _ratio(_over(fit, low, high), _over(mass, low, high))
-            near[~short] += standard(cosine[~short]) / np.float32(len(WINDOWS))
+    for width in () if short.all() else WINDOWS:
+        low, high = units.window(width)
+        cosine = _ratio(_over(fit, low, high), _over(mass, low, high))
+        near[~short] += standard(cosine[~short]) * np.float32(WEIGHT / len(WINDOWS))
     passages = score.passages
     if short.any():
-        numbers = units.numbers
-        whole = _ratio(np.bincount(numbers, fit), np.bincount(numbers, mass))
-        fits = standard(whole[np.unique(numbers[short])])
-        near[short] = PASSAGE_WEIGHT * fits[np.unique(numbers[short], return_inverse=True)[1]]
-        passages = np.where(short, passages + near, passages).astype(np.float32)
-        near[short] *= PASSAGE_SHARE
-    part = np.where(short, 1, WEIGHT).astype(np.float32) * score.values.std() * near
-    return replace(score, passages=passages).plus(STATIC, part.astype(np.float32))
-
-
-PASSAGE_SHARE: Final = 0.12
+        known, number = np.unique(units.numbers[short], return_inverse=True)
+        whole = _ratio(_sums(units.numbers, fit), _sums(units.numbers, mass))
+        fits = standard(whole[known])[number] * np.float32(PASSAGE_WEIGHT)
+        passages = passages.copy()
+        passages[short] += fits
+        near[short] = fits * np.float32(PASSAGE_SHARE)
+    part = near * np.float32(score.values.std())
+    return replace(score, passages=passages).plus(STATIC, part)
 
 
 def unit_ids(units: Units) -> tuple[IntArray, IntArray]:
     """Ids of all units one after the other, and how many each has; every text is encoded once."""
     encode = token_ids(ENCODING)
-    wholes = units.wholes or [("".join(units.texts), np.cumsum([len(t) for t in units.texts]))]
+    ends = list(accumulate(map(len, units.texts)))
+    wholes = units.wholes or [("".join(units.texts), ends)]
     ids = [encode(text) for text, _ in wholes]
     sizes = [encode.counts(text, ends) for text, ends in wholes]
     return np.concatenate(ids).astype(np.int64), np.concatenate(sizes)
 
 
 def _unit_sums(
-    table: StaticTable, query: FloatArray, ids: IntArray, sizes: IntArray
-) -> tuple[FloatArray, FloatArray]:
+    table: TokenTable, query: FloatArray, ids: IntArray, sizes: IntArray
+) -> tuple[Array, Array]:
     """(n,) dot product of each unit with the question, and its squared length.
 
     What all words of the text have in common says nothing about a part of it, so that direction is
@@ -89,14 +93,18 @@ def _unit_sums(
     owner = np.repeat(np.arange(len(sizes)), sizes)[known]
     dots = np.einsum("ij,j->i", rows, query)[place]
     squares = np.einsum("ij,ij->i", rows, rows)[place]
-    n = len(sizes)
-    return np.bincount(owner, dots, minlength=n), np.bincount(owner, squares, minlength=n)
+    return _sums(owner, dots, len(sizes)), _sums(owner, squares, len(sizes))
 
 
-def _over(values: FloatArray, low: IntArray, high: IntArray) -> FloatArray:
+def _sums(places: IntArray, values: Array, size: int = 0) -> Array:
+    """Sums of the values of each place; in double precision, as differences are taken of them."""
+    return np.asarray(np.bincount(places, values, minlength=size), np.float64)
+
+
+def _over(values: Array, low: IntArray, high: IntArray) -> Array:
     sums = np.append(0.0, np.cumsum(values))
     return np.asarray(sums[high] - sums[low])
 
 
-def _ratio(fit: FloatArray, mass: FloatArray) -> FloatArray:
+def _ratio(fit: Array, mass: Array) -> FloatArray:
     return np.asarray(fit / np.sqrt(np.maximum(mass, 1e-9)), np.float32)
