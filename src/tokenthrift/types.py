@@ -165,6 +165,11 @@ class TokenCounter(Protocol):
         ...
 
     @property
+    def encoding_name(self) -> str:
+        """The tiktoken encoding that texts are split with."""
+        ...
+
+    @property
     def exact(self) -> bool:
         """Whether counts are the model family's own."""
         ...

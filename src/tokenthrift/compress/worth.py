@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.compress.html_units import density
+from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
 from tokenthrift.compress.relevance.rungs import Question, score_units
@@ -39,8 +40,9 @@ NAME_WORTH: Final = 1.5  # of a unit with at least NAMES_ENOUGH ids, paths or na
 NAMES_ENOUGH: Final = 3
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
-REPEATED: Final = 0.2  # of a unit that stands word for word further up in the window
+REPEATED: Final = 0.2  # of a unit that an earlier text of the window has
 REPEAT_CHARACTERS: Final = 24
+NEARLY_HELD: Final = 0.8  # share of a passage that an earlier one must hold
 
 AGENT_SEGMENTS: Final = 3  # a single answer of a tool is no loop yet
 RECORD_KINDS: Final = frozenset({"json", "table", "search"})
@@ -80,7 +82,8 @@ class Worth:
         values: (n,) float32, 0 or more.
         templates: (n,) units with one number are repeats of one event; `NO_TEMPLATE` for none.
         running: (n,) whether a unit is part of running text, which is read on from its neighbours.
-        repeated: (n,) whether a unit stands word for word further up.
+        repeated: (n,) whether a unit stands word for word further up, or in a passage that an
+            earlier one nearly holds.
         score: relevance to the question, on a scale of its own.
         structure: what structure adds, by name, (n,) float32 each, where relevance is at most 1.
     """
@@ -100,7 +103,7 @@ class Worth:
             for n in np.flatnonzero(part > part.max(initial=0.0) / 2).tolist():
                 out[n].append(says)
         for n in np.flatnonzero(self.repeated).tolist():
-            out[n].append("stands word for word further up")
+            out[n].append("an earlier text has it")
         return [tuple(says) for says in out]
 
 
@@ -114,7 +117,8 @@ def worth_of(
     agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
     question = Question(draft.window.question, draft.window.context if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
-    score = score_units(question, Units(texts, tokens, groups_of(segments, units), wholes), rung)
+    material = Units(texts, tokens, groups_of(segments, units), wholes)
+    score = score_units(question, material, rung)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
     templates = _templates(segments, units, texts)
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
@@ -131,7 +135,7 @@ def worth_of(
         relevance = np.where(pages, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
         structure[ERROR][pages] = 0
     values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
-    repeated = _repeated(texts)
+    repeated = _repeated(texts) | _in_repeated_passages(material, draft.count.encoding_name)
     values[repeated] *= REPEATED
     values[[not t.strip() for t in texts]] = 0
     running = np.zeros(len(texts), np.bool_) if agent else ~structured
@@ -189,6 +193,20 @@ def _repeated(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
             out[n] = text in shown
             shown.add(text)
     return out
+
+
+def _in_repeated_passages(units: Units, encoding: str) -> npt.NDArray[np.bool_]:
+    """(n,) whether a unit is in a passage that an earlier passage nearly holds."""
+    out = units.in_passages.copy()
+    passages = np.unique(units.numbers[out])
+    if len(passages) < 2:
+        return np.zeros(len(out), np.bool_)
+    ids, sizes = units.token_ids(encoding)
+    owners = units.numbers[np.repeat(np.arange(len(sizes)), sizes)]
+    lengths = np.bincount(units.numbers, sizes).astype(np.int64)[passages]
+    pairs = Likeness(ids[np.isin(owners, passages)], lengths).near_duplicates(NEARLY_HELD)
+    held = passages[[p.text for p in pairs]] if pairs else passages[:0]
+    return np.isin(units.numbers, held)
 
 
 def _templates(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from tokenthrift.tokens import token_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +61,18 @@ class Units:
         several = np.bincount(self.numbers) > 1
         small = np.bincount(self.numbers, self.tokens) <= PASSAGE_TOKENS
         return np.asarray((several & small)[self.numbers])
+
+    def token_ids(self, encoding: str) -> tuple[IntArray, IntArray]:
+        """Ids of all units one after the other, and how many each has; a text is encoded once.
+
+        Args:
+            encoding: a tiktoken encoding by name.
+        """
+        encode = token_ids(encoding)
+        wholes = self.wholes or [("".join(self.texts), list(accumulate(map(len, self.texts))))]
+        ids = np.concatenate([encode(text) for text, _ in wholes])
+        sizes = np.concatenate([encode.counts(text, ends) for text, ends in wholes])
+        return ids.astype(np.int64), sizes.astype(np.int64)
 
     def window(self, width: int) -> tuple[IntArray, IntArray]:
         """First unit and end of the window of ``width`` tokens to each side, inside the group."""

@@ -8,14 +8,12 @@ sums.
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from tokenthrift.compress.relevance.passages import standard
-from tokenthrift.tokens import token_ids
 
 if TYPE_CHECKING:
     from tokenthrift.compress.relevance.lexical import Score
@@ -46,7 +44,7 @@ def static_score(score: Score, question: str, units: Units, table: TokenTable) -
     """
     if len(units.texts) < 2:
         return score
-    ids, sizes = unit_ids(units)
+    ids, sizes = units.token_ids(ENCODING)
     fit, mass = _unit_sums(table, table.query_vector(question), ids, sizes)
     short = units.in_passages
     near = np.zeros(len(sizes), np.float32)
@@ -64,16 +62,6 @@ def static_score(score: Score, question: str, units: Units, table: TokenTable) -
         near[short] = fits * np.float32(PASSAGE_SHARE)
     part = near * np.float32(score.values.std())
     return replace(score, passages=passages).plus(STATIC, part)
-
-
-def unit_ids(units: Units) -> tuple[IntArray, IntArray]:
-    """Ids of all units one after the other, and how many each has; every text is encoded once."""
-    encode = token_ids(ENCODING)
-    ends = list(accumulate(map(len, units.texts)))
-    wholes = units.wholes or [("".join(units.texts), ends)]
-    ids = [encode(text) for text, _ in wholes]
-    sizes = [encode.counts(text, ends) for text, ends in wholes]
-    return np.concatenate(ids).astype(np.int64), np.concatenate(sizes)
 
 
 def _unit_sums(
