@@ -1,0 +1,240 @@
+"""The `encoder` rung: a model reads the best of what the fast scores found, under a deadline.
+
+Blocks of neighbouring units are what it reads. There are two possible results only, with the model
+or without it: a model that is too slow or that fails leaves the fast scores as they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tokenthrift.types import Encoder, EncoderUse, Reranker
+
+__all__ = ["Ranked", "Scored", "cascade"]
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+
+BLOCK_TOKENS: Final = 100
+PASSAGE_TOKENS: Final = 400  # a group of several units up to this size is one block
+BLOCK_CHARACTERS: Final = 2400  # of one huge unit no more is read; small models read less anyway
+BATCH: Final = 32  # blocks between two looks at the clock
+NEIGHBOURS: Final = (1, 4)  # blocks to each side over which vectors' scores are averaged
+FAST_SHARE: Final = 0.3  # of the words in a passage's rank, measured on nq20
+# Cosines of one text differ in the seventh digit with what shares its batch; rounding keeps that
+# out of the choice.
+DIGITS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Units in order, with what the fast rung says of them.
+
+    Attributes:
+        texts: of the units.
+        tokens: their sizes.
+        groups: a number per unit, not falling; blocks stop where it changes.
+        fast: (n,) float32.
+    """
+
+    texts: Sequence[str]
+    tokens: Sequence[int]
+    groups: Sequence[int]
+    fast: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """What the cascade came to.
+
+    Attributes:
+        values: (n,) float32, at least 0; the fast scores themselves after a fall back.
+        group_scores: (groups,) float32, to rank passages by, in order of first unit.
+        encoded: blocks that the model read in time.
+        fell_back: the fast scores stand alone.
+        error: name of the type of what the model raised, or empty.
+    """
+
+    values: FloatArray
+    group_scores: FloatArray
+    encoded: int
+    fell_back: bool
+    error: str = ""
+
+
+def cascade(
+    question: str,
+    scored: Scored,
+    model: Encoder | Reranker,
+    use: EncoderUse,
+    clock: Callable[[], float],
+) -> Ranked:
+    """Let a model read the best blocks, and add what it says to the fast scores.
+
+    A unit outside of what was read keeps its fast z-score. One inside gets on top of its own what
+    the model says of its block, counted from the worst block that was read, so never less than
+    nothing: no unit overtakes another because it was not read.
+
+    Args:
+        question: what is asked; without one there is nothing to encode.
+        scored: the units.
+        model: vectors or scores; may raise anything.
+        use: how much it reads, and how much its word counts.
+        clock: seconds, rising.
+    """
+    blocks = _Blocks.of(scored)
+    chosen = blocks.best(use) if question.strip() else np.zeros(0, np.int64)
+    if not len(chosen):
+        return _fall_back(blocks, scored.fast, 0)
+    by_vectors = hasattr(model, "encode")
+    try:
+        read = _read(question, [blocks.texts[i] for i in chosen], model, use.deadline_ms, clock)
+    except Exception as error:  # noqa: BLE001 - whatever a model does, the call goes on
+        return _fall_back(blocks, scored.fast, 0, type(error).__name__)
+    if len(read) < len(chosen):
+        return _fall_back(blocks, scored.fast, len(read))
+    if by_vectors:
+        read = blocks.smoothed(chosen, np.round(read, DIGITS))
+    says = np.full(len(blocks.texts), np.nan, np.float32)
+    says[chosen] = _standard(read)
+    floor = float(np.nanmin(says))
+    bonus = np.where(np.isnan(says), 0.0, says - floor).astype(np.float32)
+    values = _standard(scored.fast) + np.float32(use.weight) * bonus[blocks.of_unit]
+    low = np.where(np.isnan(says), floor, says).astype(np.float32)
+    ranks = _best_of(blocks.groups, low) + FAST_SHARE * _standard(blocks.group_fast)
+    return Ranked(values - min(0.0, float(values.min())), ranks, len(chosen), fell_back=False)
+
+
+def _fall_back(blocks: _Blocks, fast: FloatArray, encoded: int, error: str = "") -> Ranked:
+    return Ranked(fast, blocks.group_fast, encoded, fell_back=True, error=error)
+
+
+def _read(
+    question: str,
+    texts: Sequence[str],
+    model: Encoder | Reranker,
+    deadline_ms: int | None,
+    clock: Callable[[], float],
+) -> FloatArray:
+    """Scores of the first texts, as many as could be read before the deadline.
+
+    Raises:
+        ValueError: the model gave something else than one finite number, or vector, a text.
+    """
+    start = clock()
+    scores: list[FloatArray] = []
+    asked: FloatArray | None = None
+    for at in range(0, len(texts), BATCH):
+        batch = list(texts[at : at + BATCH])
+        if hasattr(model, "encode"):
+            vectors = model.encode(batch if asked is not None else [question, *batch])
+            if asked is None:
+                asked, vectors = vectors[0], vectors[1:]
+            found = vectors @ asked
+        else:
+            found = model.rank(question, batch)
+        if found.shape != (len(batch),) or not np.isfinite(found).all():
+            raise ValueError(f"scores of shape {found.shape} for {len(batch)} texts")
+        if deadline_ms is not None and (clock() - start) * 1000 > deadline_ms:
+            break
+        scores.append(np.asarray(found, np.float32))
+    return np.concatenate([np.zeros(0, np.float32), *scores])
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """Runs of units that the model reads at once.
+
+    Attributes:
+        texts: what it reads.
+        of_unit: (n,) the block of each unit.
+        groups: (blocks,) the group of each block, numbered from 0.
+        passages: (blocks,) whether a block is a whole passage.
+        fast: (blocks,) float32, by which they are chosen.
+        group_fast: (groups,) float32.
+    """
+
+    texts: Sequence[str]
+    of_unit: IntArray
+    groups: IntArray
+    passages: npt.NDArray[np.bool_]
+    fast: FloatArray
+    group_fast: FloatArray
+
+    @classmethod
+    def of(cls, scored: Scored) -> _Blocks:
+        groups = np.unique(np.asarray(scored.groups, np.int64), return_inverse=True)[1]
+        tokens = np.asarray(scored.tokens, np.int64)
+        several = np.bincount(groups) > 1
+        short = several & (np.bincount(groups, tokens) <= PASSAGE_TOKENS)
+        of_unit = np.empty(len(groups), np.int64)
+        block, size = -1, 0
+        for unit, (group, own) in enumerate(zip(groups.tolist(), tokens.tolist(), strict=True)):
+            opens = unit == 0 or group != groups[unit - 1]
+            if opens or (not short[group] and size + own > BLOCK_TOKENS):
+                block, size = block + 1, 0
+            of_unit[unit] = block
+            size += own
+        pieces: list[list[str]] = [[] for _ in range(block + 1)]
+        for at, text in zip(of_unit.tolist(), scored.texts, strict=True):
+            pieces[at].append(text.strip())
+        texts = [" ".join(p for p in own if p)[:BLOCK_CHARACTERS] for own in pieces]
+        first = np.searchsorted(of_unit, np.arange(block + 1))
+        own_group = groups[first] if block >= 0 else np.zeros(0, np.int64)
+        fast = _mean_of(of_unit, scored.fast)
+        return cls(
+            texts, of_unit, own_group, short[own_group], fast, _mean_of(groups, scored.fast)
+        )
+
+    def best(self, use: EncoderUse) -> IntArray:
+        """The blocks to read, the best first; equal ones in the order of the text."""
+        filled = np.array([i for i, text in enumerate(self.texts) if text], np.int64)
+        size = max(int(np.ceil(use.share * len(filled))), min(use.at_least, len(filled)))
+        order = np.argsort(-self.fast[filled], kind="stable")
+        return filled[order[:size]]
+
+    def smoothed(self, chosen: IntArray, scores: FloatArray) -> FloatArray:
+        """Mean of a block's own score and of those around it, inside its group.
+
+        Only what was read counts; a passage stands for itself.
+        """
+        known = np.zeros(len(self.texts), np.float64)
+        counts = np.zeros(len(self.texts), np.float64)
+        known[chosen], counts[chosen] = scores, 1.0
+        sums = np.concatenate([[0.0], np.cumsum(known)])
+        seen = np.concatenate([[0.0], np.cumsum(counts)])
+        first = np.searchsorted(self.groups, self.groups, side="left")
+        last = np.searchsorted(self.groups, self.groups, side="right")
+        at = np.arange(len(self.texts))
+        total = known.copy()
+        for width in NEIGHBOURS:
+            low, high = np.maximum(first, at - width), np.minimum(last, at + width + 1)
+            total += (sums[high] - sums[low]) / np.maximum(seen[high] - seen[low], 1.0)
+        mean = np.where(self.passages, known, total / (1 + len(NEIGHBOURS)))
+        return np.asarray(mean[chosen], np.float32)
+
+
+def _standard(values: FloatArray) -> FloatArray:
+    """Z-scores; zeros where nothing sets the values apart."""
+    spread = float(values.std())
+    if spread <= 1e-6 * max(1.0, float(np.abs(values).max(initial=0.0))):
+        return np.zeros(len(values), np.float32)
+    return np.asarray((values - values.mean()) / spread, np.float32)
+
+
+def _mean_of(places: IntArray, values: FloatArray) -> FloatArray:
+    """Mean of the values at each place, numbered from 0."""
+    return np.asarray(np.bincount(places, values) / np.maximum(np.bincount(places), 1), np.float32)
+
+
+def _best_of(places: IntArray, values: FloatArray) -> FloatArray:
+    best = np.full(int(places.max(initial=-1)) + 1, -np.inf, np.float32)
+    np.maximum.at(best, places, values)
+    return best
