@@ -29,11 +29,12 @@ from data import DATA, data_digest, interval, need, save
 from tokenthrift.compress.relevance import lexical
 from tokenthrift.compress.relevance.cascade import Scored, cascade
 from tokenthrift.compress.units import units_of
-from tokenthrift.encoders import EncoderSettings, load_encoder
+from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.tokens import counter_for
 from tokenthrift.types import Encoder, EncoderUse, Reranker
 
 FloatArray = npt.NDArray[np.float32]
+Asked = tuple[str, list[str], int]
 Scorer = Callable[[str, Sequence[str]], FloatArray]
 
 MODEL = "gpt-4o"
@@ -62,7 +63,7 @@ def grams(text: str) -> set[tuple[str, ...]]:
     return {tuple(words[i : i + GRAM]) for i in range(len(words) - GRAM + 1)}
 
 
-def questions(limit: int) -> list[tuple[str, list[str], int]]:
+def questions(limit: int) -> list[Asked]:
     """Question, documents and place of the gold document."""
     path = need(DATA / "compression" / "rag_nq.jsonl.gz")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -135,6 +136,7 @@ class KeptEncoder:
                 self.kept = dict(zip(held["keys"].tolist(), held["vectors"], strict=True))
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Vectors, from the file where they are in it."""
         keys = [blake2b(t.encode(), digest_size=16).hexdigest() for t in texts]
         missing = {k: t for k, t in zip(keys, texts, strict=True) if k not in self.kept}
         if missing:
@@ -146,12 +148,14 @@ class KeptEncoder:
         return np.stack([self.kept[k] for k in keys])
 
     def save(self) -> None:
+        """Write the file."""
         KEEP.mkdir(exist_ok=True)
-        np.savez(self.path, keys=np.array(list(self.kept)), vectors=np.stack(list(self.kept.values())))
+        vectors = np.stack(list(self.kept.values()))
+        np.savez(self.path, keys=np.array(list(self.kept)), vectors=vectors)
 
 
 # ---------------------------------------------------------------------------------------- the table
-def measured(name: str, scorer: Scorer, asked: Sequence[tuple[str, list[str], int]]) -> dict[str, Any]:
+def measured(name: str, scorer: Scorer, asked: Sequence[Asked]) -> dict[str, Any]:
     """Recall at the first places and the mean reciprocal rank, with intervals."""
     places = []
     for question, documents, gold in asked:
@@ -179,14 +183,14 @@ def main() -> None:
     asked = questions(args.limit)
     use = EncoderUse(deadline_ms=None)
     settings = EncoderSettings(model=args.encoder, backend=args.backend)
-    kept = KeptEncoder(load_encoder(settings), f"{args.encoder} {args.backend}")  # type: ignore[arg-type]  # kind: bi
+    kept = KeptEncoder(load_encoder(settings), f"{args.encoder} {args.backend}")
     scorers: dict[str, Scorer] = {
         "bm25": bm25,
         f"{args.backend}": by_document(kept),
         f"cascade {args.backend}": by_cascade(kept, use),
     }
     if args.reranker:
-        reranker = load_encoder(EncoderSettings(model=args.reranker, kind="cross"))
+        reranker = load_reranker(EncoderSettings(model=args.reranker, kind="cross"))
         scorers["cascade reranker"] = by_cascade(reranker, use)
     names = args.only or list(scorers)
     rows = [measured(name, scorers[name], asked) for name in names]

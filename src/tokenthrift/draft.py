@@ -6,15 +6,17 @@ data that did the work, and replaying it over the original gives what was sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
+from tokenthrift.types import EncoderUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from tokenthrift.types import Encoder, Frame, Request, Segment, TokenCounter
+    from tokenthrift.types import Encoder, Frame, Request, Reranker, Segment, TokenCounter
 
 Action: TypeAlias = Literal["replace", "remove", "mark"]
 
@@ -242,9 +244,19 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What stages may use beside the draft: local, deterministic, chosen when the plan is made."""
+    """What stages may use beside the draft: chosen when the plan is made.
+
+    Attributes:
+        encoder: vectors of texts.
+        reranker: scores of texts read together with the question; a policy names one or the other.
+        use: how much of a text they read.
+        clock: seconds, rising; for deadlines only.
+    """
 
     encoder: Encoder | None = None
+    reranker: Reranker | None = None
+    use: EncoderUse = field(default_factory=EncoderUse)
+    clock: Callable[[], float] = time.monotonic
 
 
 class Stage(Protocol):

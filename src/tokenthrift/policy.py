@@ -28,11 +28,12 @@ from pydantic import (
 
 from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Rules, Select
 from tokenthrift.draft import Resources
-from tokenthrift.encoders import load_encoder
+from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
 from tokenthrift.errors import PolicyError
 from tokenthrift.route import Routing
 from tokenthrift.tokens import encoding
+from tokenthrift.types import EncoderUse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,6 +48,7 @@ BUILT_IN: Final[dict[str, type[BaseModel]]] = {"json": Json, "dedupe": Dedupe, "
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
 STATIC: Final = "static"  # the encoder that comes with the package
+STATIC_USE: Final = EncoderUse(share=1.0, deadline_ms=None)  # a table reads all in no time
 
 
 @lru_cache(maxsize=1)
@@ -73,6 +75,10 @@ def _stage(entry: Any) -> Any:
 
 
 StageEntry = Annotated[SerializeAsAny[BaseModel], BeforeValidator(_stage)]
+EncoderEntry = Annotated[
+    EncoderSettings | None,
+    BeforeValidator(EncoderSettings.of, json_schema_input_type=str | EncoderSettings | None),
+]
 
 
 class Policy(BaseModel):
@@ -101,9 +107,10 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
-    encoder: str | None = None
-    """For stages with ``relevance: encoder``: ``static`` for the bundled table, or the folder or
-    locally cached name of a sentence-transformers model (extra ``semantic``). Never downloaded."""
+    encoder: EncoderEntry = None
+    """For stages with ``relevance: encoder``: ``static`` for the bundled table, the folder or
+    locally cached name of a sentence-transformers model (extra ``semantic``), or a mapping that
+    says more. Never downloaded."""
     on_stage_error: Literal["pass", "raise"] = "pass"
     """``pass``: a stage that raises is recorded and skipped; the call goes on."""
 
@@ -129,11 +136,15 @@ class Policy(BaseModel):
     @property
     def resources(self) -> Resources:
         """What stages may use beside the draft; loads the encoder on first use."""
-        if self.encoder is None:
+        settings = self.encoder
+        if settings is None:
             return Resources()
-        if self.encoder == STATIC:
-            return Resources(encoder=load_static(encoding("o200k_base").encode_ordinary))
-        return Resources(encoder=load_encoder(self.encoder))
+        if settings == EncoderSettings(model=STATIC):
+            table = load_static(encoding("o200k_base").encode_ordinary)
+            return Resources(encoder=table, use=STATIC_USE)
+        if settings.kind == "cross":
+            return Resources(reranker=load_reranker(settings), use=settings.use)
+        return Resources(encoder=load_encoder(settings), use=settings.use)
 
     @property
     def rules(self) -> Rules:

@@ -17,6 +17,7 @@ from tokenthrift.encoders.onnx import OnnxEncoder
 from tokenthrift.encoders.sentence import CrossEncoderReranker, SentenceTransformersEncoder
 from tokenthrift.encoders.settings import EncoderSettings
 from tokenthrift.encoders.spending import Spend, collect_spending, report_spend
+from tokenthrift.errors import PolicyError
 
 if TYPE_CHECKING:
     from tokenthrift.types import Encoder, Reranker
@@ -31,42 +32,62 @@ __all__ = [
     "Spend",
     "collect_spending",
     "load_encoder",
+    "load_reranker",
     "report_spend",
 ]
 
+LOADED: Final = 4  # models that stay in memory
 CACHE_BYTES: Final = 64 * 2**20  # about 34,000 vectors of 384 numbers
 
 
-def load_encoder(settings: EncoderSettings | str) -> Encoder | Reranker:
-    """The model that a policy names, loaded once; vectors are remembered.
+def load_encoder(settings: EncoderSettings | str) -> Encoder:
+    """The bi-encoder that a policy names, loaded once; vectors are remembered.
 
     Args:
-        settings: or a plain name, which means a bi-encoder; ``~`` in a folder is expanded.
+        settings: or a plain name; ``~`` in a folder is expanded.
 
     Raises:
         MissingExtraError: the library that runs it is not installed.
-        PolicyError: the model is not on this machine.
+        PolicyError: the model is not on this machine, or is a reranker.
     """
     if isinstance(settings, str):
         settings = EncoderSettings(model=settings)
+    if settings.kind == "cross":
+        raise PolicyError(settings.model, "encoder.kind", "a reranker gives no vectors")
     if settings.kind == "api":
         deadline = settings.deadline_ms
         timeout_s = TIMEOUT_S if deadline is None else deadline / 1000
         return _api_encoder(settings.model, settings.api_base, timeout_s)
-    folder = Path(settings.model).expanduser()
-    name = str(folder) if folder.exists() else settings.model
-    return _local_model(name, settings.kind, settings.backend, settings.device)
+    return _local_encoder(_place(settings.model), settings.backend, settings.device)
 
 
-@lru_cache(maxsize=4)
+def load_reranker(settings: EncoderSettings) -> Reranker:
+    """The reranker that a policy names with ``kind: cross``, loaded once.
+
+    Raises:
+        MissingExtraError: the library that runs it is not installed.
+        PolicyError: the model is not on this machine, or is no reranker.
+    """
+    return _local_reranker(_place(settings.model), settings.device)
+
+
+def _place(model: str) -> str:
+    folder = Path(model).expanduser()
+    return str(folder) if folder.exists() else model
+
+
+@lru_cache(maxsize=LOADED)
 def _api_encoder(model: str, api_base: str | None, timeout_s: float) -> Encoder:
     return CachedEncoder(ApiEncoder(model, api_base, timeout_s), CACHE_BYTES)
 
 
-@lru_cache(maxsize=4)
-def _local_model(name: str, kind: str, backend: str, device: str | None) -> Encoder | Reranker:
-    if kind == "cross":
-        return CrossEncoderReranker(name, device)
+@lru_cache(maxsize=LOADED)
+def _local_encoder(name: str, backend: str, device: str | None) -> Encoder:
     if backend == "onnx":
         return CachedEncoder(OnnxEncoder(name), CACHE_BYTES)
     return CachedEncoder(SentenceTransformersEncoder(name, device), CACHE_BYTES)
+
+
+@lru_cache(maxsize=LOADED)
+def _local_reranker(name: str, device: str | None) -> Reranker:
+    return CrossEncoderReranker(name, device)

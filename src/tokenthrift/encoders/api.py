@@ -1,7 +1,7 @@
 """Vectors from a provider's embeddings endpoint, through litellm; what they cost is told.
 
-The one encoder that leaves the machine, and only where a policy says ``kind: api``. Keys are read by
-litellm, as for any call. litellm is imported on first use.
+The one encoder that leaves the machine, and only where a policy says ``kind: api``. Keys are read
+by litellm, as for any call. litellm is imported on first use.
 """
 
 from __future__ import annotations

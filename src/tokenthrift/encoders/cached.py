@@ -1,6 +1,7 @@
 """Vectors that are remembered: a text that comes again is not encoded again.
 
-Keys are hashes of the texts, so no text is kept. Bounded in bytes, the least recently used go first.
+Keys are hashes of the texts, so no text is kept. Bounded in bytes,
+the least recently used go first.
 """
 
 from __future__ import annotations
@@ -49,8 +50,11 @@ class CachedEncoder:
         return len(self._kept)
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n, d) float32, rows L2-normalised; only what is not kept is encoded, sorted by length."""
-        keys = [blake2b(t.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest() for t in texts]
+        """(n, d) float32, rows L2-normalised.
+
+        Only what is not kept is encoded, each text once, sorted by length.
+        """
+        keys = [_key(text) for text in texts]
         found: dict[bytes, npt.NDArray[np.float32]] = {}
         with self._lock:
             for key in keys:
@@ -77,3 +81,7 @@ class CachedEncoder:
             while self._bytes > self.max_bytes and self._kept:
                 _, gone = self._kept.popitem(last=False)
                 self._bytes -= gone.nbytes + ENTRY_BYTES
+
+
+def _key(text: str) -> bytes:
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=KEY_BYTES).digest()

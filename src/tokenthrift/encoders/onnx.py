@@ -1,4 +1,4 @@
-"""A bi-encoder on onnxruntime (extra ``onnx``): no torch, a quarter of the memory, about half the time.
+"""A bi-encoder on onnxruntime (extra ``onnx``): no torch, and a fraction of its time.
 
 Reads a folder that `tokenthrift.encoders.onnx_export` wrote.
 """

@@ -1,4 +1,4 @@
-"""Models of the ``sentence-transformers`` library: bi-encoders and cross-encoders (extra `semantic`).
+"""Models of the ``sentence-transformers`` library: bi- and cross-encoders (extra ``semantic``).
 
 Only what is on this machine: a folder, or a name that is in the local cache. Nothing is downloaded.
 """

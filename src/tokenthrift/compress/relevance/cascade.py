@@ -108,8 +108,9 @@ def cascade(
     bonus = np.where(np.isnan(says), 0.0, says - floor).astype(np.float32)
     values = _standard(scored.fast) + np.float32(use.weight) * bonus[blocks.of_unit]
     low = np.where(np.isnan(says), floor, says).astype(np.float32)
-    ranks = _best_of(blocks.groups, low) + FAST_SHARE * _standard(blocks.group_fast)
-    return Ranked(values - min(0.0, float(values.min())), ranks, len(chosen), fell_back=False)
+    ranks = _best_of(blocks.groups, low) + np.float32(FAST_SHARE) * _standard(blocks.group_fast)
+    values -= min(np.float32(0), values.min())
+    return Ranked(values, ranks, len(chosen), fell_back=False)
 
 
 def _fall_back(blocks: _Blocks, fast: FloatArray, encoded: int, error: str = "") -> Ranked:
@@ -189,9 +190,7 @@ class _Blocks:
         first = np.searchsorted(of_unit, np.arange(block + 1))
         own_group = groups[first] if block >= 0 else np.zeros(0, np.int64)
         fast = _mean_of(of_unit, scored.fast)
-        return cls(
-            texts, of_unit, own_group, short[own_group], fast, _mean_of(groups, scored.fast)
-        )
+        return cls(texts, of_unit, own_group, short[own_group], fast, _mean_of(groups, scored.fast))
 
     def best(self, use: EncoderUse) -> IntArray:
         """The blocks to read, the best first; equal ones in the order of the text."""
