@@ -17,18 +17,19 @@ from tokenthrift.ledger import (
     LedgerRecord,
     SavingsRecord,
     StepRecord,
+    costs_of,
+    embedding_records,
     split_savings,
 )
 from tokenthrift.types import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pydantic import JsonValue
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
-    from tokenthrift.encoders import Spend
     from tokenthrift.policy import Policy
     from tokenthrift.route import Decision, Outcome
     from tokenthrift.types import Money
@@ -85,6 +86,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     served = _served(call, ending, books)
     counted = (0, 0) if served is None else (served.counted_given, served.counted_sent)
     attempts = tuple(_attempt(o, ending, served, books) for o in ending.outcomes)
+    embeddings = embedding_records(call.spent, attempts, books.catalog)
     decision = None if call.plan is None else call.plan.decision
     return LedgerRecord(
         record_id=call.record_id,
@@ -98,13 +100,13 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         policy=books.policy.name,
         policy_digest=books.policy.digest,
         catalog=books.catalog.snapshot,
-        attempts=(*attempts, *_embeddings(call, attempts, books)),
+        attempts=(*attempts, *embeddings),
         counted_baseline_tokens=counted[0],
         counted_sent_tokens=counted[1],
         steps=_steps(call),
         epoch=0 if call.plan is None else call.plan.epoch,
         decision=None if decision is None else _decision(decision),
-        savings=_savings(call, ending, served, books),
+        savings=_savings(ending, served, books, costs_of(embeddings)),
         plan_ms=call.plan_ms,
         total_ms=ending.total_ms,
         streamed=call.streamed,
@@ -155,32 +157,9 @@ def _attempt(outcome: Outcome, ending: Ending, served: Bill | None, books: Books
     )
 
 
-def _embeddings(
-    call: Call, attempts: Sequence[AttemptRecord], books: Books
-) -> Iterator[AttemptRecord]:
-    """What the plan spent on vectors, numbered on after the attempts."""
-    first = max((a.number for a in attempts), default=0) + 1
-    for number, spend in enumerate(call.spent, first):
-        cost = _cost_of(spend, books)
-        yield AttemptRecord(
-            model=spend.model,
-            number=number,
-            status="embedding",
-            input_tokens=spend.input_tokens,
-            estimated=spend.estimated,
-            cost_nanos=None if cost is None else cost.nanos,
-        )
-
-
-def _cost_of(spend: Spend, books: Books) -> Money | None:
-    """At the price of the user's own card, where there is one."""
-    card = books.catalog.get(spend.model)
-    if card is None or card.prices is None or spend.estimated:
-        return spend.cost
-    return Charge(Usage(input_tokens=spend.input_tokens), card).cost
-
-
-def _savings(call: Call, ending: Ending, served: Bill | None, books: Books) -> SavingsRecord:
+def _savings(
+    ending: Ending, served: Bill | None, books: Books, beside: Sequence[Money | None]
+) -> SavingsRecord:
     accepted = served is not None and ending.status != "error"
     charges = [
         Charge(
@@ -190,7 +169,6 @@ def _savings(call: Call, ending: Ending, served: Bill | None, books: Books) -> S
         )
         for outcome in ending.outcomes
     ]
-    beside = [_cost_of(spend, books) for spend in call.spent]
     if served is None:
         return SavingsRecord.of(split_savings(Charge(NOTHING, None), NOTHING, charges, beside))
     return SavingsRecord.of(split_savings(served.baseline, served.compressed, charges, beside))
