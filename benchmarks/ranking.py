@@ -198,7 +198,8 @@ def main() -> None:
         kept.save()
         print(f"{1000 * kept.seconds / kept.encoded:.1f} ms a text ({kept.encoded} encoded)")
     about = {"data": data_digest(DATA / "compression"), "encoder": Path(args.encoder).name}
-    save("ranking", {"rows": rows}, **about, backend=args.backend, limit=args.limit)
+    name = "ranking" if args.backend == "torch" else f"ranking_{args.backend}"
+    save(name, {"rows": rows}, **about, limit=args.limit)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,9 @@ BLOCK_CHARACTERS: Final = 2400  # of one huge unit no more is read; small models
 BATCH: Final = 32  # blocks between two looks at the clock
 NEIGHBOURS: Final = (1, 4)  # blocks to each side over which vectors' scores are averaged
 FAST_SHARE: Final = 0.3  # of the words in a passage's rank, measured on nq20
+# Which passage it is matters more than which of its sentences: at 4x nq20 keeps 70 % of the gold
+# passages, and 60 % at a gain of 1 (and 3 points fewer answers); 6 or 12 bring no more.
+PASSAGE_GAIN: Final = 4.0
 # Cosines of one text differ in the seventh digit with what shares its batch; rounding keeps that
 # out of the choice.
 DIGITS: Final = 4
@@ -102,14 +105,15 @@ def cascade(
         return _fall_back(blocks, scored.fast, len(read))
     if by_vectors:
         read = blocks.smoothed(chosen, np.round(read, DIGITS))
-    says = np.full(len(blocks.texts), np.nan, np.float32)
-    says[chosen] = _standard(read)
-    floor = float(np.nanmin(says))
-    bonus = np.where(np.isnan(says), 0.0, says - floor).astype(np.float32)
-    values = _standard(scored.fast) + np.float32(use.weight) * bonus[blocks.of_unit]
-    low = np.where(np.isnan(says), floor, says).astype(np.float32)
-    ranks = _best_of(blocks.groups, low) + np.float32(FAST_SHARE) * _standard(blocks.group_fast)
+    says = _standard(read)
+    weights = np.where(blocks.passages[chosen], PASSAGE_GAIN, 1.0) * use.weight
+    bonus = np.zeros(len(blocks.texts), np.float32)
+    bonus[chosen] = weights * says - (weights * says).min()
+    values = _standard(scored.fast) + bonus[blocks.of_unit]
     values -= min(np.float32(0), values.min())
+    known = np.full(len(blocks.texts), says.min(), np.float32)
+    known[chosen] = says
+    ranks = _best_of(blocks.groups, known) + np.float32(FAST_SHARE) * _standard(blocks.group_fast)
     return Ranked(values, ranks, len(chosen), fell_back=False)
 
 
