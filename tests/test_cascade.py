@@ -178,6 +178,17 @@ def test_a_deadline_between_batches_drops_what_was_read() -> None:
     assert (in_time.fell_back, in_time.encoded) == (False, 3 * BATCH)
 
 
+def test_what_cannot_be_in_time_is_given_up_early() -> None:
+    """Two batches tell how fast the model is; it need not use up the deadline to fail."""
+    size = 20 * BATCH
+    units = scored([f"text {i}" for i in range(size)], np.zeros(size))
+    model = WordEncoder()
+    found = cascade("text 7", units, model, EncoderUse(1.0, 1, 4000, 0.5), ticking(0.5))
+    assert (found.fell_back, found.encoded, len(model.asked)) == (True, 2 * BATCH, 2)
+    slow = cascade("text 7", units, model, EncoderUse(1.0, 1, 10_500, 0.5), ticking(0.5))
+    assert (slow.fell_back, slow.encoded) == (False, size)
+
+
 @pytest.mark.parametrize(
     ("model", "error"), [(BrokenEncoder(), "ConnectionError"), (OddEncoder(), "ValueError")]
 )

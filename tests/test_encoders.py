@@ -184,6 +184,7 @@ def test_settings_of_one_model_share_it() -> None:
         ),
         ({"model": "m", "share": 0}, r"encoder\.share"),
         ({"model": "m", "kind": "cross", "backend": "onnx"}, "runs kind: bi only"),
+        ({"model": "static", "backend": "onnx"}, "static is the bundled table"),
         ({"model": "m", "api_base": "http://x"}, "api_base is for kind: api"),
         ({"kind": "bi"}, r"encoder\.model"),
         (7, "encoder"),

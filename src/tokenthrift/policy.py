@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources as package_resources
 from importlib.metadata import entry_points
@@ -139,9 +140,9 @@ class Policy(BaseModel):
         settings = self.encoder
         if settings is None:
             return Resources()
-        if settings == EncoderSettings(model=STATIC):
+        if settings.model == STATIC:
             table = load_static(encoding("o200k_base").encode_ordinary)
-            return Resources(encoder=table, use=STATIC_USE)
+            return Resources(encoder=table, use=replace(STATIC_USE, weight=settings.weight))
         if settings.kind == "cross":
             return Resources(reranker=load_reranker(settings), use=settings.use)
         return Resources(encoder=load_encoder(settings), use=settings.use)

@@ -17,8 +17,8 @@ class EncoderSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: str = Field(min_length=1)
-    """``static`` for the bundled table; a folder or a locally cached name; for ``kind: api`` the
-    name that litellm knows, e.g. ``openai/text-embedding-3-small``."""
+    """``static`` for the bundled table, which reads everything; a folder or a locally cached name;
+    for ``kind: api`` the name that litellm knows, e.g. ``openai/text-embedding-3-small``."""
     kind: Literal["bi", "cross", "api"] = "bi"
     """``bi``: texts become vectors; ``cross``: a reranker reads question and text together;
     ``api``: vectors from a provider, whose bill goes into the ledger."""
@@ -41,6 +41,8 @@ class EncoderSettings(BaseModel):
     def _fits_together(self) -> Self:
         if self.backend == "onnx" and self.kind != "bi":
             raise ValueError(f"backend: onnx runs kind: bi only, not {self.kind}")
+        if self.model == "static" and (self.kind, self.backend) != ("bi", "torch"):
+            raise ValueError("model: static is the bundled table; it has no kind and no backend")
         if self.api_base is not None and self.kind != "api":
             raise ValueError("api_base is for kind: api")
         return self
