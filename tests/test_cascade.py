@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenthrift.compress.relevance.cascade import BATCH, Ranked, Scored, cascade
+from tokenthrift.compress.relevance.cascade import Ranked, Scored, cascade
 from tokenthrift.types import EncoderUse
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ sentences = st.lists(words, min_size=1, max_size=6).map(" ".join)
 @st.composite
 def materials(draw: st.DrawFn) -> tuple[str, Scored, EncoderUse]:
     """A question, units in groups with fast scores, and how much is read."""
-    said = draw(st.lists(sentences, min_size=1, max_size=BATCH))
+    said = draw(st.lists(sentences, min_size=1, max_size=40))
     n = len(said)
     texts = [f"u{i} {text}" for i, text in enumerate(said)]
     steps = draw(st.lists(st.integers(0, 1), min_size=n, max_size=n))
@@ -142,7 +142,9 @@ def test_what_was_not_read_never_overtakes(case: tuple[str, Scored, EncoderUse])
     question, units, use = case
     model = WordEncoder()
     values = cascade(question, units, model, use, ticking(0.0)).values
-    read = {word for block in model.asked[0][1:] for word in block.split()}
+    read = {
+        word for block in [b for batch in model.asked for b in batch][1:] for word in block.split()
+    }
     inside = np.array([t.split()[0] in read for t in units.texts])
     for outside in np.flatnonzero(~inside):
         ahead = inside & (units.fast >= units.fast[outside])
@@ -164,29 +166,27 @@ def test_a_deadline_leaves_the_fast_scores(
 
 
 def test_a_deadline_between_batches_drops_what_was_read() -> None:
-    """One batch in time and one too late is not in time; the best blocks were read first."""
-    fast = np.arange(3 * BATCH, dtype=np.float32)
-    units = scored([f"text {i}" for i in range(3 * BATCH)], fast)
+    """Three batches in time and one too late is not in time; the best blocks were read first."""
+    fast = np.arange(60, dtype=np.float32)
+    units = scored([f"text {i}" for i in range(60)], fast)
     model = WordEncoder()
-    use = EncoderUse(1.0, 1, 1500, 0.5)
-    late = cascade("text 7", units, model, use, ticking(1.0))
-    assert (late.fell_back, late.encoded) == (True, BATCH)
+    late = cascade("text 7", units, model, EncoderUse(1.0, 1, 3500, 0.5), ticking(1.0))
+    assert (late.fell_back, late.encoded) == (True, 56)
     assert np.array_equal(late.values, fast)
-    assert model.asked[0][1] == f"text {3 * BATCH - 1}"
-    assert len(model.asked) == 2
-    in_time = cascade("text 7", units, model, use, ticking(0.5))
-    assert (in_time.fell_back, in_time.encoded) == (False, 3 * BATCH)
+    assert model.asked[0][:2] == ["text 7", "text 59"]
+    assert [len(batch) for batch in model.asked] == [1 + 8, 16, 32, 4]
+    in_time = cascade("text 7", units, model, EncoderUse(1.0, 1, 4500, 0.5), ticking(1.0))
+    assert (in_time.fell_back, in_time.encoded) == (False, 60)
 
 
 def test_what_cannot_be_in_time_is_given_up_early() -> None:
     """Two batches tell how fast the model is; it need not use up the deadline to fail."""
-    size = 20 * BATCH
-    units = scored([f"text {i}" for i in range(size)], np.zeros(size))
+    units = scored([f"text {i}" for i in range(240)], np.zeros(240))
     model = WordEncoder()
-    found = cascade("text 7", units, model, EncoderUse(1.0, 1, 4000, 0.5), ticking(0.5))
-    assert (found.fell_back, found.encoded, len(model.asked)) == (True, 2 * BATCH, 2)
-    slow = cascade("text 7", units, model, EncoderUse(1.0, 1, 10_500, 0.5), ticking(0.5))
-    assert (slow.fell_back, slow.encoded) == (False, size)
+    found = cascade("text 7", units, model, EncoderUse(1.0, 1, 4000, 0.5), ticking(1.0))
+    assert (found.fell_back, found.encoded, len(model.asked)) == (True, 24, 2)
+    slow = cascade("text 7", units, model, EncoderUse(1.0, 1, 14_000, 0.5), ticking(1.0))
+    assert (slow.fell_back, slow.encoded) == (False, 240)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ class Reranker(Protocol):
     """Reads a question together with each text; local and deterministic."""
 
     def rank(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n,) float32, higher is better; comparable within one call only."""
+        """(n,) float32, higher is better; comparable between calls with one question."""
         ...
 
 

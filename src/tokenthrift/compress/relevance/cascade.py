@@ -25,9 +25,12 @@ IntArray = npt.NDArray[np.int64]
 BLOCK_TOKENS: Final = 100
 PASSAGE_TOKENS: Final = 400  # a group of several units up to this size is one block
 BLOCK_CHARACTERS: Final = 2400  # of one huge unit no more is read; small models read less anyway
-BATCH: Final = 32  # blocks between two looks at the clock
+# Blocks between two looks at the clock: few at first, to learn how fast the model is; then more, as a
+# provider answers a large request nearly as fast as a small one.
+FIRST_BATCH: Final = 8
+LARGEST_BATCH: Final = 64
 NEIGHBOURS: Final = (1, 4)  # blocks to each side over which vectors' scores are averaged
-HOPELESS: Final = 1.5  # deadlines that all would take, as from the second batch: not worth the wait
+HOPELESS: Final = 1.5  # deadlines that all would take; judged from the second batch on
 FAST_SHARE: Final = 0.3  # of the words in a passage's rank, measured on nq20
 # Which passage it is matters more than which of its sentences: at 4x nq20 keeps 70 % of the gold
 # passages, and 60 % at a gain of 1 (and 3 points fewer answers); 6 or 12 bring no more.
@@ -140,8 +143,10 @@ def _read(
     scores: list[FloatArray] = []
     hopeless = False
     asked: FloatArray | None = None
-    for at in range(0, len(texts), BATCH):
-        batch = list(texts[at : at + BATCH])
+    at, size = 0, FIRST_BATCH
+    while at < len(texts) and not hopeless:
+        batch = list(texts[at : at + size])
+        at, size = at + len(batch), min(2 * size, LARGEST_BATCH)
         if hasattr(model, "encode"):
             vectors = model.encode(batch if asked is not None else [question, *batch])
             if asked is None:
@@ -155,11 +160,8 @@ def _read(
             spent_ms = (clock() - start) * 1000
             if spent_ms > deadline_ms:
                 break
-            projected_ms = spent_ms * len(texts) / (at + len(batch))
-            hopeless = len(scores) >= 1 and projected_ms > HOPELESS * deadline_ms
+            hopeless = len(scores) > 0 and spent_ms * len(texts) > HOPELESS * deadline_ms * at
         scores.append(np.asarray(found, np.float32))
-        if hopeless:
-            break
     return np.concatenate([np.zeros(0, np.float32), *scores])
 
 
