@@ -25,8 +25,8 @@ IntArray = npt.NDArray[np.int64]
 BLOCK_TOKENS: Final = 100
 PASSAGE_TOKENS: Final = 400  # a group of several units up to this size is one block
 BLOCK_CHARACTERS: Final = 2400  # of one huge unit no more is read; small models read less anyway
-# Blocks between two looks at the clock: few at first, to learn how fast the model is; then more, as a
-# provider answers a large request nearly as fast as a small one.
+# Blocks between two looks at the clock: few at first, to learn how fast the model is; then more, as
+# a provider answers a large request nearly as fast as a small one.
 FIRST_BATCH: Final = 8
 LARGEST_BATCH: Final = 64
 NEIGHBOURS: Final = (1, 4)  # blocks to each side over which vectors' scores are averaged
