@@ -76,8 +76,9 @@ class CrossEncoderReranker:
         # The library gives a bi-encoder a head of random weights and only warns.
         if names and not any(n.endswith((HEAD, "ForCausalLM")) for n in names):
             raise PolicyError(name_or_path, "", f"is no cross-encoder ({names[0]})", "use kind: bi")
-        if self._model.num_labels != 1:
-            problem = f"gives {self._model.num_labels} numbers for a text, a reranker gives one"
+        labels = getattr(self._model, "num_labels", None) or getattr(config, "num_labels", 1)
+        if labels != 1:
+            problem = f"gives {labels} numbers for a text, a reranker gives one"
             raise PolicyError(name_or_path, "", problem)
 
     def rank(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
