@@ -84,8 +84,21 @@ def token_estimates(result: dict[str, Any]) -> str:
     return f"{markdown(head, rows)}\n\nStated: {stated['factor']} within {stated['error']:.0%}."
 
 
+def ranking(result: dict[str, Any]) -> str:
+    metrics = [k for k, v in result["rows"][0].items() if isinstance(v, dict)]
+    rows = []
+    for r in result["rows"]:
+        cells = [
+            f"{100 * r[m]['mean']:.1f} [{100 * r[m]['low']:.1f}, {100 * r[m]['high']:.1f}]"
+            for m in metrics
+        ]
+        rows.append([r["scorer"], str(r["n"]), *cells])
+    return markdown(["scorer", "n", *metrics], rows)
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
+    "ranking": ranking, "ranking_onnx": ranking,
 }  # fmt: skip
 
 

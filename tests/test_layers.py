@@ -48,7 +48,10 @@ WITHIN_A_ROW: Final = {
 }
 LONGEST_MODULE: Final = 400
 # What must not be loaded by `import tokenthrift`: seconds and hundreds of megabytes.
-HEAVY: Final = ("litellm", "torch", "sentence_transformers", "transformers", "starlette", "uvicorn")
+HEAVY: Final = (
+    *("litellm", "torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
+    *("tokenizers", "starlette", "uvicorn"),
+)
 
 
 def imported(path: Path) -> Iterator[tuple[str, int, bool]]:

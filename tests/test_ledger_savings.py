@@ -101,6 +101,25 @@ def test_bills_are_those_of_the_catalog(call):
         assert s.baseline == (Money(0) if free else cost(baseline.usage, baseline.card))
 
 
+@given(calls(), st.lists(st.none() | st.integers(0, 10**9).map(Money), max_size=3))
+def test_what_is_paid_beside_the_attempts_is_overhead(call, beside):
+    """Embeddings lower overhead and net by their cost; one without a price leaves no net."""
+    without = split_savings(*call)
+    with_them = split_savings(*call, beside)
+    if None in beside or without.unpriced:
+        assert with_them.unpriced
+        return
+    cost_nanos = Money(sum(m.nanos for m in beside))
+    assert with_them.overhead == without.overhead - cost_nanos
+    assert with_them.net == without.net - cost_nanos
+    assert with_them.actual == without.actual + cost_nanos
+    assert (with_them.compression, with_them.routing, with_them.cache) == (
+        without.compression,
+        without.routing,
+        without.cache,
+    )
+
+
 @given(usages(), cards())
 def test_doing_nothing_saves_nothing(usage, model):
     """The same request on the same model with the same cache saves exactly 0 in every part."""

@@ -22,10 +22,12 @@ from tokenthrift.encoders.static import (
     row_string,
     save_table,
 )
+from tokenthrift.pipeline import plan
 from tokenthrift.tokens import encoding
 
 O200K = encoding("o200k_base")
 
+THINGS = ("piano", "ladder", "carpet", "rope", "garden", "bell", "kettle", "window", "lamp", "oar")
 FIRST_OF_POOL = [1, -1, -1, -1, 1, 1, 1, 1]
 
 # Question, what answers it, what does not; none of them shares a word of weight with the question.
@@ -231,3 +233,34 @@ def test_no_training_library_is_loaded() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_table_is_a_rung_of_a_policy() -> None:
+    """`relevance: static` needs no extra, and keeps what shares no word with the question."""
+    talk = [f"In week {n} the {THINGS[n % 10]} of club {n} was moved." for n in range(40)]
+    answer = "Its physicians treat sick children at night."
+    lines = [*talk[:20], answer, *talk[20:]]
+    messages = [
+        {"role": "user", "content": "\n".join(lines)},
+        {"role": "assistant", "content": "ok"},
+        {"role": "user", "content": "Which doctors look after a baby in hospital?"},
+    ]
+    sent = {}
+    for rung in ("fast", "static"):
+        select = {"stage": "select", "keep": 0.12, "min_tokens": 50, "relevance": rung}
+        policy = {"scope": "request", "stages": [select], "on_stage_error": "raise"}
+        made = plan({"model": "gpt-4o", "messages": messages}, policy)
+        sent[rung] = made.body["messages"][0]["content"]
+    assert answer in sent["static"]
+    assert answer not in sent["fast"]
+
+
+def test_rows_of_tokens() -> None:
+    """Each row once, the place of every known id among them, and which ids have a row."""
+    table = load_static(O200K.encode_ordinary)
+    ids = np.array([*O200K.encode_ordinary("price price of"), 10**9, -1], np.int64)
+    rows, place, known = table.rows_of(ids)
+    assert known.tolist()[-2:] == [False, False]
+    assert len(place) == known.sum()
+    sums = table.unit_sums([O200K.encode_ordinary("price price of")])
+    np.testing.assert_allclose(rows[place].sum(axis=0), sums[0], rtol=1e-4, atol=1e-5)

@@ -6,18 +6,21 @@ data that did the work, and replaying it over the original gives what was sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
+from tokenthrift.types import EncoderUse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from tokenthrift.types import (
         Encoder,
         Frame,
         Request,
+        Reranker,
         Scorer,
         Segment,
         TokenCounter,
@@ -272,14 +275,20 @@ class Resources:
     """What stages may use beside the draft, chosen when the plan is made.
 
     Attributes:
-        encoder: for stages with ``relevance: encoder``.
-        table: for stages with ``relevance: static``.
+        table: vectors of tokens, for stages with ``relevance: static``.
+        encoder: vectors of texts, for stages with ``relevance: encoder``.
+        reranker: scores of texts read together with the question, in place of an encoder.
+        use: how much of a text encoder or reranker read.
+        clock: seconds, rising; for deadlines only.
         scorer: a scorer of your own; it takes the place of the one that a policy names.
         explain: whether edits say of every unit why it was kept or dropped.
     """
 
-    encoder: Encoder | None = None
     table: TokenTable | None = None
+    encoder: Encoder | None = None
+    reranker: Reranker | None = None
+    use: EncoderUse = field(default_factory=EncoderUse)
+    clock: Callable[[], float] = time.monotonic
     scorer: Scorer | None = None
     explain: bool = False
 

@@ -2,7 +2,9 @@
 
     body -> Request -> Draft -> stages -> Draft -> Request' -> Decision -> Plan
 
-A plan is a free dry run, and what a client sends is exactly what the plan says.
+A plan is a free dry run, and what a client sends is exactly what the plan says. The one exception
+is an encoder that the policy names: it may have a deadline, and one of ``kind: api`` costs what
+`Plan.spent` says.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import compress, join
+from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
 from tokenthrift.tokens import counter_for
@@ -41,6 +44,7 @@ class Plan:
         decision: the model, with a verdict on every candidate.
         policy: the policy that was applied.
         count: the counter that all token figures are from.
+        spent: what encoders cost while it was made.
     """
 
     request: Request
@@ -49,6 +53,7 @@ class Plan:
     decision: Decision
     policy: Policy
     count: TokenCounter
+    spent: tuple[Spend, ...] = ()
 
     @property
     def body(self) -> Mapping[str, Any]:
@@ -111,9 +116,10 @@ def plan(
     catalog = catalog if catalog is not None else load_catalog(policy.cards_path)
     request = body if isinstance(body, Request) else wire.read(body)
     count = counter_for(request.model)
-    draft = compress(request, policy.rules, count, resources or policy.resources, memo)
+    with collect_spending() as spent:
+        draft = compress(request, policy.rules, count, resources or policy.resources, memo)
     sent = join(request, draft.segments, draft.removed)
     decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:
         sent = wire.read(wire.write(sent, {}, model=decision.chosen), sent.wire)
-    return Plan(request, sent, draft, decision, policy, count)
+    return Plan(request, sent, draft, decision, policy, count, tuple(spent))

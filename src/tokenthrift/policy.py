@@ -28,7 +28,7 @@ from pydantic import (
 
 from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Rules, Select
 from tokenthrift.draft import Resources
-from tokenthrift.encoders import load_encoder
+from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
 from tokenthrift.errors import PolicyError
 from tokenthrift.route import Routing
@@ -46,7 +46,6 @@ __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_re
 BUILT_IN: Final[dict[str, type[BaseModel]]] = {"json": Json, "dedupe": Dedupe, "select": Select}
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
-STATIC: Final = "static"  # the encoder that comes with the package
 
 
 @lru_cache(maxsize=1)
@@ -73,6 +72,10 @@ def _stage(entry: Any) -> Any:
 
 
 StageEntry = Annotated[SerializeAsAny[BaseModel], BeforeValidator(_stage)]
+EncoderEntry = Annotated[
+    EncoderSettings | None,
+    BeforeValidator(EncoderSettings.of, json_schema_input_type=str | EncoderSettings | None),
+]
 
 
 class Policy(BaseModel):
@@ -101,9 +104,10 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
-    encoder: str | None = None
-    """For stages with ``relevance: encoder``: ``static`` for the bundled table, or the folder or
-    locally cached name of a sentence-transformers model (extra ``semantic``). Never downloaded."""
+    encoder: EncoderEntry = None
+    """For stages with ``relevance: encoder``: the folder or locally cached name of a
+    sentence-transformers model (extra ``semantic``), or a mapping that says more. Never
+    downloaded."""
     on_stage_error: Literal["pass", "raise"] = "pass"
     """``pass``: a stage that raises is recorded and skipped; the call goes on."""
 
@@ -128,12 +132,16 @@ class Policy(BaseModel):
 
     @property
     def resources(self) -> Resources:
-        """What stages may use beside the draft; loads the encoder on first use."""
-        if self.encoder is None:
-            return Resources()
-        if self.encoder == STATIC:
-            return Resources(encoder=load_static(encoding("o200k_base").encode_ordinary))
-        return Resources(encoder=load_encoder(self.encoder))
+        """What stages may use beside the draft; loads table and models on first use."""
+        table = None
+        if any(getattr(stage, "relevance", "") == "static" for stage in self.stages):
+            table = load_static(encoding("o200k_base").encode_ordinary)
+        settings = self.encoder
+        if settings is None:
+            return Resources(table=table)
+        if settings.kind == "cross":
+            return Resources(table=table, reranker=load_reranker(settings), use=settings.use)
+        return Resources(table=table, encoder=load_encoder(settings), use=settings.use)
 
     @property
     def rules(self) -> Rules:

@@ -226,6 +226,31 @@ class Encoder(Protocol):
         ...
 
 
+class Reranker(Protocol):
+    """Reads a question together with each text; local and deterministic."""
+
+    def rank(self, question: str, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """(n,) float32, higher is better; comparable between calls with one question."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderUse:
+    """How much of a text a model reads, and how much its word counts.
+
+    Attributes:
+        share: of the blocks, the best by the fast score, that the model reads.
+        at_least: blocks it reads where there are so few.
+        deadline_ms: after which the fast scores stand alone; None waits.
+        weight: of the model's scores against the fast ones, in standard deviations of each.
+    """
+
+    share: float = 0.25
+    at_least: int = 64
+    deadline_ms: int | None = 2000
+    weight: float = 0.5
+
+
 # ---------------------------------------------------------------------------------------- segments
 @dataclass(frozen=True, slots=True)
 class Segment:

@@ -18,6 +18,7 @@ from tokenthrift.catalog import load_catalog
 from tokenthrift.client.call import Call, Outside, asks_usage
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.compress import Memo
+from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
 from tokenthrift.ledger import blocks_of
 from tokenthrift.pipeline import plan
@@ -119,26 +120,31 @@ class Account:
             plan_ms=0.0,
             tags={**self.tags, **(tags or {})},
         )
-        try:
-            planned = replace(call, plan=self._plan(body))
-        except WireError as error:
-            planned = replace(call, problem=type(error).__name__)
-        except TokenthriftError as error:
-            refused = replace(call, problem=type(error).__name__, plan_ms=self.elapsed_ms(call))
-            self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
-            raise
-        except Exception as error:  # a fault of ours must not cost the caller a call
-            if self.policy.on_stage_error == "raise":
+        with collect_spending() as spent:
+            try:
+                planned = replace(call, plan=self._plan(body))
+            except WireError as error:
+                planned = replace(call, problem=type(error).__name__)
+            except TokenthriftError as error:
+                self._refuse(replace(call, problem=type(error).__name__, spent=tuple(spent)))
                 raise
-            log.warning("sent as it is, as it could not be planned: %r", error)
-            planned = replace(call, problem=type(error).__name__)
+            except Exception as error:  # a fault of ours must not cost the caller a call
+                if self.policy.on_stage_error == "raise":
+                    raise
+                log.warning("sent as it is, as it could not be planned: %r", error)
+                planned = replace(call, problem=type(error).__name__)
         adds_usage = (
             call.streamed
             and call.wire == OpenAIChat.name
             and not self.policy_changes_nothing
             and not asks_usage(body)
         )
-        return replace(planned, plan_ms=self.elapsed_ms(call), adds_usage=adds_usage)
+        return replace(
+            planned,
+            plan_ms=self.elapsed_ms(call),
+            adds_usage=adds_usage,
+            spent=tuple(spent),
+        )
 
     def settle(
         self,
@@ -197,6 +203,11 @@ class Account:
         return not policy.stages and not bounded and policy.routing.pinned
 
     # ------------------------------------------------------------------------------------ inside
+    def _refuse(self, call: Call) -> None:
+        """Write the record of a call that planning ended."""
+        refused = replace(call, plan_ms=self.elapsed_ms(call))
+        self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
+
     def _plan(self, body: Mapping[str, Any]) -> Plan:
         request = wire.read(body)
         policy = self._restricted or self.policy

@@ -16,6 +16,7 @@ from tokenthrift.wire import write
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
+    from tokenthrift.encoders import Spend
     from tokenthrift.ledger import LedgerRecord, SavingsRecord
     from tokenthrift.pipeline import Plan
 
@@ -52,6 +53,7 @@ class Call:
         plan_ms: what planning added.
         adds_usage: a stream is asked for its usage although the caller did not ask, and the usage
             is hidden from the caller again.
+        spent: what encoders cost while it was planned, also where planning failed in the end.
     """
 
     record_id: str
@@ -62,6 +64,7 @@ class Call:
     plan_ms: float
     problem: str = ""
     adds_usage: bool = False
+    spent: tuple[Spend, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -17,6 +17,8 @@ from tokenthrift.ledger import (
     LedgerRecord,
     SavingsRecord,
     StepRecord,
+    costs_of,
+    embedding_records,
     split_savings,
 )
 from tokenthrift.types import Usage
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.call import Call
     from tokenthrift.policy import Policy
     from tokenthrift.route import Decision, Outcome
+    from tokenthrift.types import Money
 
 NOTHING = Usage()
 """Of an attempt that the provider refused."""
@@ -83,6 +86,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     served = _served(call, ending, books)
     counted = (0, 0) if served is None else (served.counted_given, served.counted_sent)
     attempts = tuple(_attempt(o, ending, served, books) for o in ending.outcomes)
+    embeddings = embedding_records(call.spent, attempts, books.catalog)
     decision = None if call.plan is None else call.plan.decision
     return LedgerRecord(
         record_id=call.record_id,
@@ -96,13 +100,13 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         policy=books.policy.name,
         policy_digest=books.policy.digest,
         catalog=books.catalog.snapshot,
-        attempts=attempts,
+        attempts=(*attempts, *embeddings),
         counted_baseline_tokens=counted[0],
         counted_sent_tokens=counted[1],
         steps=_steps(call),
         epoch=0 if call.plan is None else call.plan.epoch,
         decision=None if decision is None else _decision(decision),
-        savings=_savings(ending, served, books),
+        savings=_savings(ending, served, books, costs_of(embeddings)),
         plan_ms=call.plan_ms,
         total_ms=ending.total_ms,
         streamed=call.streamed,
@@ -153,7 +157,9 @@ def _attempt(outcome: Outcome, ending: Ending, served: Bill | None, books: Books
     )
 
 
-def _savings(ending: Ending, served: Bill | None, books: Books) -> SavingsRecord:
+def _savings(
+    ending: Ending, served: Bill | None, books: Books, beside: Sequence[Money | None]
+) -> SavingsRecord:
     accepted = served is not None and ending.status != "error"
     charges = [
         Charge(
@@ -164,8 +170,8 @@ def _savings(ending: Ending, served: Bill | None, books: Books) -> SavingsRecord
         for outcome in ending.outcomes
     ]
     if served is None:
-        return SavingsRecord.of(split_savings(Charge(NOTHING, None), NOTHING, charges))
-    return SavingsRecord.of(split_savings(served.baseline, served.compressed, charges))
+        return SavingsRecord.of(split_savings(Charge(NOTHING, None), NOTHING, charges, beside))
+    return SavingsRecord.of(split_savings(served.baseline, served.compressed, charges, beside))
 
 
 def _steps(call: Call) -> tuple[StepRecord, ...]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
-from tokenthrift.compress.relevance.rungs import FAST, Rung, RungName
+from tokenthrift.compress.relevance.rungs import PLAIN, RungName, check
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import Worth, worth_of
 from tokenthrift.compress.writing import Writer
@@ -64,8 +64,8 @@ class Select(BaseModel):
         Raises:
             ValueError: what the rung needs is not there.
         """
-        rung = Rung(self.relevance, resources.table, resources.scorer)
-        manner = Manner(rung=rung, explain=resources.explain)
+        check(self.relevance, resources)
+        manner = Manner(rung=self.relevance, resources=resources)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
@@ -111,16 +111,16 @@ class Manner:
     Attributes:
         stage: name of its step.
         rung: of the ladder of scorers.
+        resources: what the rung needs, and whether edits explain themselves.
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
-        explain: whether its edits say of every unit why it was kept or dropped.
     """
 
     stage: str = "select"
-    rung: Rung = FAST
+    rung: RungName = "fast"
+    resources: Resources = PLAIN
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
-    explain: bool = False
 
 
 PLAINLY: Final = Manner()
@@ -141,12 +141,14 @@ def select(
         return draft.edit(manner.stage, [], manner.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     units = [units_of(s.text, s.kind, draft.count) for s in segments]
-    worth = worth_of(draft, segments, units, manner.rung)
+    worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     material = _Material.of(draft, segments, units, worth, manner)
+    said = [("", worth.score.note)] if worth.score.note else []
+    notes = [*manner.notes, *said]
     allowance = target_tokens
     best: Draft | None = None
     for _ in range(FITTING_ROUNDS):
-        after = draft.edit(manner.stage, material.edits(allowance), manner.notes)
+        after = draft.edit(manner.stage, material.edits(allowance), notes)
         fits = after.tokens <= goal
         if fits and (best is None or after.tokens > best.tokens or best.tokens > goal):
             best = after
@@ -204,7 +206,7 @@ class _Material:
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
-        why = worth.reasons() if manner.explain else []
+        why = worth.reasons() if manner.resources.explain else []
         return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
 
     def edits(self, allowance_tokens: int) -> list[Edit]:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from tokenthrift.compress.relevance.lexical import Score
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
-    from tokenthrift.compress.relevance.rungs import Rung
-    from tokenthrift.draft import Draft
+    from tokenthrift.compress.relevance.rungs import RungName
+    from tokenthrift.draft import Draft, Resources
     from tokenthrift.types import Segment, Unit
 
 # Added to a relevance of at most 1.
@@ -108,7 +108,11 @@ class Worth:
 
 
 def worth_of(
-    draft: Draft, segments: Sequence[Segment], units: Sequence[Sequence[Unit]], rung: Rung
+    draft: Draft,
+    segments: Sequence[Segment],
+    units: Sequence[Sequence[Unit]],
+    rung: RungName,
+    resources: Resources,
 ) -> Worth:
     """What every unit is worth for the draft's window, segment after segment."""
     texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
@@ -118,7 +122,7 @@ def worth_of(
     question = Question(draft.window.question, draft.window.context if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
     material = Units(texts, tokens, groups_of(segments, units), wholes)
-    score = score_units(question, material, rung)
+    score = score_units(question, material, rung, resources)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
     templates = _templates(segments, units, texts)
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]

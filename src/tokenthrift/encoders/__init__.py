@@ -1,68 +1,93 @@
-"""Encoders: texts to unit vectors, for relevance beyond words.
+"""Encoders: texts to unit vectors, and rerankers, for relevance beyond words.
 
-Only local models: a folder, or a name that is already in the local cache. Nothing is ever
-downloaded; the library that loads them is an extra and is imported on first use.
+Local models are a folder, or a name that is already in the local cache; nothing is ever downloaded.
+The libraries that run them are extras and are imported on first use. Only ``kind: api`` leaves the
+machine.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from tokenthrift.errors import MissingExtraError, PolicyError
+from tokenthrift.encoders.api import TIMEOUT_S, ApiEncoder
+from tokenthrift.encoders.cached import CachedEncoder
+from tokenthrift.encoders.onnx import OnnxEncoder
+from tokenthrift.encoders.sentence import CrossEncoderReranker, SentenceTransformersEncoder
+from tokenthrift.encoders.settings import EncoderSettings
+from tokenthrift.encoders.spending import Spend, collect_spending, report_spend
+from tokenthrift.errors import PolicyError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from tokenthrift.types import Encoder, Reranker
 
-    import numpy.typing as npt
+__all__ = [
+    "ApiEncoder",
+    "CachedEncoder",
+    "CrossEncoderReranker",
+    "EncoderSettings",
+    "OnnxEncoder",
+    "SentenceTransformersEncoder",
+    "Spend",
+    "collect_spending",
+    "load_encoder",
+    "load_reranker",
+    "report_spend",
+]
 
-    from tokenthrift.types import Encoder
-
-__all__ = ["SentenceTransformersEncoder", "load_encoder"]
-
-BATCH = 64
+LOADED: Final = 4  # models that stay in memory
+CACHE_BYTES: Final = 64 * 2**20  # about 34,000 vectors of 384 numbers
 
 
-class SentenceTransformersEncoder:
-    """A bi-encoder of the ``sentence-transformers`` library (extra ``semantic``).
+def load_encoder(settings: EncoderSettings | str) -> Encoder:
+    """The bi-encoder that a policy names, loaded once; vectors are remembered.
 
     Args:
-        name_or_path: a folder, or the name of a model that is in the local cache.
-        device: as torch names it; chosen by the library if None.
+        settings: or a plain name; ``~`` in a folder is expanded.
 
     Raises:
-        MissingExtraError: the extra is not installed.
-        PolicyError: the model is not on this machine.
+        MissingExtraError: the library that runs it is not installed.
+        PolicyError: the model is not on this machine, or is a reranker.
     """
-
-    def __init__(self, name_or_path: str, device: str | None = None) -> None:
-        try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise MissingExtraError("sentence-transformers", "semantic") from error
-        try:
-            self._model = SentenceTransformer(name_or_path, device=device, local_files_only=True)
-        except (OSError, ValueError) as error:
-            hint = "give a folder, or put the model into the local cache first"
-            raise PolicyError(name_or_path, "", "no such encoder here", hint) from error
-
-    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """(n, d) float32, rows L2-normalised."""
-        vectors = self._model.encode(
-            list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
-        )
-        return np.asarray(vectors, np.float32)
+    if isinstance(settings, str):
+        settings = EncoderSettings(model=settings)
+    if settings.kind == "cross":
+        raise PolicyError(settings.model, "encoder.kind", "a reranker gives no vectors")
+    if settings.kind == "api":
+        deadline = settings.deadline_ms
+        timeout_s = TIMEOUT_S if deadline is None else deadline / 1000
+        return _api_encoder(settings.model, settings.api_base, timeout_s)
+    return _local_encoder(_place(settings.model), settings.backend, settings.device)
 
 
-@lru_cache(maxsize=4)
-def load_encoder(name_or_path: str) -> Encoder:
-    """The encoder that a policy names, loaded once.
+def load_reranker(settings: EncoderSettings) -> Reranker:
+    """The reranker that a policy names with ``kind: cross``, loaded once.
 
-    Args:
-        name_or_path: a folder, or a name in the local cache; ``~`` is expanded.
+    Raises:
+        MissingExtraError: the library that runs it is not installed.
+        PolicyError: the model is not on this machine, or is no reranker.
     """
-    folder = Path(name_or_path).expanduser()
-    return SentenceTransformersEncoder(str(folder) if folder.exists() else name_or_path)
+    return _local_reranker(_place(settings.model), settings.device)
+
+
+def _place(model: str) -> str:
+    folder = Path(model).expanduser()
+    return str(folder) if folder.exists() else model
+
+
+@lru_cache(maxsize=LOADED)
+def _api_encoder(model: str, api_base: str | None, timeout_s: float) -> Encoder:
+    return CachedEncoder(ApiEncoder(model, api_base, timeout_s), CACHE_BYTES)
+
+
+@lru_cache(maxsize=LOADED)
+def _local_encoder(name: str, backend: str, device: str | None) -> Encoder:
+    if backend == "onnx":
+        return CachedEncoder(OnnxEncoder(name), CACHE_BYTES)
+    return CachedEncoder(SentenceTransformersEncoder(name, device), CACHE_BYTES)
+
+
+@lru_cache(maxsize=LOADED)
+def _local_reranker(name: str, device: str | None) -> Reranker:
+    return CrossEncoderReranker(name, device)

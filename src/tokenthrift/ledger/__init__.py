@@ -18,6 +18,7 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
+from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.memory import MemoryLedger
 from tokenthrift.ledger.record import (
     AttemptRecord,
@@ -57,6 +58,8 @@ __all__ = [
     "StepRecord",
     "Totals",
     "blocks_of",
+    "costs_of",
+    "embedding_records",
     "fingerprint",
     "held_blocks",
     "open_ledger",

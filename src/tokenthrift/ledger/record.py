@@ -26,6 +26,7 @@ SCHEMA_VERSION: Final = 1
 INT64_MAX: Final = 2**63 - 1  # what SQLite and PostgreSQL store exactly in one column
 
 Status: TypeAlias = Literal["ok", "rejected", "recall", "error", "cancelled"]
+AttemptStatus: TypeAlias = Literal[Status, "embedding"]
 Tokens: TypeAlias = Annotated[int, Field(ge=0, le=INT64_MAX)]
 Nanos: TypeAlias = Annotated[int, Field(ge=-INT64_MAX, le=INT64_MAX)]
 Milliseconds: TypeAlias = Annotated[float, Field(ge=0)]
@@ -37,11 +38,12 @@ class _Frozen(BaseModel):
 
 
 class AttemptRecord(_Frozen):
-    """One attempt of the cascade, in the order they were made.
+    """One attempt of the cascade, in the order they were made; then what was paid for beside them.
 
     Attributes:
         status: ``ok`` gave the call's answer; ``rejected`` was inadequate; ``recall`` asked for
-            removed text and the call went on; ``cancelled`` was given up by the caller.
+            removed text and the call went on; ``cancelled`` was given up by the caller;
+            ``embedding`` is no attempt but vectors that the plan bought.
         error: name of the exception's type, or empty.
         counted_tokens: the sent input by our counter for this model; 0 where it was not counted.
         estimated: whether the usage is ours, as the provider reported none.
@@ -52,7 +54,7 @@ class AttemptRecord(_Frozen):
 
     model: str
     number: Annotated[int, Field(ge=1)]
-    status: Status
+    status: AttemptStatus
     error: str = ""
     counted_tokens: Tokens = 0
     input_tokens: Tokens = 0

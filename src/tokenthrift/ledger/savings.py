@@ -58,7 +58,8 @@ class Savings:
         compression = list(B) - list(C)                             fewer tokens
         routing     = list(C) - list(A)                             another model, its own output
         cache       = (list(A) - bill(A)) - (list(B) - bill(B))     discounts and write premiums
-        overhead    = - sum of bill(every other attempt)            rejected, recalls, errors
+        overhead    = - sum of bill(every other attempt)            rejected, recalls, errors,
+                                                                    embeddings
         net         = bill(B) - bill(all attempts) = compression + routing + cache + overhead
 
     The terms telescope, so the parts add up to the last nano-dollar. A trimmer that breaks the
@@ -83,7 +84,12 @@ class Savings:
     unpriced: bool
 
 
-def split_savings(baseline: Charge, compressed: Usage, attempts: Sequence[Charge]) -> Savings:
+def split_savings(
+    baseline: Charge,
+    compressed: Usage,
+    attempts: Sequence[Charge],
+    beside: Sequence[Money | None] = (),
+) -> Savings:
     """Net savings of a call and their exact split; see `Savings` for the formulas.
 
     Args:
@@ -91,6 +97,7 @@ def split_savings(baseline: Charge, compressed: Usage, attempts: Sequence[Charge
         compressed: the sent request as the baseline model would count it; its cache buckets play no
             part. Its output is the caller's assumption, normally that of the baseline.
         attempts: everything that was paid for, at most one of them accepted.
+        beside: what was paid for other than attempts (embeddings); overhead. None is unknown.
 
     Raises:
         ValueError: more than one attempt is accepted.
@@ -100,7 +107,7 @@ def split_savings(baseline: Charge, compressed: Usage, attempts: Sequence[Charge
         raise ValueError(f"{len(accepted)} attempts are accepted; a call has one answer")
     estimated = any(a.usage.estimated for a in attempts)
     basis: Basis = "estimated" if estimated else "measured"
-    overhead = _minus(_total([a.cost for a in attempts if not a.accepted]))
+    overhead = _minus(_total([*beside, *(a.cost for a in attempts if not a.accepted)]))
     if not accepted:
         zero = Money()
         return _savings(zero, _minus(overhead), (zero, zero, zero, overhead), basis)
@@ -115,7 +122,8 @@ def split_savings(baseline: Charge, compressed: Usage, attempts: Sequence[Charge
         ),
         overhead,
     )
-    return _savings(baseline.cost, _total([a.cost for a in attempts]), parts, basis)
+    actual = _total([*beside, *(a.cost for a in attempts)])
+    return _savings(baseline.cost, actual, parts, basis)
 
 
 def rescale(

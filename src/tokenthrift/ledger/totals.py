@@ -35,11 +35,13 @@ GROUP_KEYS: Final[tuple[str, ...]] = get_args(GroupKey)
 class Totals:
     """Sums over a set of calls. Token buckets are inclusive and hold every attempt.
 
+    Embeddings that plans bought are in the money only: their tokens are others than the models'.
+
     Attributes:
         failed_calls: those whose status is ``error``.
         unpriced_calls: those without net savings; not in the savings sums below.
         estimated_calls: priced ones whose usage no provider reported.
-        spent_nanos: all known attempt costs, of unpriced calls too.
+        spent_nanos: all known costs of attempts and embeddings, of unpriced calls too.
         baseline_nanos: with ``actual_nanos`` and the parts: over priced calls only.
     """
 
@@ -74,7 +76,7 @@ TOTAL_NAMES: Final = tuple(f.name for f in fields(Totals))
 def row_of(record: LedgerRecord) -> Totals:
     """What one record adds to the sums."""
     savings = record.savings
-    attempts = record.attempts
+    attempts = [a for a in record.attempts if a.status != "embedding"]
     priced = savings.net_nanos is not None
     return Totals(
         calls=1,
@@ -89,7 +91,7 @@ def row_of(record: LedgerRecord) -> Totals:
         cache_read_tokens=sum(a.cache_read_tokens for a in attempts),
         cache_write_tokens=sum(a.cache_write_tokens for a in attempts),
         reasoning_tokens=sum(a.reasoning_tokens for a in attempts),
-        spent_nanos=sum(a.cost_nanos or 0 for a in attempts),
+        spent_nanos=sum(a.cost_nanos or 0 for a in record.attempts),
         baseline_nanos=(savings.baseline_nanos or 0) if priced else 0,
         actual_nanos=(savings.actual_nanos or 0) if priced else 0,
         compression_nanos=savings.compression_nanos or 0,

@@ -22,6 +22,8 @@ from tokenthrift.ledger import (
     SavingsRecord,
     StepRecord,
     blocks_of,
+    costs_of,
+    embedding_records,
     split_savings,
 )
 from tokenthrift.report.explain import current_steps
@@ -136,9 +138,14 @@ class Pricer:
             estimated=True,
         )
         attempt = Charge(usage_after, after_card)
-        savings = split_savings(Charge(usage_before, before_card), between, [attempt])
+        entries: tuple[AttemptRecord, ...] = (_attempt(planned.model, attempt),)
+        if planned.plan is not None:
+            entries += embedding_records(planned.plan.spent, entries, self.catalog)
+        savings = split_savings(
+            Charge(usage_before, before_card), between, [attempt], costs_of(entries[1:])
+        )
         return Priced(
-            self._record(planned, label, baseline, attempt, savings),
+            self._record(planned, label, baseline, entries, savings),
             billed_tokens(usage_before, before_card),
             billed_tokens(usage_after, after_card),
         )
@@ -162,14 +169,17 @@ class Pricer:
         return split
 
     def _record(
-        self, planned: Planned, label: Label, baseline: str, attempt: Charge, savings: Savings
+        self,
+        planned: Planned,
+        label: Label,
+        baseline: str,
+        entries: tuple[AttemptRecord, ...],
+        savings: Savings,
     ) -> LedgerRecord:
-        plan, usage = planned.plan, attempt.usage
+        plan, sent_tokens = planned.plan, entries[0].input_tokens
         same = planned.sent is planned.request
         counted = (
-            usage.input_tokens
-            if same
-            else count_request(planned.request, counter_for(planned.model))
+            sent_tokens if same else count_request(planned.request, counter_for(planned.model))
         )
         return LedgerRecord(
             record_id=label.record_id,
@@ -183,9 +193,9 @@ class Pricer:
             policy=self.policy.name,
             policy_digest=self.policy.digest,
             catalog=self.catalog.snapshot,
-            attempts=(_attempt(planned.model, attempt),),
+            attempts=entries,
             counted_baseline_tokens=counted,
-            counted_sent_tokens=usage.input_tokens,
+            counted_sent_tokens=sent_tokens,
             steps=() if plan is None else tuple(map(StepRecord.of, current_steps(plan.trace))),
             epoch=0 if plan is None else plan.epoch,
             decision=None if plan is None else _decision(plan),

@@ -6,6 +6,6 @@ Scores only; nothing is chosen here.
 
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import Reason
-from tokenthrift.compress.relevance.rungs import FAST, Rung, explain, score
+from tokenthrift.compress.relevance.rungs import RungName, explain, score
 
-__all__ = ["FAST", "Reason", "Rung", "Units", "explain", "score"]
+__all__ = ["Reason", "RungName", "Units", "explain", "score"]

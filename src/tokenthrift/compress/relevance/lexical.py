@@ -73,6 +73,7 @@ class Score:
         asked: the word of the question that each term stands for.
         passages: (n,) float32, how well the passage of each unit fits as a whole, standardised; 0
             outside passages.
+        note: what a higher rung had to say of itself, for people.
     """
 
     values: FloatArray
@@ -81,12 +82,19 @@ class Score:
     hits: FloatArray
     passages: FloatArray
     asked: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
 
     @classmethod
     def nothing(cls, units: int) -> Score:
         """Of units that have nothing to do with the question."""
         zeros = np.zeros(units, np.float32)
         return cls(zeros, {}, (), np.zeros((0, units), np.float32), zeros)
+
+    def in_spreads(self) -> Score:
+        """The same score in units of its standard deviation."""
+        size = np.float32(self.values.std() or 1.0)
+        parts = {name: part / size for name, part in self.parts.items()}
+        return replace(self, values=self.values / size, parts=parts)
 
     def plus(self, name: str, part: FloatArray) -> Score:
         """The score with one more part, moved so that no value is below 0."""

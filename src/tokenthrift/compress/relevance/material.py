@@ -88,3 +88,11 @@ class Units:
         sizes = np.bincount(self.numbers)
         last = np.cumsum(sizes)
         return ends - self.tokens, ends, (last - sizes)[self.numbers], last[self.numbers]
+
+
+def standard(values: FloatArray) -> FloatArray:
+    """Values in spreads around their mean; zeros where nothing sets them apart."""
+    spread = float(values.std()) if len(values) else 0.0
+    if spread <= 1e-6 * max(1.0, float(np.abs(values).max(initial=0.0))):
+        return np.zeros(len(values), np.float32)
+    return np.asarray((values - values.mean()) / spread, np.float32)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokenthrift.compress.relevance.material import standard
+
 if TYPE_CHECKING:
     from tokenthrift.compress.relevance.matching import Matches
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
@@ -70,9 +72,3 @@ def _near_pairs(
     known, pair = np.unique(np.concatenate(pairs), return_inverse=True)
     one, other = np.divmod(known, n)
     return pair, np.concatenate(places), np.minimum(weights[one], weights[other])
-
-
-def standard(values: FloatArray) -> FloatArray:
-    """Values in spreads around their mean; zeros where all are alike."""
-    spread = float(values.std())
-    return np.asarray((values - values.mean()) / (spread or 1.0), np.float32)

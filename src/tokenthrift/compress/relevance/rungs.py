@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
+from tokenthrift.compress.relevance.cascade import cascade
 from tokenthrift.compress.relevance.languages import language_of
 from tokenthrift.compress.relevance.lexical import (
     AGENT_WINDOWS,
@@ -24,13 +25,14 @@ from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import Reason, reasons_of
 from tokenthrift.compress.relevance.vectors import ENCODING, static_score
 from tokenthrift.compress.relevance.words import words_of
+from tokenthrift.draft import Resources
 from tokenthrift.tokens import token_ids
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.compress.relevance.material import FloatArray
-    from tokenthrift.types import Scorer, TokenTable
+    from tokenthrift.types import Encoder, Reranker, Scorer
 
 RungName: TypeAlias = Literal["fast", "static", "encoder"]
 
@@ -49,25 +51,16 @@ class Question:
     trajectory: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Rung:
-    """Which scorer, with what it needs beside the text.
-
-    Attributes:
-        table: for ``static``.
-        scorer: your own, instead of any of ours.
-    """
-
-    name: RungName = "fast"
-    table: TokenTable | None = None
-    scorer: Scorer | None = None
-
-
-FAST = Rung()
+PLAIN: Final = Resources()
+MODEL: Final = "model"  # name of the part that an encoder or a reranker adds
 
 
 def score(
-    question: str, units: Sequence[str], groups: Sequence[int], rung: Rung = FAST
+    question: str,
+    units: Sequence[str],
+    groups: Sequence[int],
+    rung: RungName = "fast",
+    resources: Resources = PLAIN,
 ) -> FloatArray:
     """(n,) float32: how much each unit has to do with the question, 0 or more.
 
@@ -78,18 +71,23 @@ def score(
         units: texts, in order.
         groups: a number per unit, not falling: one document, file, turn or record each.
         rung: of the ladder.
+        resources: what the rung needs: a table, an encoder or a reranker.
 
     Raises:
         ValueError: groups do not fit the units, or the rung lacks what it needs.
     """
-    return score_units(Question(question), _units(units, groups), rung).values
+    return score_units(Question(question), _units(units, groups), rung, resources).values
 
 
 def explain(
-    question: str, units: Sequence[str], groups: Sequence[int], rung: Rung = FAST
+    question: str,
+    units: Sequence[str],
+    groups: Sequence[int],
+    rung: RungName = "fast",
+    resources: Resources = PLAIN,
 ) -> list[Reason]:
     """The reasons of the same scores: matched terms, and the parts that they are the sum of."""
-    return reasons_of(score_units(Question(question), _units(units, groups), rung))
+    return reasons_of(score_units(Question(question), _units(units, groups), rung, resources))
 
 
 def _units(texts: Sequence[str], groups: Sequence[int]) -> Units:
@@ -98,25 +96,59 @@ def _units(texts: Sequence[str], groups: Sequence[int]) -> Units:
     return Units(texts, sizes, groups)
 
 
-def score_units(question: Question, units: Units, rung: Rung = FAST) -> Score:
+def score_units(
+    question: Question, units: Units, rung: RungName = "fast", resources: Resources = PLAIN
+) -> Score:
     """Score units on a rung of the ladder.
 
     Raises:
         ValueError: a scorer of your own gave something else than one finite number for each unit.
     """
-    if rung.scorer is not None:
-        return _own_score(rung.scorer, question, units)
+    if resources.scorer is not None:
+        return _own_score(resources.scorer, question, units)
     language = language_of(words_of(question.text), chain.from_iterable(map(words_of, units.texts)))
     asked = asked_terms(question.text, question.trajectory, language)
     query = {term: weight for term, (weight, _) in asked.items()}
     windows = AGENT_WINDOWS if question.trajectory else WINDOWS
     score = lexical_score(query, units, language, windows)
     score = replace(score, asked={term: word for term, (_, word) in asked.items()})
-    if rung.name == "static":
-        if rung.table is None:
-            raise ValueError("relevance: static needs its table; is it loaded?")
-        score = static_score(score, question.text, units, rung.table)
+    check(rung, resources)
+    if rung == "static" and resources.table is not None:
+        return static_score(score, question.text, units, resources.table)
+    model = resources.reranker if resources.encoder is None else resources.encoder
+    # What a step of an agent needs next is seldom what is close to the task in meaning.
+    if rung == "encoder" and model is not None and not question.trajectory:
+        return _read(score, question, units, model, resources)
     return score
+
+
+def check(rung: RungName, resources: Resources) -> None:
+    """Say what a rung lacks.
+
+    Raises:
+        ValueError: it needs a table or a model that is not there.
+    """
+    if rung == "static" and resources.table is None:
+        raise ValueError("relevance: static needs a table of vectors in the plan's resources")
+    if rung == "encoder" and resources.encoder is None and resources.reranker is None:
+        raise ValueError("relevance: encoder needs the policy to name an encoder")
+
+
+def _read(
+    score: Score,
+    question: Question,
+    units: Units,
+    model: Encoder | Reranker,
+    resources: Resources,
+) -> Score:
+    """The score with what a model says of the best blocks."""
+    use, clock = resources.use, resources.clock
+    ranked = cascade(question.text, units, score.values, model, use, clock)
+    if ranked.fell_back:
+        why = ranked.error or ("too slow" if ranked.encoded else "nothing to read")
+        return replace(score, note=f"encoder: left to the words ({why})")
+    read = score.in_spreads().plus(MODEL, ranked.bonus)
+    return replace(read, note=f"encoder: {ranked.encoded} blocks read")
 
 
 def _own_score(scorer: Scorer, question: Question, units: Units) -> Score:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from tokenthrift.compress.relevance.passages import standard
+from tokenthrift.compress.relevance.material import standard
 
 if TYPE_CHECKING:
     from tokenthrift.compress.relevance.lexical import Score
@@ -60,7 +60,7 @@ def static_score(score: Score, question: str, units: Units, table: TokenTable) -
         passages = passages.copy()
         passages[short] += fits
         near[short] = fits * np.float32(PASSAGE_SHARE)
-    part = near * np.float32(score.values.std())
+    part = near * np.float32(score.values.std() or 1.0)  # where words say nothing it speaks alone
     return replace(score, passages=passages).plus(STATIC, part)
 
 
