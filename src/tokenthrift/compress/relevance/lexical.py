@@ -142,8 +142,8 @@ def lexical_score(
         low, high = units.window(width)
         inside = sums[:, high] - sums[:, low]
         around += shares * _bm25(inside[:-1], inside[-1], idf, k1)
-    parts = {WORDS: own, AROUND: around}
-    score = Score(own + around, parts, terms, hits, np.zeros(n, np.float32))
+    parts = {WORDS: own * units.thrift, AROUND: around * units.thrift}
+    score = Score((own + around) * units.thrift, parts, terms, hits, np.zeros(n, np.float32))
     if not short.any():
         return score
     everything = np.array([query[t] for t in query], np.float32)

@@ -19,7 +19,11 @@ FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 PASSAGE_TOKENS: Final = 400
-"""A group of several units up to this size is taken for one retrieved passage."""
+"""A group up to this size is taken for one retrieved passage."""
+SENTENCE_TOKENS: Final = 40
+"""A group of a single unit is a passage from this size on; a smaller one is a record."""
+THRIFT: Final = 0.3
+"""Power of a passage's size that its scores are divided by (benchmarks/README.md)."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Units:
         texts: of the units.
         tokens: their sizes.
         groups: a number per unit, not falling: one document, file, tool result or record each.
+        records: whether a unit is a row, an item or a line of data; alone in its group such a unit
+            is no passage, whatever its size.
         wholes: the texts that the units were cut from without gaps, each with the ends of its
             units; they are what is encoded to token ids.
     """
@@ -38,6 +44,7 @@ class Units:
     tokens: Sequence[int]
     groups: Sequence[int]
     wholes: Sequence[tuple[str, Sequence[int]]] = ()
+    records: Sequence[bool] = ()
 
     def __post_init__(self) -> None:
         """Check that the three belong together."""
@@ -55,12 +62,25 @@ class Units:
 
     @cached_property
     def in_passages(self) -> npt.NDArray[np.bool_]:
-        """(n,) whether a unit is part of a passage: a small group of several units."""
+        """(n,) whether a unit is part of a passage: a small group, but no single short record."""
         if not len(self.texts):
             return np.zeros(0, np.bool_)
-        several = np.bincount(self.numbers) > 1
-        small = np.bincount(self.numbers, self.tokens) <= PASSAGE_TOKENS
-        return np.asarray((several & small)[self.numbers])
+        sizes = np.bincount(self.numbers, self.tokens)
+        whole = (np.bincount(self.numbers) > 1) & (sizes <= PASSAGE_TOKENS)
+        single = (sizes >= SENTENCE_TOKENS) & (sizes <= PASSAGE_TOKENS)
+        records = np.asarray(self.records or np.zeros(len(self.texts)), np.bool_)
+        return np.asarray(np.where(records, whole[self.numbers], (whole | single)[self.numbers]))
+
+    @cached_property
+    def thrift(self) -> FloatArray:
+        """(n,) above 1 in passages that cost less than the median one, as more of them fit in."""
+        out = np.ones(len(self.texts), np.float32)
+        inside = self.in_passages
+        if inside.any():
+            sizes = np.maximum(np.bincount(self.numbers, self.tokens), SENTENCE_TOKENS)
+            typical = np.median(sizes[np.unique(self.numbers[inside])])
+            out[inside] = (typical / sizes[self.numbers[inside]]) ** THRIFT
+        return out
 
     def token_ids(self, encoding: str) -> tuple[IntArray, IntArray]:
         """Ids of all units one after the other, and how many each has; a text is encoded once.

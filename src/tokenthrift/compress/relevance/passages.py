@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Set on the recorded passages (benchmarks/README.md).
 K1: Final = 0.6
-B: Final = 0.75
+B: Final = 1.0
 # Near pairs as terms of their own, in the spirit of sequential dependence (Metzler and Croft,
 # SIGIR 2005): both words within so many, and how much a pair weighs against the lighter of the two.
 NEAR_WORDS: Final = 8

@@ -1,13 +1,13 @@
 """The `static` rung: words that mean alike, from a table of vectors over token ids.
 
 The vector of a text is the sum of its tokens' rows, so what a question has to do with it is a sum
-of one number per token: no unit's vector is ever built, and windows are differences of running
-sums.
+of one number per token, and windows are differences of running sums. Only of passages, which are
+few, the vectors are made.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ ENCODING: Final = "o200k_base"
 # passage's units by it.
 WINDOWS: Final = (0, 75, 250)
 WEIGHT: Final = 0.35
-PASSAGE_WEIGHT: Final = 0.5
+PASSAGE_WEIGHT: Final = 0.35
 PASSAGE_SHARE: Final = 0.12
 STATIC: Final = "meaning"  # name of the part
 
@@ -45,43 +45,84 @@ def static_score(score: Score, question: str, units: Units, table: TokenTable) -
     if len(units.texts) < 2:
         return score
     ids, sizes = units.token_ids(ENCODING)
-    fit, mass = _unit_sums(table, table.query_vector(question), ids, sizes)
+    tokens = _Tokens(*table.rows_of(ids), sizes)
+    asked = table.query_vector(question)
     short = units.in_passages
     near = np.zeros(len(sizes), np.float32)
-    for width in () if short.all() else WINDOWS:
-        low, high = units.window(width)
-        cosine = _ratio(_over(fit, low, high), _over(mass, low, high))
-        near[~short] += standard(cosine[~short]) * np.float32(WEIGHT / len(WINDOWS))
     passages = score.passages
+    if not short.all():
+        near[~short] = WEIGHT * _in_windows(tokens, asked, units)[~short]
     if short.any():
-        known, number = np.unique(units.numbers[short], return_inverse=True)
-        whole = _ratio(_sums(units.numbers, fit), _sums(units.numbers, mass))
-        fits = standard(whole[known])[number] * np.float32(PASSAGE_WEIGHT)
+        fits = PASSAGE_WEIGHT * _of_passages(tokens, asked, units)[short]
         passages = passages.copy()
         passages[short] += fits
-        near[short] = fits * np.float32(PASSAGE_SHARE)
+        near[short] = PASSAGE_SHARE * fits
     part = near * np.float32(score.values.std() or 1.0)  # where words say nothing it speaks alone
     return replace(score, passages=passages).plus(STATIC, part)
 
 
-def _unit_sums(
-    table: TokenTable, query: FloatArray, ids: IntArray, sizes: IntArray
-) -> tuple[Array, Array]:
-    """(n,) dot product of each unit with the question, and its squared length.
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """The tokens of all units, each as a row of the table.
 
-    What all words of the text have in common says nothing about a part of it, so that direction is
-    taken out of the question first (after Arora et al., ICLR 2017). The length is that of a sum of
-    rows at right angles.
+    Attributes:
+        rows: (used, d) float32.
+        place: the row of every token that has one.
+        known: which tokens those are.
+        sizes: (n,) tokens of each unit.
     """
-    rows, place, known = table.rows_of(ids)
-    if len(rows):
-        common = rows.mean(axis=0)
-        common /= max(float(np.sqrt((common * common).sum())), 1e-9)
-        query = query - np.float32((query * common).sum()) * common
-    owner = np.repeat(np.arange(len(sizes)), sizes)[known]
-    dots = np.einsum("ij,j->i", rows, query)[place]
-    squares = np.einsum("ij,ij->i", rows, rows)[place]
-    return _sums(owner, dots, len(sizes)), _sums(owner, squares, len(sizes))
+
+    rows: FloatArray
+    place: IntArray
+    known: npt.NDArray[np.bool_]
+    sizes: IntArray
+
+    @property
+    def owners(self) -> IntArray:
+        """The unit of each token that has a row."""
+        return np.repeat(np.arange(len(self.sizes)), self.sizes)[self.known]
+
+
+def _in_windows(tokens: _Tokens, asked: FloatArray, units: Units) -> FloatArray:
+    """(n,) how near each unit is to the question, standardised; mean over the windows around it.
+
+    Lengths are those of sums of rows at right angles: so running sums of one number per token do.
+    """
+    asked = _distinct(asked, tokens.rows.sum(axis=0))
+    owners, n = tokens.owners, len(tokens.sizes)
+    fit = _sums(owners, np.einsum("ij,j->i", tokens.rows, asked)[tokens.place], n)
+    mass = _sums(owners, np.einsum("ij,ij->i", tokens.rows, tokens.rows)[tokens.place], n)
+    near = np.zeros(n, np.float32)
+    for width in WINDOWS:
+        low, high = units.window(width)
+        length = np.sqrt(np.maximum(_over(mass, low, high), 1e-9))
+        near += standard((_over(fit, low, high) / length).astype(np.float32))
+    return near / np.float32(len(WINDOWS))
+
+
+def _of_passages(tokens: _Tokens, asked: FloatArray, units: Units) -> FloatArray:
+    """(n,) how near the passage of each unit is to the question, standardised over passages."""
+    numbers = units.numbers
+    borders = np.searchsorted(numbers[tokens.owners], np.arange(numbers[-1] + 2))
+    inside = np.unique(numbers[units.in_passages])
+    spans = [(borders[g], borders[g + 1]) for g in inside.tolist()]
+    sums = np.array([tokens.rows[tokens.place[a:b]].sum(axis=0) for a, b in spans])
+    asked = _distinct(asked, sums.sum(axis=0))
+    lengths = np.sqrt(np.maximum(np.einsum("ij,ij->i", sums, sums), 1e-9))
+    near = np.zeros(int(numbers[-1]) + 1, np.float32)
+    near[inside] = standard((np.einsum("ij,j->i", sums, asked) / lengths).astype(np.float32))
+    return near[numbers]
+
+
+def _distinct(asked: FloatArray, common: FloatArray) -> FloatArray:
+    """The question without the direction that all of the text shares, which tells no part of it
+    from another (after Arora et al., ICLR 2017).
+    """  # noqa: D205 - one sentence with its source
+    length = float(np.sqrt((common * common).sum()))
+    if not length:
+        return asked
+    direction = common / np.float32(length)
+    return np.asarray(asked - (asked * direction).sum() * direction, np.float32)
 
 
 def _sums(places: IntArray, values: Array, size: int = 0) -> Array:
@@ -92,7 +133,3 @@ def _sums(places: IntArray, values: Array, size: int = 0) -> Array:
 def _over(values: Array, low: IntArray, high: IntArray) -> Array:
     sums = np.append(0.0, np.cumsum(values))
     return np.asarray(sums[high] - sums[low])
-
-
-def _ratio(fit: Array, mass: Array) -> FloatArray:
-    return np.asarray(fit / np.sqrt(np.maximum(mass, 1e-9)), np.float32)
