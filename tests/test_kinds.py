@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import strategies
 from strategies import examples, long_texts, texts
 from tokenthrift.compress.kinds import kind_of, pieces
+from tokenthrift.compress.names import recurring
 from tokenthrift.compress.units import units_of
 from tokenthrift.tokens import counter_for
 
@@ -119,3 +120,34 @@ def test_heads_of_tables_are_anchors() -> None:
     encoded = '{"x":@1,"y":@2}\n@1 1 rows|a|b\n1|2\n@2 1 rows|c|d\n3|4'
     heads = ['{"x":@1,"y":@2}\n', "@1 1 rows|a|b\n", "@2 1 rows|c|d\n"]
     assert anchors(units_of(encoded, "json", count), encoded) == heads
+
+
+def test_units_know_what_they_are_read_under() -> None:
+    """Headings in force, and who speaks in the later pieces of a turn; not of the next line."""
+    count = counter_for("gpt-4o")
+    page = "# Ferries\nFew run.\n## Winter\nNone run.\n## Summer\nAll run.\n"
+    carries = {page[u.start : u.end].strip(): u.carry for u in units_of(page, "markdown", count)}
+    assert carries == {
+        "# Ferries": "",
+        "Few run.": "Ferries",
+        "## Winter": "Ferries",
+        "None run.": "Ferries Winter",
+        "## Summer": "Ferries",
+        "All run.": "Ferries Summer",
+    }
+    turn = "Ann Lee: " + "We talked at length about the boats and the weather. " * 8
+    spoken = units_of(f"{turn}\nThen all went home.\n", "prose", count)
+    assert [u.carry for u in spoken[:3]] == ["", "Ann Lee", "Ann Lee"]
+    assert spoken[-1].carry == ""
+
+
+def test_names_that_recur() -> None:
+    """Names in at least two texts, most frequent first, as many as asked for."""
+    texts = [
+        "open src/app.py and fix parse_config",
+        "run parse_config",
+        "parse_config src/app.py v2",
+    ]
+    assert recurring(texts, 9) == ["parse_config", "src/app.py"]
+    assert recurring(texts, 1) == ["parse_config"]
+    assert recurring(["once src/app.py"], 9) == []

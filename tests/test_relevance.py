@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log
-from statistics import fmean, pstdev
+from statistics import fmean, median, pstdev
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from strategies import WORDS, examples, short_texts
 from tokenthrift.compress.relevance import lexical, passages
 from tokenthrift.compress.relevance.lexical import Score, lexical_score, query_terms
 from tokenthrift.compress.relevance.matching import find_terms
-from tokenthrift.compress.relevance.material import PASSAGE_TOKENS, Units
+from tokenthrift.compress.relevance.material import PASSAGE_TOKENS, SENTENCE_TOKENS, THRIFT, Units
 from tokenthrift.compress.relevance.words import terms_of, words_of
 
 
@@ -74,7 +74,7 @@ def naive_fit(query: dict[str, float], texts: list[str], groups: list[int]) -> d
         for pair in set(pairs[g]):
             lighter = passages.PAIR_WEIGHT * min(query[t] for t in pair)
             weighted.append((lighter, pairs[g].count(pair)))
-        sums.append(sum(w * n * (passages.K1 + 1) / (n + norm) for w, n in weighted))
+        sums.append(sum(w * n * (passages.K1 + 1) / (n + norm + 1e-9) for w, n in weighted))
     return dict(zip(names, standard(sums), strict=True))
 
 
@@ -95,7 +95,7 @@ def naive_score(
     ends = [sum(tokens[: i + 1]) for i in range(n)]
     sizes = [sum(t for t, g in zip(tokens, groups, strict=True) if g == own) for own in groups]
     shorts = [
-        groups.count(g) > 1 and size <= PASSAGE_TOKENS
+        (groups.count(g) > 1 or size >= SENTENCE_TOKENS) and size <= PASSAGE_TOKENS
         for g, size in zip(groups, sizes, strict=True)
     ]
     k1s = [lexical.PASSAGE_K1 if short else lexical.K1 for short in shorts]
@@ -121,6 +121,14 @@ def naive_score(
         for i in range(n):
             total[i] += wide[i] * (passage_weight if shorts[i] else long_weight)
     if any(shorts):
+        known = dict(zip(groups, sizes, strict=True))
+        of_passages = {
+            g: max(known[g], SENTENCE_TOKENS) for g, s in zip(groups, shorts, strict=True) if s
+        }
+        typical = median(of_passages.values())
+        for i in range(n):
+            if shorts[i]:
+                total[i] *= (typical / of_passages[groups[i]]) ** THRIFT
         spread = pstdev([t for t, short in zip(total, shorts, strict=True) if short])
         fit = naive_fit(query, texts, groups)
         for i in range(n):
@@ -264,3 +272,14 @@ def test_units_must_belong_together() -> None:
         Units(["a"], [1], [])
     with pytest.raises(ValueError, match="must not fall"):
         Units(["a", "b"], [1, 1], [1, 0])
+
+
+def test_headings_and_speakers_are_carried() -> None:
+    """A unit under a heading, or later in a speaker's turn, is found by that name."""
+    plain = ["Costs rose a little.", "Nothing else was said.", "They left early."] * 4
+    carries = [""] * len(plain)
+    carries[4] = "Budget of the harbour"
+    units = Units(plain, [6] * len(plain), list(range(len(plain))), carries=carries)
+    found = lexical_score(query_terms("harbour budget"), units).values
+    assert int(found.argmax()) == 4
+    assert found[4] > 0 == found[1]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.names import recurring
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from tokenthrift.types import Message
 
 QUESTION_CHARACTERS: Final = 4_000  # of a long user text its beginning and end are the question
 CONTEXT_CHARACTERS: Final = 1_500  # from the end of each of the last assistant messages
 CONTEXT_MESSAGES: Final = 2
+TRAJECTORY_MESSAGES: Final = 10  # the model's messages in which names may recur
+NAMES: Final = 24
 
 
 def question_of(messages: Sequence[Message], end: int) -> tuple[str, str]:
@@ -19,19 +23,25 @@ def question_of(messages: Sequence[Message], end: int) -> tuple[str, str]:
 
     Returns:
         ``(question, context)``: the latest user text; and the last texts and calls of the model,
-        newest first. Results are no context: what is being cut must not vote for itself.
+        newest first, and the names that recur in its earlier ones. Results are no context: what is
+        being cut must not vote for itself.
     """
     seen = messages[:end]
     latest = next((m for m in reversed(seen) if m.role == "user"), None)
     question = _shortened("\n".join(_texts(latest)), QUESTION_CHARACTERS) if latest else ""
-    context = []
-    for message in [m for m in seen if m.role == "assistant"][-CONTEXT_MESSAGES:]:
-        for part in message.parts:
-            if part.type == "tool_call":
-                context.append(f"{part.name} {part.text}")
-            elif part.text:
-                context.append(part.text[-CONTEXT_CHARACTERS:])
-    return question, "\n".join(reversed(context))
+    own = [m for m in reversed(seen) if m.role == "assistant"]
+    said = ["\n".join(_said(m)) for m in own[:TRAJECTORY_MESSAGES]]
+    context = [*said[:CONTEXT_MESSAGES], " ".join(recurring(said, NAMES))]
+    return question, "\n".join(context).strip()
+
+
+def _said(message: Message) -> Iterator[str]:
+    """Calls and the ends of texts of one message of the model, the last first."""
+    for part in reversed(message.parts):
+        if part.type == "tool_call":
+            yield f"{part.name} {part.text}"
+        elif part.text:
+            yield part.text[-CONTEXT_CHARACTERS:]
 
 
 def _texts(message: Message) -> list[str]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.names import NAME
 from tokenthrift.compress.segments import LATEST, SYSTEM
 from tokenthrift.compress.selecting import Manner, select
-from tokenthrift.compress.worth import NAME
 from tokenthrift.draft import Draft, Edit
 
 if TYPE_CHECKING:

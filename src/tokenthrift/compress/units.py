@@ -15,7 +15,7 @@ from tokenthrift.compress.html_units import html_spans
 from tokenthrift.types import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tokenthrift.types import Kind, TokenCounter
 
@@ -39,6 +39,8 @@ _SENTENCE_END = re.compile(
 )
 # Good places to cut what has no sentences: after commas and closing brackets, else white space.
 _PIECE_END = re.compile(r"[,;>}\]，、；،؛፣၊]\s*|\s+")
+_HEADING = re.compile(r"(?P<marks>#{1,6}) (?P<words>[^\n]*)")
+_SPEAKER = re.compile(r"(?P<name>[^\W\d_][\w .'’-]{0,40}): ")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -54,12 +56,42 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
     limits = LONG_PROSE if kind == "prose" and is_passages(text) else LONG
     cut = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
     spans = list(cut)
+    carries = carried(text, spans, kind)
     sizes = [count(text)] if len(spans) == 1 else count.pieces(text, [end for _, end in spans])
     heads = [rows_only and _is_head(text[a:b], first=a == 0) for a, b in spans]
     return [
-        Unit(start, end, tokens, anchor=anchor)
-        for (start, end), tokens, anchor in zip(spans, sizes, heads, strict=True)
+        Unit(start, end, tokens, carry=carry, anchor=anchor)
+        for (start, end), tokens, carry, anchor in zip(spans, sizes, carries, heads, strict=True)
     ]
+
+
+def carried(text: str, spans: Sequence[tuple[int, int]], kind: Kind) -> list[str]:
+    """What each unit is read under: the headings above it, and who speaks in a line cut to pieces.
+
+    Args:
+        text: of the segment.
+        spans: its units.
+        kind: headings are looked for in markdown, speakers in running text.
+    """
+    if kind not in ("markdown", "prose"):
+        return [""] * len(spans)
+    headings: list[tuple[int, str]] = []
+    speaker = ""
+    out = []
+    for start, end in spans:
+        opens = start == 0 or text[start - 1] == "\n"
+        heading = _HEADING.match(text, start, end) if opens and kind == "markdown" else None
+        if heading:
+            level = len(heading["marks"])
+            headings = [h for h in headings if h[0] < level]
+        said = _SPEAKER.match(text, start, end) if opens else None
+        above = [h[1] for h in headings]
+        out.append(" ".join(above if opens else [*above, speaker]).strip())
+        if opens:
+            speaker = said["name"] if said else ""
+        if heading:
+            headings.append((level, heading["words"].strip()))
+    return out
 
 
 def is_passages(text: str) -> bool:

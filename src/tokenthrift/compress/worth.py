@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.compress.html_units import density
+from tokenthrift.compress.names import NAME
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
@@ -64,13 +65,6 @@ ERROR_WORDS: Final = (
     *("error", "exception", "traceback", "fail", "fatal", "critical", "panic", "denied", "refused"),
     *("timeout", "timed out", "warn", "abort", "corrupt", "invalid", "alert"),
 )
-NAME = re.compile(
-    r"\b(?=\w*\d)(?=\w*[A-Za-z_])\w{5,}\b"  # ids of letters and digits
-    r"|\b\w+(?:[./-]\w+)+"  # paths, dotted and dashed names
-    r"|\b[^\W_]+(?:_[^\W_]+)+"  # snake_case
-    r"|\b[a-z]+[A-Z]\w+"  # camelCase
-)
-"""What later steps of an agent refer to."""
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|[0-9a-fA-F]{8,}|\d+")
 
 
@@ -122,7 +116,8 @@ def worth_of(
     question = Question(draft.window.question, draft.window.context if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
     records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
-    material = Units(texts, tokens, groups_of(segments, units), wholes, records)
+    carries = [u.carry for own in units for u in own]
+    material = Units(texts, tokens, groups_of(segments, units), wholes, records, carries)
     score = score_units(question, material, rung, resources)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
     templates = _templates(segments, units, texts)

@@ -34,6 +34,7 @@ WINDOWS: Final = (
 AGENT_WINDOWS: Final = WINDOWS[:-1]  # what a tool gave has no topic that runs on so far
 PASSAGE_WEIGHT: Final = 0.12  # of how well the whole passage fits, in spreads of the units' scores
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
+CARRIED: Final = 0.5  # of a term in a heading or a speaker's name, for each unit under it
 MAX_TERMS: Final = 256
 
 # Names of the parts of a score.
@@ -121,6 +122,7 @@ def lexical_score(
     matches = find_terms(list(query), units.texts, language)
     hits = np.zeros((len(query), n), np.float32)
     np.add.at(hits, (matches.terms, matches.units), 1)
+    _carry(hits, list(query), units.carries, language)
     holding = np.count_nonzero(hits, axis=1)
     found = holding > 0
     terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
@@ -151,6 +153,18 @@ def lexical_score(
     fits = fits.astype(np.float32)
     spread = np.float32(PASSAGE_WEIGHT * score.values[short].std())
     return replace(score, passages=fits).plus(PASSAGE, spread * fits)
+
+
+def _carry(hits: FloatArray, terms: Sequence[str], carries: Sequence[str], language: str) -> None:
+    """Count the terms that stand in what units are read under, as a share of their own."""
+    places: dict[str, list[int]] = {}
+    for unit, text in enumerate(carries):
+        if text:
+            places.setdefault(text, []).append(unit)
+    found = find_terms(terms, list(places), language)
+    under = list(places.values())
+    for term, carry in zip(found.terms.tolist(), found.units.tolist(), strict=True):
+        hits[term, under[carry]] += CARRIED
 
 
 def _running_sums(rows: FloatArray) -> FloatArray:

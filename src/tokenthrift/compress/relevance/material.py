@@ -36,6 +36,7 @@ class Units:
         groups: a number per unit, not falling: one document, file, tool result or record each.
         records: whether a unit is a row, an item or a line of data; alone in its group such a unit
             is no passage, whatever its size.
+        carries: of each unit what it is read under: headings, the speaker; not part of it.
         wholes: the texts that the units were cut from without gaps, each with the ends of its
             units; they are what is encoded to token ids.
     """
@@ -45,6 +46,7 @@ class Units:
     groups: Sequence[int]
     wholes: Sequence[tuple[str, Sequence[int]]] = ()
     records: Sequence[bool] = ()
+    carries: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         """Check that the three belong together."""
