@@ -96,9 +96,52 @@ def ranking(result: dict[str, Any]) -> str:
     return markdown(["scorer", "n", *metrics], rows)
 
 
+MUST = {
+    ("qmsum", "unit_recall"): 0.60, ("locomo", "unit_recall"): 0.91, ("locomo", "answer"): 0.96,
+    ("leval", "unit_recall"): 0.77, ("leval", "answer"): 0.86,
+    ("nq20", "answer"): 0.68, ("nq20", "unit_recall"): 0.49,
+}  # fmt: skip
+"""What `fast` was asked to keep at 4x."""
+
+
+def relevance(result: dict[str, Any]) -> str:
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    names: list[str] = []
+    notes: list[str] = []
+    for r in result["rows"]:
+        name = r["compressor"]
+        mean = f"{100 * r['mean']:.1f} [{100 * r['low']:.1f}, {100 * r['high']:.1f}]"
+        mean += f" ({r['kept']:.0%} sent)" if r["over"] > 0.01 else ""
+        cells.setdefault((r["family"], r["metric"]), {})[name] = mean
+        if name not in names:
+            names.append(name)
+        if r["errors"]:
+            notes.append(f"{name} raised on {r['errors']} of {r['n']} {r['family']} records")
+    head = ["records", "metric", "asked of `fast`", *names]
+    rows = [
+        [family, metric, f"{100 * MUST[family, metric]:.0f}", *[found.get(n, "-") for n in names]]
+        for (family, metric), found in cells.items()
+    ]
+    table = markdown(head, rows)
+    return table + (f"\n\n{'; '.join(dict.fromkeys(notes))}." if notes else "")
+
+
+def scorer_speed(result: dict[str, Any]) -> str:
+    head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold, its own encode included"]
+    rows = []
+    for r in result["rows"]:
+        spans = [
+            f"{r[k]:.2f} [{r[f'{k}_interval'][0]:.2f}, {r[f'{k}_interval'][1]:.2f}]"
+            for k in ("plan", "cold")
+        ]
+        rows.append([f"{r['tokens']:,}", f"{r['units']:,}", r["rung"], str(r["n"]), *spans])
+    return markdown(head, rows)
+
+
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
-    "ranking": ranking, "ranking_onnx": ranking,
+    "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
+    "scorer_speed": scorer_speed,
 }  # fmt: skip
 
 
