@@ -1,12 +1,15 @@
 """Which units to keep under a budget: a lazy greedy choice with the marks of gaps paid for.
 
-Pure numbers in, a choice out; nothing here knows a message. Value falls for each further unit of
-one template, so that a budget buys different events before repeats.
+Pure numbers in, a choice out; nothing here knows a message. A unit gains its own value and that of
+the names that nothing kept shows yet; value falls for each further unit of one template. Both only
+fall as more is kept (the gain is submodular), so a stale gain is worked out anew only at the top of
+the queue (Minoux, 1978).
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +35,7 @@ class Choice:
         opening_tokens: what keeping the first unit of its block costs on top.
         anchor: kept when and only when anything else of its block is (a table's head).
         running: whether it is part of running text.
+        names: numbers of the names in it.
     """
 
     value: float
@@ -41,18 +45,27 @@ class Choice:
     opening_tokens: int = 0
     anchor: bool = False
     running: bool = False
+    names: Sequence[int] = ()
 
 
-def choose_units(units: Sequence[Choice], budget_tokens: int) -> list[bool]:
+def choose_units(
+    units: Sequence[Choice], budget_tokens: int, name_worth: Sequence[float] = ()
+) -> list[bool]:
     """Keep the most valuable units that fit; ties go to the earlier one.
 
     Repeats of a template wait in a queue of their own and only its head competes, so that a choice
     takes n log n steps however often an event repeats.
 
+    Args:
+        units: in the order of the text.
+        budget_tokens: for units, gap marks and openings.
+        name_worth: by number of the name. Where there are any, gains count against the square root
+            of a unit's size: a name is as well shown by a short unit as by a long one.
+
     Returns:
         For each unit whether it is kept. Units plus gap marks plus openings fit the budget.
     """
-    chooser = _Chooser(units)
+    chooser = _Chooser(units, name_worth)
     left = budget_tokens
     while left > 0:
         i = chooser.next()
@@ -65,9 +78,11 @@ def choose_units(units: Sequence[Choice], budget_tokens: int) -> list[bool]:
 class _Chooser:
     """The state of one choice: what competes, and what is kept."""
 
-    def __init__(self, units: Sequence[Choice]) -> None:
+    def __init__(self, units: Sequence[Choice], name_worth: Sequence[float] = ()) -> None:
         self.units = units
         self.kept = [False] * len(units)
+        self._unseen = list(name_worth)
+        self._sizes = [math.sqrt(u.tokens + 2) if self._unseen else 1.0 for u in units]
         self._anchors: dict[int, list[int]] = {}
         self._queues: dict[int, list[int]] = {}
         for i, unit in enumerate(units):
@@ -75,21 +90,44 @@ class _Chooser:
                 self._anchors.setdefault(unit.block, []).append(i)
             else:
                 self._queues.setdefault(_queue_of(units, i), []).append(i)
-        for queue in self._queues.values():
-            queue.sort(key=lambda i: (units[i].value, -i))  # the best is popped from the end
-        self._heap = [(-units[q[-1]].value, q[-1]) for q in self._queues.values()]
-        heapq.heapify(self._heap)
         self._discount = dict.fromkeys(self._queues, 1.0)
+        for queue in self._queues.values():
+            if len(queue) > 1:  # the best is popped from the end
+                queue.sort(key=lambda i: (self._gain(i), -i))
+        self._heap = [(-self._gain(q[-1]), q[-1]) for q in self._queues.values()]
+        heapq.heapify(self._heap)
         self._opened: set[int] = set()
         self._done: set[int] = set()
+
+    def _gain(self, i: int) -> float:
+        """What keeping a unit would bring now, for its size."""
+        unit = self.units[i]
+        fresh = sum(self._unseen[name] for name in unit.names)
+        gain = (unit.value * self._discount[_queue_of(self.units, i)] + fresh) / self._sizes[i]
+        if unit.template < 0 and self._beside_kept(i):
+            gain *= NEXT_RUNNING_WORTH if unit.running else NEXT_WORTH
+        return gain
+
+    def _beside_kept(self, i: int) -> bool:
+        block = self.units[i].block
+        return any(
+            0 <= j < len(self.units) and self.kept[j] and self.units[j].block == block
+            for j in (i - 1, i + 1)
+        )
 
     def next(self) -> int | None:
         """The most valuable unit that nothing has been decided about."""
         while self._heap:
-            _, i = heapq.heappop(self._heap)
-            if i not in self._done:
-                self._done.add(i)
-                return i
+            stored, i = heapq.heappop(self._heap)
+            if i in self._done:
+                continue
+            if self.units[i].names:
+                gain = self._gain(i)
+                if gain < -stored and self._heap and -gain > self._heap[0][0]:
+                    heapq.heappush(self._heap, (-gain, i))
+                    continue
+            self._done.add(i)
+            return i
         return None
 
     def take(self, i: int, left: int) -> int:
@@ -98,12 +136,13 @@ class _Chooser:
         cost = self._keep(i, left)
         if cost is not None:
             self._discount[name] *= REPEAT_WORTH
+            for shown in self.units[i].names:
+                self._unseen[shown] = 0.0
             self._favour(i)
         queue = self._queues[name]
         queue.pop()
         if queue:
-            value = self.units[queue[-1]].value * self._discount[name]
-            heapq.heappush(self._heap, (-value, queue[-1]))
+            heapq.heappush(self._heap, (-self._gain(queue[-1]), queue[-1]))
         return cost or 0
 
     def _keep(self, i: int, left: int) -> int | None:
@@ -128,8 +167,7 @@ class _Chooser:
                 near = self.units[j]
                 alone = near.template < 0 and not near.anchor
                 if alone and near.block == self.units[i].block:
-                    more = NEXT_RUNNING_WORTH if near.running else NEXT_WORTH
-                    heapq.heappush(self._heap, (-near.value * more, j))
+                    heapq.heappush(self._heap, (-self._gain(j), j))
 
 
 def _queue_of(units: Sequence[Choice], i: int) -> int:

@@ -168,6 +168,7 @@ class _Material:
     segments: Sequence[Segment]
     units: Sequence[Sequence[Unit]]
     choices: Sequence[Choice]
+    name_worth: Sequence[float]
     loose: dict[int, Frame]
     fixed_tokens: int
     skipped: int
@@ -201,17 +202,20 @@ class _Material:
                         opening_tokens=opening,
                         anchor=unit.anchor,
                         running=bool(worth.running[n]),
+                        names=worth.names.of_unit[n],
                     )
                 )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
         why = worth.reasons() if manner.resources.explain else []
-        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
+        shown = worth.names.worth.tolist()
+        return cls(segments, units, choices, shown, loose, fixed, before, manner.with_legend, why)
 
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
-        kept = choose_units(self.choices, allowance_tokens - self.fixed_tokens)
+        allowance = allowance_tokens - self.fixed_tokens
+        kept = choose_units(self.choices, allowance, self.name_worth)
         writer = Writer(self.skipped, with_legend=self.with_legend)
         flags = []
         at = 0

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import Frame, Segment
 
 TRIM: Final = "trim"  # the name of the step
-LIGHT_CUT: Final = 3.6  # beyond this ratio system text gives way faster than the budget shrinks
+LIGHT_CUT: Final = 2.0  # beyond this ratio system text gives way faster than the budget shrinks
 KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
 
 
@@ -29,16 +29,14 @@ class Shares:
     """Shares of the budget.
 
     Attributes:
-        system: what system text keeps in any case.
+        system: what system text may take; harder cuts leave it less.
         frames: what frames and tool calls may take before old calls go.
         latest: what the latest user text may take.
-        rest: of all other text (not of the budget), what is kept before system text gets room.
     """
 
     system: float
     frames: float
     latest: float
-    rest: float
 
 
 def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
@@ -54,10 +52,7 @@ def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
         return draft
     before = draft.tokens
     draft = _drop_exchanges(draft, int(shares.frames * budget))
-    rest = sum(s.tokens for s in draft.segments if s.protected != SYSTEM)
-    frames = draft.tokens - sum(s.tokens for s in draft.segments)
-    least = shares.system * budget * min(1.0, LIGHT_CUT * budget / before)
-    room = max(budget - frames - shares.rest * rest, least)
+    room = shares.system * budget * min(1.0, LIGHT_CUT * budget / before)
     draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
     latest = int(shares.latest * budget)
     return _cut(draft, lambda s: s.protected == LATEST, latest, with_legend=with_legend)

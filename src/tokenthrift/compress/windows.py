@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 MEMO_ENTRIES: Final = 512
 LARGEST_SHOWN: Final = 3
 # Of the budget: what frames and tool calls may take before old calls leave, and what the latest
-# user text may take; of the other text: what stays before system text gets room. Gentlest first.
+# user text may take; of the policy's share for system text: what it keeps. Gentlest first.
 TRIM_SHARES: Final = (
-    (0.5, 0.5, 0.59),
-    (0.35, 0.5, 1.0),
-    (0.2, 0.35, 1.0),
-    (0.1, 0.2, 1.0),
-    (0.0, 0.1, 1.0),
-    (0.0, 0.0, 1.0),
+    (0.5, 0.5, 1.0),
+    (0.35, 0.5, 0.9),
+    (0.2, 0.35, 0.75),
+    (0.1, 0.2, 0.5),
+    (0.0, 0.1, 0.25),
+    (0.0, 0.0, 0.1),
 )
 
 
@@ -51,8 +51,8 @@ class Budget(BaseModel):
     """Never more than this, framing and tool schemas included. None: no budget."""
     on_over_budget: Literal["error", "trim"] = "error"
     """What to do where protected text alone exceeds it."""
-    protected_share: float = Field(default=0.125, gt=0, le=1)
-    """With ``trim``: share of the budget that system text keeps in any case."""
+    protected_share: float = Field(default=0.85, gt=0, le=1)
+    """With ``trim``: share of the budget that system text may take; less beyond a ratio of two."""
 
 
 class Compaction(BaseModel):
@@ -216,8 +216,8 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
     if rules.budget.on_over_budget == "error":
         return replace(_apply(draft, lossy, rules, resources), floor_tokens=floor)
     after = draft
-    for frames, latest, rest in TRIM_SHARES:
-        shares = Shares(rules.budget.protected_share, frames, latest, rest)
+    for frames, latest, system in TRIM_SHARES:
+        shares = Shares(rules.budget.protected_share * system, frames, latest)
         after = _trimmed(draft, shares, lossy, rules, resources)
         if not _over(after):
             break

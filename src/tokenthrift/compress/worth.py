@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.compress.html_units import density
-from tokenthrift.compress.names import NAME
+from tokenthrift.compress.names import NAME, Names, names_in
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
@@ -36,9 +36,6 @@ ERROR_WORTH: Final = 0.35
 AGENT_ERROR_WORTH: Final = 0.10  # in agent loops most stand in code
 RARE_WORTH: Final = 0.10  # of a template that occurs once; shared among its repeats
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
-RECENT_WORTH: Final = 0.6  # of the newest segment of an agent loop
-NAME_WORTH: Final = 1.5  # of a unit with at least NAMES_ENOUGH ids, paths or names, in agent loops
-NAMES_ENOUGH: Final = 3
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
 REPEATED: Final = 0.2  # of a unit that an earlier text of the window has
@@ -51,13 +48,11 @@ PROSE_KINDS: Final = frozenset({"prose", "markdown"})
 REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 
-ERROR, RARE, EDGE, RECENT, NAMES = "error", "rare", "edge", "recent", "names"
+ERROR, RARE, EDGE = "error", "rare", "edge"
 _PHRASES: Final = {
     ERROR: "tells of an error",
     RARE: "occurs once",
     EDGE: "first or last",
-    NAMES: "names ids or paths",
-    RECENT: "among the newest",
 }
 
 # Plain substrings of the lower-cased text: ten times faster than one pattern.
@@ -78,6 +73,7 @@ class Worth:
         running: (n,) whether a unit is part of running text, which is read on from its neighbours.
         repeated: (n,) whether a unit stands word for word further up, or in a passage that an
             earlier one nearly holds.
+        names: in an agent's loop, what each unit shows that a later step can refer to.
         score: relevance to the question, on a scale of its own.
         structure: what structure adds, by name, (n,) float32 each, where relevance is at most 1.
     """
@@ -86,6 +82,7 @@ class Worth:
     templates: IntArray
     running: npt.NDArray[np.bool_]
     repeated: npt.NDArray[np.bool_]
+    names: Names
     score: Score
     structure: Mapping[str, FloatArray]
 
@@ -96,6 +93,9 @@ class Worth:
             part = self.structure.get(name, np.zeros(0, np.float32))
             for n in np.flatnonzero(part > part.max(initial=0.0) / 2).tolist():
                 out[n].append(says)
+        for n, names in enumerate(self.names.of_unit):
+            if names:
+                out[n].append(f"{len(names)} names that a later step may need")
         for n in np.flatnonzero(self.repeated).tolist():
             out[n].append("an earlier text has it")
         return [tuple(says) for says in out]
@@ -123,12 +123,11 @@ def worth_of(
     templates = _templates(segments, units, texts)
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
     structure = _structure(texts, place, structured, templates)
+    names = Names([()] * len(texts), np.zeros(0, np.float32))
     if agent:
-        recent = (place + 1) / max(1, len(segments))
-        names = np.array([len(NAME.findall(t)) for t in texts]) / NAMES_ENOUGH
-        structure[RECENT] = RECENT_WORTH * recent.astype(np.float32)
-        structure[NAMES] = NAME_WORTH * np.minimum(names, 1).astype(np.float32)
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
+        ages = ((place + 1) / max(1, len(segments))).tolist()
+        names = names_in(texts, ages, _shown(draft, segments))
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
         dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
@@ -139,7 +138,14 @@ def worth_of(
     values[repeated] *= REPEATED
     values[[not t.strip() for t in texts]] = 0
     running = np.zeros(len(texts), np.bool_) if agent else ~structured & ~material.in_passages
-    return Worth(values.astype(np.float32), templates, running, repeated, score, structure)
+    return Worth(values.astype(np.float32), templates, running, repeated, names, score, structure)
+
+
+def _shown(draft: Draft, segments: Sequence[Segment]) -> set[str]:
+    """Names in the text that stays whatever is chosen among the segments."""
+    chosen = {s.id for s in segments}
+    staying = [s for s in draft.segments if s.id not in chosen and s.message not in draft.removed]
+    return {name for s in staying for name in NAME.findall(s.text)}
 
 
 def _structure(
