@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from math import sqrt
 
 import pytest
 from hypothesis import given
@@ -119,3 +120,64 @@ def test_no_budget_keeps_nothing(budget_tokens: int) -> None:
     """Without room nothing is kept."""
     assert choose_units([Choice(1.0, 1, -1, 0)], budget_tokens) == [False]
     assert choose_units([], budget_tokens) == []
+
+
+def naive_choice(units: list[Choice], budget: int, worth: list[float]) -> list[bool]:
+    """The same greedy choice by working out every gain anew before each step."""
+    kept = [False] * len(units)
+    unseen = list(worth)
+    open_ = set(range(len(units)))
+    left = budget
+
+    def gain(i: int) -> float:
+        beside = any(
+            0 <= j < len(units) and kept[j] and units[j].block == units[i].block
+            for j in (i - 1, i + 1)
+        )
+        fresh = sum(unseen[n] for n in units[i].names)
+        return (units[i].value + fresh) / sqrt(units[i].tokens + 2) * (1.12 if beside else 1.0)
+
+    while open_ and left > 0:
+        best = max(open_, key=lambda i: (gain(i), -i))
+        open_.discard(best)
+        before = spent(units, kept)
+        kept[best] = True
+        cost = spent(units, kept) - before
+        if cost > left:
+            kept[best] = False
+            continue
+        left -= cost
+        for name in units[best].names:
+            unseen[name] = 0.0
+    return kept
+
+
+@examples(300)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 9),
+            st.integers(1, 20),
+            st.lists(st.integers(0, 7), max_size=4, unique=True),
+        ),
+        max_size=12,
+    ),
+    st.lists(st.integers(1, 9), min_size=8, max_size=8),
+    st.integers(0, 90),
+)
+def test_a_lazy_choice_of_names_is_the_eager_one(
+    drawn: list[tuple[int, int, list[int]]], worth: list[int], budget: int
+) -> None:
+    """Stale gains worked out only at the top give what working all of them out gives."""
+    units = [
+        Choice(float(value), tokens, -1, n // 4, names=names)
+        for n, (value, tokens, names) in enumerate(drawn)
+    ]
+    kept = choose_units(units, budget, [float(w) for w in worth])
+    assert kept == naive_choice(units, budget, [float(w) for w in worth])
+
+
+def test_a_name_is_bought_once() -> None:
+    """Of two units with the same name one is kept before a third brings another name."""
+    units = [Choice(0.1, 5, -1, 0, names=n) for n in ([0], [0], [1])]
+    assert choose_units(units, 5 + 5 + GAP_TOKENS, [4.0, 1.0]) == [True, False, True]

@@ -123,7 +123,7 @@ class _Chooser:
                 continue
             if self.units[i].names:
                 gain = self._gain(i)
-                if gain < -stored and self._heap and -gain > self._heap[0][0]:
+                if gain < -stored and self._heap and (-gain, i) > self._heap[0]:
                     heapq.heappush(self._heap, (-gain, i))
                     continue
             self._done.add(i)

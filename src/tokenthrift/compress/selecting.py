@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
+from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.relevance.rungs import PLAIN, RungName, check
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import Worth, worth_of
@@ -44,6 +45,9 @@ class Select(BaseModel):
     """Segments smaller than this are left whole unless a hard budget asks."""
     roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
     """Whose text may be cut."""
+    when: Literal["always", "loop", "talk"] = "always"
+    """``loop``: only where the model works with tools; ``talk``: only elsewhere. Under a hard
+    budget that is exceeded it always runs."""
     relevance: RungName = "fast"
     """``fast`` goes by words and needs no weights; ``static`` adds the bundled table of vectors,
     ``encoder`` the policy's encoder."""
@@ -76,12 +80,13 @@ class Select(BaseModel):
                 _size(draft, segments) - over,
                 manner,
             )
-        segments = [
-            s for s in draft.open_segments() if s.role in self.roles and s.tokens >= self.min_tokens
-        ]
+        if self.when != "always" and (self.when == "loop") != in_loop(draft):
+            return draft.edit(self.name, [])
+        whole = [s for s in draft.open_segments() if s.level < self.level]  # not cut before
+        segments = [s for s in whole if s.role in self.roles and s.tokens >= self.min_tokens]
         notes = [
             (s.id, f"select: under {self.min_tokens} tokens, left whole")
-            for s in draft.open_segments()
+            for s in whole
             if s.tokens < self.min_tokens
         ]
         if not segments or self.keep >= 1:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.compress.html_units import density
+from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.names import NAME, Names, names_in
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
@@ -42,7 +43,6 @@ REPEATED: Final = 0.2  # of a unit that an earlier text of the window has
 REPEAT_CHARACTERS: Final = 24
 NEARLY_HELD: Final = 0.8  # share of a passage that an earlier one must hold
 
-AGENT_SEGMENTS: Final = 3  # a single answer of a tool is no loop yet
 RECORD_KINDS: Final = frozenset({"json", "table", "search"})
 PROSE_KINDS: Final = frozenset({"prose", "markdown"})
 REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
@@ -112,7 +112,7 @@ def worth_of(
     texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
     tokens = [u.tokens for own in units for u in own]
     place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
-    agent = len(segments) > AGENT_SEGMENTS and _is_agent(draft)
+    agent = in_loop(draft)
     question = Question(draft.window.question, draft.window.context if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
     records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
@@ -228,15 +228,6 @@ def _templates(
             out[at : at + len(own)] = [numbers.setdefault(t, len(numbers)) for t in mine]
         at += len(own)
     return out
-
-
-def _is_agent(draft: Draft) -> bool:
-    """Whether a model works with tools here: calls, or fenced commands in most of its texts."""
-    if any(f.role == "tool" for f in draft.frames):
-        return True
-    texts = [s for s in draft.segments if s.role == "assistant"]
-    acting = {s.message for s in texts if s.kind not in ("prose", "markdown")}
-    return 2 * len(acting) > len({s.message for s in texts}) > 1
 
 
 def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> list[int]:

@@ -1,0 +1,21 @@
+"""Whether a model works with tools here, told from the conversation so far."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from tokenthrift.draft import Draft
+
+STEPS: Final = 3  # of the model; a single answer of a tool is no loop yet
+
+
+def in_loop(draft: Draft) -> bool:
+    """Whether the model has called tools, or written fenced commands in most of its texts."""
+    if sum(f.role == "assistant" for f in draft.frames) < STEPS:
+        return False
+    if any(f.role == "tool" for f in draft.frames):
+        return True
+    texts = [s for s in draft.segments if s.role == "assistant"]
+    acting = {s.message for s in texts if s.kind not in ("prose", "markdown")}
+    return 2 * len(acting) > len({s.message for s in texts}) > 1

@@ -1,0 +1,85 @@
+"""Loops of an agent: told from the conversation, and what a selection keeps in them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tokenthrift.compress.names import NAME
+from tokenthrift.pipeline import plan
+
+
+def loop(results: list[str]) -> list[dict[str, Any]]:
+    """A conversation in which each result answers one call."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Fix the failing export."}]
+    for n, result in enumerate(results):
+        call = {"id": f"c{n}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
+        messages += [
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": f"c{n}", "content": result},
+        ]
+    return messages
+
+
+PROSE = [f"The weather on day {n} was mild and nothing else was of note." for n in range(60)]
+SOURCE = "\n".join([*PROSE[:30], "see export_rows in src/report/export.py at 4711", *PROSE[30:]])
+
+
+def sent(messages: list[dict[str, Any]], **select: Any) -> str:
+    """The last result as it would be sent."""
+    stage = {"stage": "select", "keep": 0.2, "min_tokens": 100, **select}
+    policy = {"stages": [stage], "on_stage_error": "raise"}
+    body = plan({"model": "gpt-4o", "messages": messages}, policy).body
+    return str(body["messages"][-1]["content"])
+
+
+def test_names_that_a_later_step_can_refer_to_stay() -> None:
+    """In a loop the one line with names survives, though it has nothing to do with the question."""
+    assert "src/report/export.py" in sent(loop(["ok", "ok", SOURCE]))
+
+
+def test_names_that_stand_elsewhere_need_not_be_shown_again() -> None:
+    """A name that an earlier result shows makes way for one that nothing shows yet."""
+    first = "export_rows in src/report/export.py"
+    later = "\n".join([*PROSE[:20], first, *PROSE[20:40], "parse_rows in src/read.py", *PROSE[40:]])
+    kept = sent(loop([first, "ok", later]), keep=0.04)
+    assert "src/read.py" in kept
+    assert "src/report/export.py" not in kept
+
+
+@pytest.mark.parametrize(("when", "cut"), [("loop", True), ("talk", False), ("always", True)])
+def test_a_selection_can_be_for_loops_only(when: str, *, cut: bool) -> None:
+    """`when` says where a selection runs; elsewhere the text stays whole."""
+    assert (sent(loop(["ok", "ok", SOURCE]), when=when) != SOURCE) == cut
+
+
+@pytest.mark.parametrize(("when", "cut"), [("loop", False), ("talk", True)])
+def test_the_first_answer_of_a_tool_is_no_loop(when: str, *, cut: bool) -> None:
+    """One call and its result are talk."""
+    assert (sent(loop([SOURCE]), when=when) != SOURCE) == cut
+
+
+def test_what_was_cut_is_not_cut_again_in_its_turn() -> None:
+    """Two selections of one turn do not cut each other's work."""
+    stages = [{"stage": "select", "keep": 0.5, "min_tokens": 100}] * 2
+    body = {"model": "gpt-4o", "messages": loop(["ok", "ok", SOURCE])}
+    once = plan(body, {"stages": stages[:1], "on_stage_error": "raise"})
+    twice = plan(body, {"stages": stages, "on_stage_error": "raise"})
+    assert once.body == twice.body
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["src/app.py", "django.db", "parse_config", "HttpClient", "__init__", "2024-05-15", "HG8X9P",
+     "GXWCPN", "4896585277", "credit_card_44"],
+)  # fmt: skip
+def test_what_counts_as_a_name(name: str) -> None:
+    """Paths, dotted and dashed names, identifiers, codes and long numbers."""
+    assert name in NAME.findall(json.dumps({"value": name}))
+
+
+def test_line_numbers_and_words_are_no_names() -> None:
+    """Numbers at the head of lines, short ones, and plain words do not count."""
+    assert NAME.findall("2042:   return the value of it\n17 more lines") == []
