@@ -79,6 +79,7 @@ def forget_counts() -> None:
     """Empty the per-string cache, so that a plan is cold."""
     tokens._shared.cache_clear()  # noqa: SLF001 - there is no public way, and no need for one
     tokens.counter_for.cache_clear()
+    tokens.token_ids.cache_clear()
 
 
 def main() -> None:

@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tokenthrift.compress.names import NAME
+from strategies import examples, short_texts
+from tokenthrift.compress.names import names_of
 from tokenthrift.pipeline import plan
 
 
@@ -77,9 +80,19 @@ def test_what_was_cut_is_not_cut_again_in_its_turn() -> None:
 )  # fmt: skip
 def test_what_counts_as_a_name(name: str) -> None:
     """Paths, dotted and dashed names, identifiers, codes and long numbers."""
-    assert name in NAME.findall(json.dumps({"value": name}))
+    for text in (json.dumps({"value": name}), f"ünï {name}, so it is."):
+        assert name in names_of([text])[0]
 
 
 def test_line_numbers_and_words_are_no_names() -> None:
     """Numbers at the head of lines, short ones, and plain words do not count."""
-    assert NAME.findall("2042:   return the value of it\n17 more lines") == []
+    assert names_of(["2042:   return the value of it.\n17 more lines", "ü 2042: so."]) == [[], []]
+
+
+@examples(300)
+@given(st.lists(short_texts(), max_size=4))
+def test_names_of_plain_text_are_those_of_any_text(texts: list[str]) -> None:
+    """Reading by whole arrays gives what reading run by run gives."""
+    plain = ["".join(c for c in text if c.isascii()) for text in texts]
+    marked = names_of([f"{text} ü" for text in plain])
+    assert names_of([f"{text} " for text in plain]) == marked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -14,14 +15,22 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-NAME = re.compile(
-    r"\b\w+(?:[./-]\w+)+"  # paths, dotted and dashed names, dates
-    r"|\b(?=\w*\d)(?=\w*[A-Za-z_])\w{5,}\b"  # ids of letters and digits
-    r"|\b_*[^\W_]+(?:_+[^\W_]+)+_*|\b__\w+__"  # snake_case
-    r"|\b[A-Za-z]*[a-z][A-Z]\w*"  # camelCase
-    r"|\b[A-Z]{5,}\b"  # codes
-    r"|\b\d{5,}\b|(?<=[\"#:, ])\d{3,4}\b(?!:)"  # numbers, but not those of lines
-)
+# A run of letters, digits and the signs of names. It is a name if signs or underscores stand
+# inside it (paths, dotted and dashed names, dates, snake_case), if it mixes letters and digits, has
+# capitals behind small letters, is a code in capitals, or a number, but not a line's ("2042:").
+_RUN = re.compile(r"[\w./-]+")
+_MIXED = re.compile(r"(?=.*\d)(?=.*[^\W\d]).{5,}")
+_CAMEL = re.compile(r"[^\W\d_A-Z][A-Z]")
+_EDGES: Final = "./-"
+_BEFORE_NUMBER: Final = '"#:, '
+
+_SIGN, _LOWER, _UPPER, _DIGIT, _UNDERSCORE = 1, 2, 3, 4, 5
+_CLASS = np.zeros(256, np.uint8)
+for _characters, _value in (
+    (_EDGES, _SIGN), ("abcdefghijklmnopqrstuvwxyz", _LOWER), ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _UPPER),
+    ("0123456789", _DIGIT), ("_", _UNDERSCORE),
+):  # fmt: skip
+    _CLASS[np.frombuffer(_characters.encode(), np.uint8)] = _value
 
 # Set on the recorded agent conversations (benchmarks/README.md).
 NEWEST_WORTH: Final = 6.0  # of a name in the newest text, against a relevance of at most 1
@@ -52,9 +61,9 @@ def names_in(texts: Sequence[str], ages: Sequence[float], shown: Collection[str]
     numbers: dict[str, int] = {}
     newest: list[float] = []
     of_unit = []
-    for text, age in zip(texts, ages, strict=True):
+    for found, age in zip(names_of(texts), ages, strict=True):
         own = []
-        for name in dict.fromkeys(NAME.findall(text)):
+        for name in dict.fromkeys(found):
             if name in shown:
                 continue
             number = numbers.setdefault(name, len(numbers))
@@ -68,6 +77,75 @@ def names_in(texts: Sequence[str], ages: Sequence[float], shown: Collection[str]
     return Names(of_unit, worth.astype(np.float32))
 
 
+def names_of(texts: Sequence[str]) -> list[list[str]]:
+    """The names of each text, in order; ASCII texts are read by whole-array operations."""
+    out: list[list[str]] = [[] for _ in texts]
+    plain = [n for n, text in enumerate(texts) if text.isascii()]
+    for n, name in _in_ascii(plain, "\n".join(texts[n] for n in plain), texts):
+        out[n].append(name)
+    for n, text in enumerate(texts):
+        if not text.isascii():
+            runs = ((m.group(), m.start()) for m in _RUN.finditer(text))
+            out[n] = [name for run, at in runs if (name := _name(run, text, at))]
+    return out
+
+
+@lru_cache(maxsize=1_024)
+def name_set(text: str) -> frozenset[str]:
+    """The names of one text; remembered, as texts of a conversation come again at each turn."""
+    return frozenset(names_of([text])[0])
+
+
+def _in_ascii(
+    numbers: Sequence[int], joined: str, texts: Sequence[str]
+) -> Iterable[tuple[int, str]]:
+    """Names with the number of their text, of texts joined by line breaks."""
+    text = f"\n{joined}\n"
+    classes = _CLASS[np.frombuffer(text.encode("ascii"), np.uint8)]
+    solid = classes > 0
+    edges = np.flatnonzero(solid[1:] != solid[:-1]) + 1
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts):
+        return
+    camel = np.zeros(len(classes), np.bool_)
+    camel[1:] = (classes[1:] == _UPPER) & (classes[:-1] == _LOWER)
+    signs, under, capitals, upper, digits = (
+        np.add.reduceat(flags.astype(np.int32), edges)[::2]
+        for flags in (classes == _SIGN, classes == _UNDERSCORE, camel, classes == _UPPER,
+                      classes == _DIGIT)
+    )  # fmt: skip
+    sizes = ends - starts
+    inner = signs - (classes[starts] == _SIGN) - (classes[ends - 1] == _SIGN)
+    likely = (inner > 0) | (under > 0) | (capitals > 0) | (digits >= 3)
+    likely |= (sizes >= 5) & ((digits > 0) | (upper + signs == sizes))
+    at = np.flatnonzero(likely)
+    lengths = np.fromiter((len(texts[n]) for n in numbers), np.int64, len(numbers))
+    owners = np.searchsorted(np.cumsum(lengths + 1), starts[at] - 1, side="right")
+    spans = zip(owners.tolist(), starts[at].tolist(), ends[at].tolist(), strict=True)
+    for owner, start, end in spans:
+        name = _name(text[start:end], text, start)
+        if name:
+            yield numbers[owner], name
+
+
+def _name(run: str, text: str, at: int) -> str:
+    """The name in a run of its characters, or nothing."""
+    name = run.strip(_EDGES)
+    if name.isdigit():
+        return name if len(name) >= 5 or (len(name) >= 3 and _is_value(text, at, run)) else ""
+    inside = any(sign in name for sign in _EDGES) or "_" in name.strip("_")
+    dunder = name.startswith("__") and name.endswith("__") and len(name) > 4
+    code = len(name) >= 5 and name.isalpha() and name.isupper() and name.isascii()
+    found = inside or dunder or code or _CAMEL.search(name) or _MIXED.fullmatch(name)
+    return name if found else ""
+
+
+def _is_value(text: str, at: int, run: str) -> bool:
+    """Whether a short number stands where values do, not at the head of a numbered line."""
+    after = text[at + len(run) : at + len(run) + 1]
+    return at > 0 and text[at - 1] in _BEFORE_NUMBER and after != ":"
+
+
 def recurring(texts: Iterable[str], limit: int) -> list[str]:
     """Names that stand in at least two of the texts, those in most texts first.
 
@@ -75,5 +153,6 @@ def recurring(texts: Iterable[str], limit: int) -> list[str]:
         texts: the newest first; among equals the newest name comes first.
         limit: how many at most.
     """
-    counts = Counter(name for text in texts for name in dict.fromkeys(NAME.findall(text)))
+    found = (dict.fromkeys(names_of([text])[0]) for text in texts)
+    counts = Counter(name for names in found for name in names)
     return [name for name, n in counts.most_common() if n > 1][:limit]

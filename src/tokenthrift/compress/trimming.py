@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.compress.names import NAME
+from tokenthrift.compress.names import name_set
 from tokenthrift.compress.segments import LATEST, SYSTEM
 from tokenthrift.compress.selecting import Manner, select
 from tokenthrift.draft import Draft, Edit
@@ -93,7 +93,7 @@ def _drop_exchanges(draft: Draft, frame_tokens: int) -> Draft:
     group_of = {f.message: group for group, frames in exchanges.items() for f in frames}
     for segment in draft.segments:
         if segment.message in group_of:
-            names[group_of[segment.message]].update(NAME.findall(segment.text))
+            names[group_of[segment.message]].update(name_set(segment.text))
     cost = {group: sum(f.tokens for f in frames) for group, frames in exchanges.items()}
     order = sorted(exchanges)[: max(0, len(exchanges) - KEEP_EXCHANGES)]
     order.sort(key=lambda group: (len(names[group]) / cost[group], group))

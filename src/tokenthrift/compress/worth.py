@@ -14,7 +14,7 @@ import numpy as np
 
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
-from tokenthrift.compress.names import NAME, Names, names_in
+from tokenthrift.compress.names import Names, name_set, names_in
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
@@ -145,7 +145,7 @@ def _shown(draft: Draft, segments: Sequence[Segment]) -> set[str]:
     """Names in the text that stays whatever is chosen among the segments."""
     chosen = {s.id for s in segments}
     staying = [s for s in draft.segments if s.id not in chosen and s.message not in draft.removed]
-    return {name for s in staying for name in NAME.findall(s.text)}
+    return set().union(*(name_set(s.text) for s in staying))
 
 
 def _structure(
