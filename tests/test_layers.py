@@ -26,11 +26,11 @@ ROWS: Final = {
     for row, names in enumerate(
         [
             ["errors", "types", "draft"],
-            ["tokens", "images", "encoders", "catalog", "wire"],
+            ["tokens", "images", "encoders", "catalog", "wire", "sqlite_file"],
             ["compress", "route"],
             ["policy"],
             ["pipeline"],
-            ["ledger", "limits", "transports"],
+            ["ledger", "limits", "transports", "recall"],
             ["report", "client"],
             ["serve", "replay"],
             ["cli"],
