@@ -38,6 +38,7 @@ PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the
 
 _SUMS: Final = ", ".join(["COUNT(*)", *(f"SUM({name})" for name in SUM_COLUMNS)])
 
+
 class SQLiteLedger(SQLiteFile):
     """An append-only account of calls in a file; safe with threads, processes and forks.
 

@@ -148,7 +148,7 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         counter_error=plan.count.error,
         tokens_before=plan.tokens_before,
         tokens_after=plan.tokens_after,
-        framing_tokens_before=base + sum(f.tokens for f in frames),
+        framing_tokens_before=base - plan.tool_tokens + sum(f.tokens for f in frames),
         framing_tokens_after=base + sum(f.tokens for f in frames if not f.removed),
         segments=segment_lines(plan),
         stages=stage_lines(steps),
