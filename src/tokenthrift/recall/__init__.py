@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from tokenthrift.recall.answers import NO_MORE, Wish, answer, wish_of
+from tokenthrift.recall.answers import NO_MORE, NO_ROOM, Wish, answer, wish_of
 from tokenthrift.recall.memory import MemoryRecall
 from tokenthrift.recall.sqlite import SQLiteRecall
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_MORE",
+    "NO_ROOM",
     "MemoryRecall",
     "RecallStore",
     "SQLiteRecall",
