@@ -130,9 +130,7 @@ def bill(
     )
 
 
-def bill_further(
-    before: Bill, plan: Plan, model: str, usage: Usage, sent: Request, books: Shelf
-) -> Bill:
+def bill_further(before: Bill, plan: Plan, model: str, usage: Usage, books: Shelf) -> Bill:
     """The bill of a call that went on after a recall, as its latest request was answered.
 
     The baseline stays what it was, with the output of this answer. What was fetched back counts
@@ -140,13 +138,12 @@ def bill_further(
 
     Args:
         before: the bill so far.
-        plan: of the call.
+        plan: of the call, with the request that was answered as the one that was sent.
         model: the one that answered.
         usage: as reported, or estimated without input.
-        sent: the request, with the exchange in it.
         books: caches and cards.
     """
-    seen = _Seen.by(sent, model, books.branches.actual, books.catalog)
+    seen = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
     baseline = plan.decision.baseline
     given = _Seen.by(plan.request, baseline, books.branches.baseline, books.catalog)
     if usage.estimated:
@@ -162,7 +159,7 @@ def bill_further(
         before,
         usage=usage,
         baseline=replace(before.baseline, usage=counter),
-        compressed=replace(counter, input_tokens=_input_of(sent, given, seen, usage)),
+        compressed=replace(counter, input_tokens=_input_of(plan.sent, given, seen, usage)),
         counted_last=seen.tokens,
     )
 
@@ -248,7 +245,7 @@ def _counted(request: Request, model: str) -> int:
 
 def _original(blocks: int, plan: Plan) -> int:
     """How many blocks of the original request the first blocks of the sent one stand for."""
-    if blocks <= 1:
+    if blocks <= 1 or len(plan.sent.messages) == len(plan.request.messages):
         return blocks
     kept = [i for i in range(len(plan.request.messages)) if i not in plan.draft.removed]
     return kept[blocks - 2] + 2

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenthrift.route import Decision
     from tokenthrift.transports.calls import Said
 
-# Bad request, too large, not processable: the exchange may be to blame, so go on without it.
+# Bad request, too large, not processable: the tool or the exchange may be to blame.
 REFUSED: Final = frozenset({400, 413, 422})
 
 
@@ -65,6 +65,8 @@ class Course:
             yield from self._tries(attempt)
         else:
             yield from self._cascaded(self.call.plan.decision)
+        if self.recalls.offered and _is_refused(self.last.error):
+            yield from self._as_given()
         while (said := self.recalls.asked(self.last.response)) is not None:
             self.outcomes[-1] = replace(self.last, recalled=True, response=None)
             yield from self.more(said)
@@ -76,9 +78,13 @@ class Course:
         attempt = Attempt(before.model, before.number + 1, f"recall {self.recalls.rounds}")
         yield from self._tries(attempt)
         if _is_refused(self.last.error):
-            self.recalls.give_up()
-            model = self.call.model_requested
-            yield from self._tries(Attempt(model, attempt.number + 1, "recall refused: as given"))
+            yield from self._as_given()
+
+    def _as_given(self) -> Sendings:
+        """The caller's own body: neither the tool nor what it fetched may lose the call."""
+        self.recalls.give_up()
+        model = self.call.model_requested
+        yield from self._tries(Attempt(model, self.last.attempt.number + 1, "refused: as given"))
 
     def _cascaded(self, decision: Decision) -> Sendings:
         steps = cascade(decision)
@@ -100,10 +106,10 @@ class Course:
             body = self.recalls.body(attempt.model, add_usage=False)
             outcome = yield Sending(attempt, body)
         self.hides_usage = adds_usage
-        sent = body if self.recalls.rounds else None
+        sent = body if self.recalls.changes_body else None
         self.outcomes.append(replace(outcome, sent=sent) if sent is not None else outcome)
 
 
 def _is_refused(error: BaseException | None) -> bool:
-    """Whether a provider would not take a request as it was."""
-    return getattr(error, "status_code", None) in REFUSED
+    """Whether a provider (or an SDK without an extra for tools) would not take a request."""
+    return isinstance(error, ImportError) or getattr(error, "status_code", None) in REFUSED

@@ -48,6 +48,11 @@ class Recalls:
         return self._plan is not None
 
     @property
+    def changes_body(self) -> bool:
+        """Whether something else is sent than the plan's own body."""
+        return self.rounds > 0 or self._given_up
+
+    @property
     def are_over(self) -> bool:
         """Whether the model has been told that there are no more."""
         return self.rounds > self._account.policy.recall.max_calls

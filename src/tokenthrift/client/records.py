@@ -135,12 +135,15 @@ def _bills(call: Call, ending: Ending, books: Books) -> dict[int, Bill]:
             continue
         if call.plan is None:
             latest = Bill.of_unplanned(usage, books.catalog.get(model))
-        elif outcome.sent is None or latest is None:
-            latest = bill(call.plan, model, usage, books.branches, books.catalog, now_s)
         else:
-            sent = replace(read(outcome.sent, call.wire), model=model)
+            plan = call.plan
+            if outcome.sent is not None:
+                plan = replace(plan, sent=read(outcome.sent, call.wire))
             shelf = Shelf(books.branches, books.catalog, now_s)
-            latest = bill_further(latest, call.plan, model, usage, sent, shelf)
+            if latest is None:
+                latest = bill(plan, model, usage, books.branches, books.catalog, now_s)
+            else:
+                latest = bill_further(latest, plan, model, usage, shelf)
         bills[n] = latest
     return bills
 
