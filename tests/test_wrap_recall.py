@@ -70,6 +70,7 @@ class Script:
     last: str = "Worker 100."
 
     def __call__(self, body: Mapping[str, Any]) -> Answer:
+        """The answer to a body, by how many recalls stand in it."""
         done = sum(
             any(c["function"]["name"] == NAME for c in m.get("tool_calls") or ())
             for m in body["messages"]
@@ -98,7 +99,7 @@ SCRIPT = Script()
 @pytest.fixture(scope="module")
 def scripted() -> Iterator[SimulatedProvider]:
     """A provider whose answers `SCRIPT` says."""
-    with SimulatedProvider(answers=lambda body: SCRIPT(body)) as running:
+    with SimulatedProvider(answers=SCRIPT) as running:
         yield running
 
 
@@ -443,11 +444,9 @@ def test_errors_of_a_further_request_are_the_sdks_own(scripted, key, bare):
     for stream in (False, True):
         scripted.forget(key)
         client = tokenthrift.wrap(bare, POLICY)
+        create = client.chat.completions.create
         with pytest.raises(openai.RateLimitError):
-            answer = client.chat.completions.create(
-                model=MODEL, messages=CONVERSATION, stream=stream
-            )
-            list(answer)
+            list(create(model=MODEL, messages=CONVERSATION, stream=stream))
         (record,) = tokenthrift.account_of(client).ledger.records()
         assert (record.status, record.error) == ("error", "RateLimitError")
         assert [a.status for a in record.attempts] == ["recall", "error"]
