@@ -38,8 +38,8 @@ ROWS: Final = {
     )
     for name in names
 }
-# `sqlite_file` stands low because ledger and recall, which are one row, both open such files; `recall`
-# stands beside the ledger because it ranks lines with `compress` and serves the client.
+# `sqlite_file` stands low because ledger and recall, which are one row, both open such files;
+# `recall` stands beside the ledger because it ranks lines with `compress` and serves the client.
 # Imports inside one row that the house allows: the draft is made of values, and messages that hold
 # images are counted by both.
 WITHIN_A_ROW: Final = {

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import openai
 import pytest
 from pydantic import BaseModel
@@ -299,9 +301,10 @@ def test_text_of_a_stream_is_not_held_back(scripted, key, bare):
         stream=True,
         extra_headers={"x-simulate-fault": "broken_stream:3"},
     )
-    texts = []
-    with pytest.raises(Exception):  # noqa: B017 - the SDK's or httpx's, by version
-        texts += [c.choices[0].delta.content for c in stream]
+    chunks = iter(stream)
+    assert [next(chunks).choices[0].delta.content for _ in range(3)] == ["", "one", " two"]
+    with pytest.raises((openai.APIError, httpx.HTTPError)):
+        next(chunks)
     assert stream.tokenthrift.record.attempts[0].output_tokens > 0
 
 
@@ -453,6 +456,54 @@ def test_errors_of_a_further_request_are_the_sdks_own(scripted, key, bare):
         true = scripted.totals(key)
         assert record.attempts[0].input_tokens == true.input_tokens
         assert record.savings.net_nanos == -record.attempts[0].cost_nanos < 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_task_cancelled_behind_a_recall_pays_for_it(scripted, key, stream):
+    """Cancelling while the second request is held leaves one cancelled record with both."""
+    tool = recall()
+
+    def first(body: Mapping[str, Any]) -> Answer:
+        scripted.set_faults(key, "timeout:20")
+        return tool(body)
+
+    SCRIPT.rounds = [first]
+    async with openai.AsyncOpenAI(base_url=scripted.base_url, api_key=key, max_retries=0) as bare:
+        client = tokenthrift.wrap(bare, POLICY)
+
+        async def work() -> None:
+            answer = await client.chat.completions.create(
+                model=MODEL, messages=CONVERSATION, stream=stream
+            )
+            if stream:
+                await anext(answer)
+
+        task = asyncio.create_task(work())
+        for _ in range(1_000):
+            if len(scripted.requests(key)) == 2:
+                break
+            await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    (record,) = tokenthrift.account_of(client).ledger.records()
+    assert record.status == "cancelled"
+    assert [a.status for a in record.attempts] == ["recall", "cancelled"]
+    assert record.attempts[0].input_tokens == scripted.requests(key)[0].usage.input_tokens
+
+
+def test_a_stream_closed_behind_a_recall_is_cancelled(scripted, key, bare):
+    """Closing in the second stream settles both requests, once."""
+    SCRIPT.rounds, SCRIPT.last = [recall()], "one two three four"
+    client = tokenthrift.wrap(bare, POLICY)
+    with client.chat.completions.create(model=MODEL, messages=CONVERSATION, stream=True) as stream:
+        next(stream)
+        next(stream)
+    record = stream.tokenthrift.record
+    assert [a.status for a in record.attempts] == ["recall", "cancelled"]
+    used = [e.usage.input_tokens for e in scripted.requests(key)]
+    assert [a.input_tokens for a in record.attempts] == used
+    assert tokenthrift.account_of(client).ledger.count() == 1
 
 
 @pytest.mark.parametrize("mode", MODES)
