@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import NoCandidateError as NoCandidateError
     from tokenthrift.errors import OverBudgetError as OverBudgetError
     from tokenthrift.errors import PolicyError as PolicyError
+    from tokenthrift.errors import RecallError as RecallError
     from tokenthrift.errors import ReplayError as ReplayError
     from tokenthrift.errors import RequestError as RequestError
     from tokenthrift.errors import RoutingError as RoutingError
@@ -61,6 +62,7 @@ __all__ = [
     "Plan",
     "Policy",
     "PolicyError",
+    "RecallError",
     "Receipt",
     "ReplayError",
     "RequestError",

@@ -20,10 +20,11 @@ import typer
 from rich.console import Console
 
 from tokenthrift.catalog import load_catalog
-from tokenthrift.errors import ReplayError, TokenthriftError
+from tokenthrift.errors import RecallError, ReplayError, TokenthriftError
 from tokenthrift.ledger import open_ledger
 from tokenthrift.pipeline import plan as make_plan
 from tokenthrift.policy import json_schema, load_policy, shipped_policies
+from tokenthrift.recall import SQLiteRecall, answer, wish_of
 from tokenthrift.replay import DEFAULT_MODEL, Options, replay
 from tokenthrift.replay.outcome_view import outcome_json, outcome_view, problem_lines
 from tokenthrift.replay.progress_bar import progress_bar
@@ -44,6 +45,7 @@ from tokenthrift.report import (
 )
 from tokenthrift.report.model_view import card_json, card_view, models_view, providers_view
 from tokenthrift.report.policy_words import policies_view, policy_json, policy_view
+from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,6 +55,7 @@ if TYPE_CHECKING:
 USAGE_ERROR: Final = 2
 INTERRUPTED: Final = 130  # as shells report a process ended by SIGINT
 MODELS_SHOWN: Final = 40
+TOKENS_SHOWN: Final = 4_000
 LEDGER_FILE: Final = Path("tokenthrift.db")
 
 app = typer.Typer(
@@ -250,6 +253,25 @@ def report(
         _console().print(totals_view(totals, latencies))
     else:
         _console().print(grouped_view(groups, by))
+
+
+# ------------------------------------------------------------------------------------------- recall
+@app.command("recall")
+def recall_command(
+    recall_id: Annotated[str, typer.Argument(metavar="ID", help="The id in a mark.")],
+    *,
+    store: Annotated[Path, typer.Option(help="The SQLite store that the policy names.")],
+    lines: Annotated[str | None, typer.Option(help="Which lines of it, e.g. 10-40.")] = None,
+    query: Annotated[str | None, typer.Option(help="Only lines about this.")] = None,
+    tokens: Annotated[int, typer.Option(min=50, help="Show at most so many.")] = TOKENS_SHOWN,
+) -> None:
+    """Show text that was cut, from the store of a policy's recall."""
+    wish = wish_of(json.dumps({"id": recall_id, "lines": lines, "query": query}))
+    with SQLiteRecall(store, ttl_days=None, create=False) as kept:
+        texts = kept.get(wish.recall_id)
+    if texts is None:
+        raise RecallError(f"{store}: nothing is kept under {recall_id!r}")
+    typer.echo(answer(wish, texts, tokens, counter_for(DEFAULT_MODEL)))
 
 
 # ------------------------------------------------------------------------------------------- models

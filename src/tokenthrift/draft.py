@@ -59,7 +59,8 @@ class Edit:
         text: what the segment reads afterwards.
         reason: why, for people.
         units_dropped: how many units went, of ``units_total``.
-        recall_id: content address of what went, empty for lossless edits.
+        recall_id: content address of what went in its window, empty for lossless edits.
+        omitted: the texts that `recall_id` is the address of; one object for all edits of a window.
         units: what became of each unit, where the plan is to be explained.
     """
 
@@ -71,6 +72,7 @@ class Edit:
     units_dropped: int = 0
     units_total: int = 0
     recall_id: str = ""
+    omitted: tuple[str, ...] = ()
     units: tuple[UnitNote, ...] = ()
 
 

@@ -11,6 +11,7 @@
     |-- EditError                a stage tried an edit the draft forbids
     |-- CatalogError             model cards cannot be read
     |-- LedgerError              the ledger cannot be opened, read or written
+    |-- RecallError              the store of removed text cannot be opened, read or written
     |-- ReplayError              a recording cannot be read
     `-- MissingExtraError        an optional dependency is not installed (also an ImportError)
 
@@ -34,6 +35,7 @@ __all__ = [
     "NoCandidateError",
     "OverBudgetError",
     "PolicyError",
+    "RecallError",
     "ReplayError",
     "RequestError",
     "RoutingError",
@@ -152,6 +154,10 @@ class CatalogError(TokenthriftError):
 
 class LedgerError(TokenthriftError):
     """The ledger cannot be opened, read or written; the message names the file."""
+
+
+class RecallError(TokenthriftError):
+    """The store of removed text cannot be opened, read or written; the message names the file."""
 
 
 class ReplayError(TokenthriftError):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
-from tokenthrift.compress import compress, join
+from tokenthrift.compress import NOT_OFFERED, Offer, compress, join, offered
 from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
-from tokenthrift.tokens import counter_for
+from tokenthrift.tokens import counter_for, request_framing
 from tokenthrift.types import Request
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Plan:
         policy: the policy that was applied.
         count: the counter that all token figures are from.
         spent: what encoders cost while it was made.
+        offer: whether the model is offered the recall tool, and why (not).
     """
 
     request: Request
@@ -54,6 +55,7 @@ class Plan:
     policy: Policy
     count: TokenCounter
     spent: tuple[Spend, ...] = ()
+    offer: Offer = NOT_OFFERED
 
     @property
     def body(self) -> Mapping[str, Any]:
@@ -75,11 +77,25 @@ class Plan:
         """How many compactions the conversation has been through."""
         return self.draft.window.epoch
 
+    @property
+    def omitted(self) -> Mapping[str, tuple[str, ...]]:
+        """The texts that were left out, in order, by the id that stands in their marks."""
+        edits = (edit for step in self.trace for edit in step.edits)
+        return {edit.recall_id: edit.omitted for edit in edits if edit.recall_id}
+
+    @property
+    def tool_tokens(self) -> int:
+        """Tokens that offering the recall tool adds; they are part of ``tokens_after``."""
+        if not self.offer.made:
+            return 0
+        return self.draft.base_tokens - request_framing(self.request, self.count)
+
     @cached_property
     def tokens_before(self) -> int:
         """Tokens of the request as given."""
         texts = sum(self.count(s.original) for s in self.draft.segments)
-        return self.draft.base_tokens + texts + sum(f.tokens for f in self.draft.frames)
+        base = self.draft.base_tokens - self.tool_tokens
+        return base + texts + sum(f.tokens for f in self.draft.frames)
 
     @property
     def tokens_after(self) -> int:
@@ -116,10 +132,13 @@ def plan(
     catalog = catalog if catalog is not None else load_catalog(policy.cards_path)
     request = body if isinstance(body, Request) else wire.read(body)
     count = counter_for(request.model)
+    reach = {request.model, *(c.model for c in policy.routing.candidates)}
+    cards = {name: catalog.get(name) for name in reach}
+    asked, offer = offered(request, policy.recall, policy.rules, cards)
     with collect_spending() as spent:
-        draft = compress(request, policy.rules, count, resources or policy.resources, memo)
-    sent = join(request, draft.segments, draft.removed)
+        draft = compress(asked, policy.rules, count, resources or policy.resources, memo)
+    sent = join(asked, draft.segments, draft.removed)
     decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:
         sent = wire.read(wire.write(sent, {}, model=decision.chosen), sent.wire)
-    return Plan(request, sent, draft, decision, policy, count, tuple(spent))
+    return Plan(request, sent, draft, decision, policy, count, tuple(spent), offer)

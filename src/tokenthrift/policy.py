@@ -26,7 +26,7 @@ from pydantic import (
     ValidationError,
 )
 
-from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Rules, Select
+from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Recall, Rules, Select
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
@@ -102,6 +102,8 @@ class Policy(BaseModel):
     """When a conversation's past is compressed again."""
     routing: Routing = Routing()
     """Which model a call goes to."""
+    recall: Recall = Recall()
+    """How text that was cut can be had back."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
     encoder: EncoderEntry = None
@@ -117,6 +119,8 @@ class Policy(BaseModel):
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of everything that changes a plan (16 hex digits)."""
         data = self.model_dump(mode="json", exclude={"name", "description"})
+        for key in ("store", "ttl_days"):  # where originals lie does not change what is sent
+            del data["recall"][key]
         canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -129,6 +133,12 @@ class Policy(BaseModel):
     def cards_path(self) -> Path | None:
         """Where the user's own model cards are."""
         return None if self.cards is None else Path(self._source).parent / self.cards
+
+    @property
+    def recall_path(self) -> Path | None:
+        """Where what was cut is kept; None for memory."""
+        store = self.recall.store
+        return None if store is None else Path(self._source).parent / store
 
     @property
     def resources(self) -> Resources:

@@ -23,6 +23,7 @@ from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
 from tokenthrift.ledger import blocks_of
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import load_policy
+from tokenthrift.recall import open_recall
 from tokenthrift.route import in_tool_loop
 from tokenthrift.tokens import counter_for
 from tokenthrift.wire.openai_chat import OpenAIChat
@@ -35,10 +36,12 @@ if TYPE_CHECKING:
     from tokenthrift.ledger import Ledger, LedgerRecord, Sink
     from tokenthrift.pipeline import Plan
     from tokenthrift.policy import Policy
+    from tokenthrift.recall import RecallStore
     from tokenthrift.route import Outcome
     from tokenthrift.types import Request
 
 REMEMBERED_MODELS: Final = 16_384  # conversations whose last model is known, about 2 MB
+REMEMBERED_IDS: Final = 16_384  # of texts that were stored, about 2 MB
 SINK_ERRORS: Final = 100  # the newest are kept
 
 OUTSIDE: Final = Outside()
@@ -59,11 +62,13 @@ class Account:
         outside: clock, stopwatch and ids.
 
     Attributes:
-        sink_errors: what ledger and sinks raised, newest last; the calls went on.
+        recall_store: what was cut, for as long as the policy says.
+        sink_errors: what ledger, sinks and store raised, newest last; the calls went on.
 
     Raises:
         PolicyError: the policy is wrong.
         CatalogError: the policy's model cards cannot be read.
+        RecallError: the policy's store cannot be opened.
     """
 
     def __init__(
@@ -84,6 +89,10 @@ class Account:
         self.sink_errors: deque[BaseException] = deque(maxlen=SINK_ERRORS)
         self.stream_usage = True
         """Whether streams may be asked for their usage; a provider that refuses switches it off."""
+        self.recall_store: RecallStore = open_recall(
+            self.policy.recall_path, ttl_days=self.policy.recall.ttl_days
+        )
+        self._stored: OrderedDict[str, None] = OrderedDict()
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
         self._memo = Memo()
@@ -139,6 +148,8 @@ class Account:
             and not self.policy_changes_nothing
             and not asks_usage(body)
         )
+        if planned.plan is not None:
+            self._keep(planned.plan)
         return replace(
             planned,
             plan_ms=self.elapsed_ms(call),
@@ -202,6 +213,13 @@ class Account:
         bounded = policy.budget.hard_tokens is not None or policy.compaction.at_tokens is not None
         return not policy.stages and not bounded and policy.routing.pinned
 
+    def report(self, error: Exception) -> None:
+        """Keep an error in mind that did not stop a call; the first one is logged."""
+        first = not self.sink_errors
+        self.sink_errors.append(error)
+        if first:
+            log.warning("could not be written or read: %s (see Account.sink_errors)", error)
+
     # ------------------------------------------------------------------------------------ inside
     def _refuse(self, call: Call) -> None:
         """Write the record of a call that planning ended."""
@@ -230,14 +248,26 @@ class Account:
             try:
                 sink(record)
             except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
-                self._report(error)
+                self.report(error)
         return record
 
-    def _report(self, error: Exception) -> None:
-        first = not self.sink_errors
-        self.sink_errors.append(error)
-        if first:
-            log.warning("a record could not be written: %s (see Account.sink_errors)", error)
+    def _keep(self, plan: Plan) -> None:
+        """Store what a plan cut, where the policy asks; what was stored before is left alone."""
+        recall = self.policy.recall
+        if not recall.offer and recall.store is None:
+            return
+        omitted = plan.omitted
+        with self._lock:
+            new = {key: texts for key, texts in omitted.items() if key not in self._stored}
+            self._stored.update(dict.fromkeys(new))
+            while len(self._stored) > REMEMBERED_IDS:
+                self._stored.popitem(last=False)
+        if not new:
+            return
+        try:
+            self.recall_store.put(new)
+        except Exception as error:  # noqa: BLE001 - the call is worth more than a later recall
+            self.report(error)
 
     def _remember(self, request: Request, model: str) -> None:
         """Keep in mind where a conversation went, for the next call of its tool loop."""

@@ -60,6 +60,7 @@ class Bill:
         usage: of the answer.
         baseline: the unmodified request on the baseline model.
         compressed: the sent request as the baseline model would count it.
+        counted_last: the request that was answered last, where the call went on after a recall.
         counted_given: the unmodified request, by the counter of the model that answered;
             ``counted_sent`` the sent one.
     """
@@ -69,6 +70,7 @@ class Bill:
     compressed: Usage
     counted_given: int = 0
     counted_sent: int = 0
+    counted_last: int = 0
 
     @classmethod
     def of_unplanned(cls, usage: Usage, card: ModelCard | None) -> Bill:
@@ -126,6 +128,55 @@ def bill(
         counted_given=given.tokens if given.model == model else _counted(plan.request, model),
         counted_sent=sent.tokens,
     )
+
+
+def bill_further(before: Bill, plan: Plan, model: str, usage: Usage, books: Shelf) -> Bill:
+    """The bill of a call that went on after a recall, as its latest request was answered.
+
+    The baseline stays what it was, with the output of this answer. What was fetched back counts
+    against the saved tokens, as it was sent after all.
+
+    Args:
+        before: the bill so far.
+        plan: of the call, with the request that was answered as the one that was sent.
+        model: the one that answered.
+        usage: as reported, or estimated without input.
+        books: caches and cards.
+    """
+    seen = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
+    baseline = plan.decision.baseline
+    given = _Seen.by(plan.request, baseline, books.branches.baseline, books.catalog)
+    if usage.estimated:
+        split = seen.simulate(books.now_s)
+        usage = split.usage(usage.output_tokens, usage.reasoning_tokens)
+    seen.cache.store(seen.blocks, books.now_s)
+    counter = replace(
+        before.baseline.usage,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+    )
+    return replace(
+        before,
+        usage=usage,
+        baseline=replace(before.baseline, usage=counter),
+        compressed=replace(counter, input_tokens=_input_of(plan.sent, given, seen, usage)),
+        counted_last=seen.tokens,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """What bills are made from beside the call.
+
+    Attributes:
+        branches: cache models, at the state before the request.
+        catalog: cards of all models.
+        now_s: when it was sent, on the clock of all calls.
+    """
+
+    branches: Branches
+    catalog: Catalog
+    now_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +245,7 @@ def _counted(request: Request, model: str) -> int:
 
 def _original(blocks: int, plan: Plan) -> int:
     """How many blocks of the original request the first blocks of the sent one stand for."""
-    if blocks <= 1:
+    if blocks <= 1 or len(plan.sent.messages) == len(plan.request.messages):
         return blocks
     kept = [i for i in range(len(plan.request.messages)) if i not in plan.draft.removed]
     return kept[blocks - 2] + 2

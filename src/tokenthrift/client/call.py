@@ -87,14 +87,20 @@ class Call:
         body = self.body if self.plan is None else self.plan.body
         if self.plan is not None and model != self.plan.model:
             body = write(self.plan.sent, {}, model=model)
-        if not add_usage:
-            return body
-        return {**body, "stream_options": {**_options(body), "include_usage": True}}
+        return _asking_usage(body) if add_usage else body
+
+    def given_body(self, *, add_usage: bool) -> Mapping[str, Any]:
+        """The caller's own body."""
+        return _asking_usage(self.body) if add_usage else self.body
 
 
 def asks_usage(body: Mapping[str, Any]) -> bool:
     """Whether the caller wants to see the usage of a stream."""
     return bool(_options(body).get("include_usage"))
+
+
+def _asking_usage(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**body, "stream_options": {**_options(body), "include_usage": True}}
 
 
 def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:

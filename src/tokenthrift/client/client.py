@@ -72,6 +72,7 @@ class _Client:
 
     def _close(self) -> None:
         self.tokenthrift.settle_abandoned()
+        self.tokenthrift.recall_store.close()
         if self._owns_ledger:
             self.tokenthrift.ledger.close()
 
@@ -127,7 +128,7 @@ class Client(_Client):
         return complete(self.tokenthrift, transport, given.body, tags)
 
     def close(self) -> None:
-        """Settle what is open, and close the ledger if this client opened it."""
+        """Settle what is open; close what was cut, and the ledger if this client opened it."""
         self._close()
 
     def __enter__(self) -> Self:

@@ -1,79 +1,38 @@
 """Driving a call: the same steps for blocking and for awaiting transports.
 
-`sendings` is the whole sequence of a call as a generator without I/O; the two drivers below only
-make the attempts it asks for. A stream is handed to the caller open, and settles when it ends.
+`Course.sendings` is the whole sequence of a call as a generator; the two drivers below only make
+the attempts it asks for. A stream is handed to the caller open, and settles when it ends.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.call import RECEIPT, Receipt
+from tokenthrift.client.course import Course
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
-from tokenthrift.route import Attempt, Outcome, cascade
+from tokenthrift.route import Attempt, Outcome
 from tokenthrift.transports import (
     answer_text,
     is_retryable,
-    refuses_stream_usage,
     reported_usage,
 )
 from tokenthrift.types import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
     from tokenthrift.client.account import Account
     from tokenthrift.client.call import Call
+    from tokenthrift.client.course import Sending, Sendings
     from tokenthrift.ledger import LedgerRecord
     from tokenthrift.transports import AsyncTransport, Transport
 
 
-@dataclass(frozen=True, slots=True)
-class Sending:
-    """One attempt, the body it sends, and whether that asks for a usage the caller did not want."""
-
-    attempt: Attempt
-    body: Mapping[str, Any]
-    adds_usage: bool = False
-
-
-Sendings: TypeAlias = "Generator[Sending, Outcome, tuple[Outcome, ...]]"
-
-
-def sendings(account: Account, call: Call) -> Sendings:
-    """What a call sends, one attempt after the other, given how the last one went."""
-    if call.plan is None:
-        attempt = Attempt(call.model_requested, 1, f"sent as it is: {call.problem}")
-        return ((yield from _tries(account, call, attempt)),)
-    steps = cascade(call.plan.decision)
-    attempt = next(steps)
-    while True:
-        outcome = yield from _tries(account, call, attempt)
-        try:
-            attempt = steps.send(outcome)
-        except StopIteration as done:
-            outcomes: tuple[Outcome, ...] = done.value.outcomes
-            return outcomes
-
-
-def _tries(account: Account, call: Call, attempt: Attempt) -> Generator[Sending, Outcome, Outcome]:
-    """One attempt; again without the question for usage, where the provider refuses that."""
-    adds_usage = call.adds_usage and account.stream_usage
-    body = call.body_for(attempt.model, add_usage=adds_usage)
-    outcome = yield Sending(attempt, body, adds_usage)
-    if adds_usage and outcome.error is not None and refuses_stream_usage(outcome.error):
-        account.stream_usage = False
-        body = call.body_for(attempt.model, add_usage=False)
-        outcome = yield Sending(attempt, body)
-    return outcome
-
-
-# ----------------------------------------------------------------------------------------- drivers
 def complete(
     account: Account,
     transport: Transport,
@@ -82,19 +41,24 @@ def complete(
 ) -> Any:
     """Make a call; gives the SDK's own response with a receipt, or raises the SDK's exception."""
     call = account.begin(body, tags=tags)
-    steps = sendings(account, call)
-    sending = next(steps)
-    while True:
-        outcome = _attempted(account, call, transport, sending)
-        try:
-            sending = steps.send(outcome)
-        except StopIteration as done:
-            outcomes: tuple[Outcome, ...] = done.value
-            break
-    if hasattr(outcome.response, "__next__"):
-        recording = Recording(account, call, outcomes, hides_usage=sending.adds_usage)
-        return recorded(outcome.response, recording)
-    return _handed_over(call, outcome, _settled(account, call, outcomes))
+    course = Course(account, call)
+
+    def make(steps: Sendings) -> None:
+        sending = next(steps, None)
+        while sending is not None:
+            outcome = _attempted(account, call, transport, sending)
+            sending = _advanced(steps, outcome)
+
+    try:
+        make(course.sendings())
+    except BaseException:  # between two requests: those that were answered have been paid for
+        if course.outcomes:
+            account.settle(call, course.outcomes, cancelled=True)
+        raise
+    if hasattr(course.last.response, "__next__"):
+        recording = Recording(course, lambda said: make(course.more(said)))
+        return recorded(course.last.response, recording)
+    return _handed_over(call, course.last, _settled(course))
 
 
 async def complete_async(
@@ -105,22 +69,43 @@ async def complete_async(
 ) -> Any:
     """The same, awaiting; planning and accounting run in a worker thread."""
     call = await run_sync(lambda: account.begin(body, tags=tags))
-    steps = sendings(account, call)
-    sending = next(steps)
-    while True:
-        outcome = await _attempted_async(account, call, transport, sending)
-        try:
-            sending = steps.send(outcome)
-        except StopIteration as done:
-            outcomes: tuple[Outcome, ...] = done.value
-            break
-    if hasattr(outcome.response, "__anext__"):
-        recording = Recording(account, call, outcomes, hides_usage=sending.adds_usage)
-        return recorded_async(outcome.response, recording)
-    if gave_up(outcome.error):  # whoever was cancelled must not wait for anything
-        return _handed_over(call, outcome, _settled(account, call, outcomes))
-    record = await once_in_thread(lambda: _settled(account, call, outcomes))
-    return _handed_over(call, outcome, record)
+    course = Course(account, call)
+
+    async def make(steps: Sendings) -> None:
+        # Texts are fetched and read on the way to a recall's next request, so not on the loop.
+        first = not course.outcomes
+        sending = next(steps) if first else await once_in_thread(lambda: next(steps, None))
+        while sending is not None:
+            outcome = await _attempted_async(account, call, transport, sending)
+            sending = await _advanced_async(course, steps, outcome)
+
+    try:
+        await make(course.sendings())
+    except BaseException:  # between two requests: those that were answered have been paid for
+        if course.outcomes:
+            account.settle(call, course.outcomes, cancelled=True)
+        raise
+    if hasattr(course.last.response, "__anext__"):
+        recording = Recording(course, lambda said: make(course.more(said)))
+        return recorded_async(course.last.response, recording)
+    if gave_up(course.last.error):  # whoever was cancelled must not wait for anything
+        return _handed_over(call, course.last, _settled(course))
+    record = await once_in_thread(lambda: _settled(course))
+    return _handed_over(call, course.last, record)
+
+
+def _advanced(steps: Sendings, outcome: Outcome) -> Sending | None:
+    """The next attempt to make; None at the end."""
+    try:
+        return steps.send(outcome)
+    except StopIteration:
+        return None
+
+
+async def _advanced_async(course: Course, steps: Sendings, outcome: Outcome) -> Sending | None:
+    if not course.recalls.offered or outcome.error is not None:
+        return _advanced(steps, outcome)
+    return await once_in_thread(lambda: _advanced(steps, outcome))
 
 
 def _attempted(account: Account, call: Call, transport: Transport, sending: Sending) -> Outcome:
@@ -168,8 +153,9 @@ def _outcome(
     )
 
 
-def _settled(account: Account, call: Call, outcomes: tuple[Outcome, ...]) -> LedgerRecord:
-    return account.settle(call, outcomes, cancelled=gave_up(outcomes[-1].error))
+def _settled(course: Course) -> LedgerRecord:
+    cancelled = gave_up(course.last.error)
+    return course.account.settle(course.call, course.outcomes, cancelled=cancelled)
 
 
 def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:

@@ -5,10 +5,10 @@ Pure apart from the cache models in `Books`, which learn what was sent.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from tokenthrift.client.billing import Bill, Branches, bill
+from tokenthrift.client.billing import Bill, Branches, Shelf, bill, bill_further
 from tokenthrift.ledger import (
     AttemptRecord,
     CacheBranch,
@@ -22,14 +22,16 @@ from tokenthrift.ledger import (
     split_savings,
 )
 from tokenthrift.types import Usage
+from tokenthrift.wire import read
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pydantic import JsonValue
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
+    from tokenthrift.ledger.record import AttemptStatus
     from tokenthrift.policy import Policy
     from tokenthrift.route import Decision, Outcome
     from tokenthrift.types import Money
@@ -83,9 +85,12 @@ class Ending:
 
 def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     """The record of a finished call; the cache models learn what it sent."""
-    served = _served(call, ending, books)
+    bills = _bills(call, ending, books)
+    served = bills.get(len(ending.outcomes) - 1)
     counted = (0, 0) if served is None else (served.counted_given, served.counted_sent)
-    attempts = tuple(_attempt(o, ending, served, books) for o in ending.outcomes)
+    attempts = tuple(
+        _attempt(o, ending, bills.get(n), books) for n, o in enumerate(ending.outcomes)
+    )
     embeddings = embedding_records(call.spent, attempts, books.catalog)
     decision = None if call.plan is None else call.plan.decision
     return LedgerRecord(
@@ -106,7 +111,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         steps=_steps(call),
         epoch=0 if call.plan is None else call.plan.epoch,
         decision=None if decision is None else _decision(decision),
-        savings=_savings(ending, served, books, costs_of(embeddings)),
+        savings=_savings(ending, bills, books, costs_of(embeddings)),
         plan_ms=call.plan_ms,
         total_ms=ending.total_ms,
         streamed=call.streamed,
@@ -114,35 +119,53 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     )
 
 
-def _served(call: Call, ending: Ending, books: Books) -> Bill | None:
-    """The bill of the last attempt; None where nothing is known to have been served."""
-    last = ending.outcomes[-1] if ending.outcomes else None
-    if last is None or last.usage is None or last.usage == NOTHING:
-        return None
-    model = last.attempt.model
-    if call.plan is None:
-        return Bill.of_unplanned(last.usage, books.catalog.get(model))
+def _bills(call: Call, ending: Ending, books: Books) -> dict[int, Bill]:
+    """Bills of the attempts that answered, by their place; recalls answer, and then the last does.
+
+    The last has none where nothing is known to have been served.
+    """
+    bills: dict[int, Bill] = {}
     now_s = call.created_at.timestamp()
-    return bill(call.plan, model, last.usage, books.branches, books.catalog, now_s)
+    latest: Bill | None = None
+    for n, outcome in enumerate(ending.outcomes):
+        model, usage = outcome.attempt.model, outcome.usage
+        if not (outcome.recalled or n == len(ending.outcomes) - 1):
+            continue
+        if usage is None or usage == NOTHING:
+            continue
+        if call.plan is None:
+            latest = Bill.of_unplanned(usage, books.catalog.get(model))
+        else:
+            plan = call.plan
+            if outcome.sent is not None:
+                plan = replace(plan, sent=read(outcome.sent, call.wire))
+            shelf = Shelf(books.branches, books.catalog, now_s)
+            if latest is None:
+                latest = bill(plan, model, usage, books.branches, books.catalog, now_s)
+            else:
+                latest = bill_further(latest, plan, model, usage, shelf)
+        bills[n] = latest
+    return bills
 
 
-def _usage(outcome: Outcome, ending: Ending, served: Bill | None) -> Usage:
-    if served is not None and outcome is ending.outcomes[-1]:
-        return served.usage
+def _usage(outcome: Outcome, billed: Bill | None) -> Usage:
+    if billed is not None:
+        return billed.usage
     return UNKNOWN if outcome.usage is None else outcome.usage
 
 
-def _attempt(outcome: Outcome, ending: Ending, served: Bill | None, books: Books) -> AttemptRecord:
-    usage = _usage(outcome, ending, served)
+def _attempt(outcome: Outcome, ending: Ending, billed: Bill | None, books: Books) -> AttemptRecord:
+    usage = _usage(outcome, billed)
     model = outcome.attempt.model
     cost = Charge(usage, books.catalog.get(model)).cost
     last = outcome is ending.outcomes[-1]
+    status: AttemptStatus = "recall" if outcome.recalled else "error"
     return AttemptRecord(
         model=model,
         number=outcome.attempt.number,
-        status=ending.status if last else "error",
+        status=ending.status if last else status,
         error="" if outcome.error is None else type(outcome.error).__name__,
-        counted_tokens=served.counted_sent if last and served is not None else 0,
+        counted_tokens=0 if billed is None else billed.counted_last or billed.counted_sent,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         cache_read_tokens=usage.cache_read_tokens,
@@ -158,16 +181,18 @@ def _attempt(outcome: Outcome, ending: Ending, served: Bill | None, books: Books
 
 
 def _savings(
-    ending: Ending, served: Bill | None, books: Books, beside: Sequence[Money | None]
+    ending: Ending, bills: Mapping[int, Bill], books: Books, beside: Sequence[Money | None]
 ) -> SavingsRecord:
+    last = len(ending.outcomes) - 1
+    served = bills.get(last)
     accepted = served is not None and ending.status != "error"
     charges = [
         Charge(
-            _usage(outcome, ending, served),
+            _usage(outcome, bills.get(n)),
             books.catalog.get(outcome.attempt.model),
-            accepted=accepted and outcome is ending.outcomes[-1],
+            accepted=accepted and n == last,
         )
-        for outcome in ending.outcomes
+        for n, outcome in enumerate(ending.outcomes)
     ]
     if served is None:
         return SavingsRecord.of(split_savings(Charge(NOTHING, None), NOTHING, charges, beside))

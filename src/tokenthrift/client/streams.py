@@ -1,28 +1,32 @@
 """Streams that keep an account: the SDK's stream type, chunk for chunk, settled when it is over.
 
 A wrapper is a subclass of the wrapped stream's own class that delegates everything, so code written
-for the SDK's type keeps working. It is over when it ends, breaks, is closed, or is dropped.
+for the SDK's type keeps working. It is over when it ends, breaks, is closed, or is dropped. Where a
+model asks for removed text, another stream is opened behind it and the caller reads on.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.call import Receipt
 from tokenthrift.client.threads import once_in_thread
+from tokenthrift.client.watching import Watch
+from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.transports import answer_text, has_nothing_to_say, reported_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
-    from tokenthrift.client.account import Account
-    from tokenthrift.client.call import Call
+    from tokenthrift.client.course import Course
     from tokenthrift.route import Outcome
+    from tokenthrift.transports.calls import Said
 
 
 def gave_up(error: BaseException | None) -> bool:
@@ -34,34 +38,61 @@ class Recording:
     """What is known of an open stream; `end` writes its record, once.
 
     Args:
-        account: of the client.
-        call: the stream answers.
-        outcomes: of the call's attempts; the last one opened the stream.
-        hides_usage: the caller did not ask for the usage that the stream reports.
+        course: of the call; its last attempt opened the stream.
+        more: makes the attempt that goes on after a recall, awaited in async code.
+
+    Attributes:
+        ready: chunks that the caller has yet to see.
     """
 
-    def __init__(
-        self, account: Account, call: Call, outcomes: Sequence[Outcome], *, hides_usage: bool
-    ) -> None:
-        self.account = account
-        self.receipt = Receipt(call.record_id, call.plan)
-        self._call = call
-        self._outcomes = tuple(outcomes)
-        self._hides_usage = hides_usage
+    def __init__(self, course: Course, more: Callable[[Said], Any]) -> None:
+        self.account = course.account
+        self.more = more
+        self.receipt = Receipt(course.call.record_id, course.call.plan)
+        self.ready: deque[Any] = deque()
+        self._course = course
+        self._watch = Watch(NAME) if course.recalls.offered else None
+        self._ended = threading.Lock()  # taken by whoever ends it first, and kept
+        self._open()
+
+    def _open(self) -> None:
         self._reported: dict[str, Any] | None = None
         self._text: list[str] = []
         self._times_s: tuple[float, float] | None = None  # of the first and the last chunk
         self._chunks = 0
-        self._opened_s = account.outside.stopwatch_s()
-        self._ended = threading.Lock()  # taken by whoever ends it first, and kept
+        self._opened_s = self.account.outside.stopwatch_s()
 
     @property
     def is_open(self) -> bool:
         """Whether no record has been written yet."""
         return not self._ended.locked()
 
-    def see(self, chunk: Any) -> bool:
-        """Note a chunk; says whether the caller is to see it, and hides its usage if need be."""
+    def see(self, chunk: Any) -> None:
+        """Note a chunk; `ready` then holds what the caller is to see."""
+        if not self._note(chunk):
+            return
+        self.ready.extend([chunk] if self._watch is None else self._watch.feed(chunk))
+
+    def asked(self) -> Said | None:
+        """What the stream that is over asks to have back; None if the call is over with it."""
+        if self._watch is None or not self.is_open:
+            return None
+        left, said = self._watch.end()
+        self.ready.extend(left)
+        if said is not None:
+            self._course.outcomes[-1] = replace(self._final(None), recalled=True)
+        return said
+
+    def reopened(self) -> Any:
+        """The stream that goes on; raises the SDK's error where there is none."""
+        if self._course.last.error is not None:
+            raise self._course.last.error
+        self._open()
+        if self._watch is not None:
+            self._watch.again(may_recall=not self._course.recalls.are_over)
+        return self._course.last.response
+
+    def _note(self, chunk: Any) -> bool:
         now_s = self.account.outside.stopwatch_s()
         self._times_s = (now_s if self._times_s is None else self._times_s[0], now_s)
         self._chunks += 1
@@ -69,7 +100,7 @@ class Recording:
         usage = reported_usage(chunk)
         if usage is not None:
             self._reported = usage
-        if not self._hides_usage:
+        if not self._course.hides_usage:
             return True
         if getattr(chunk, "usage", None) is not None:
             if has_nothing_to_say(chunk):
@@ -89,29 +120,40 @@ class Recording:
         """
         if not self._ended.acquire(blocking=False):
             return
-        opened = self._outcomes[-1]
+        course = self._course
+        if course.last.response is not None:  # else it did not open, or is over with a recall
+            course.outcomes[-1] = self._final(error)
+        elif error is not None and course.last.error is None:
+            course.outcomes[-1] = replace(course.last, error=error)
+        record = self.account.settle(
+            course.call,
+            course.outcomes,
+            cancelled=cancelled or gave_up(error),
+            inter_chunk_ms=self._pace_ms(),
+        )
+        self.receipt = replace(self.receipt, record=record)
+
+    def _final(self, error: BaseException | None) -> Outcome:
+        """How the attempt went whose stream is over now."""
+        opened = self._course.last
         model = opened.attempt.model
         first_ms = last_ms = None
         if self._times_s is not None:
             first_ms, last_ms = (opened.latency_ms + self._since_open_ms(t) for t in self._times_s)
-        final = replace(
+        text = "".join(self._text)
+        return replace(
             opened,
             response=None,
             error=error,
-            usage=usage_of(self._call.wire, self._reported, "".join(self._text), model),
+            usage=usage_of(self._course.call.wire, self._reported, text, model),
             latency_ms=opened.latency_ms if last_ms is None else last_ms,
             first_chunk_ms=first_ms,
         )
-        pace_ms = None
-        if first_ms is not None and last_ms is not None and self._chunks > 1:
-            pace_ms = (last_ms - first_ms) / (self._chunks - 1)
-        record = self.account.settle(
-            self._call,
-            (*self._outcomes[:-1], final),
-            cancelled=cancelled or gave_up(error),
-            inter_chunk_ms=pace_ms,
-        )
-        self.receipt = replace(self.receipt, record=record)
+
+    def _pace_ms(self) -> float | None:
+        if self._times_s is None or self._chunks <= 1:
+            return None
+        return (self._times_s[1] - self._times_s[0]) * 1000 / (self._chunks - 1)
 
     def _since_open_ms(self, at_s: float) -> float:
         return max(0.0, (at_s - self._opened_s) * 1000)
@@ -148,17 +190,35 @@ class _RecordedStream(_Recorded):
     """A stream that is iterated over."""
 
     def __next__(self) -> Any:
-        while True:
+        recording = self._recording
+        while not recording.ready:
             try:
                 chunk = next(self._inner)
             except StopIteration:
-                self._recording.end()
-                raise
+                if not self._goes_on():
+                    raise
             except BaseException as error:
-                self._recording.end(error)
+                recording.end(error)
                 raise
-            if self._recording.see(chunk):
-                return chunk
+            else:
+                recording.see(chunk)
+        return recording.ready.popleft()
+
+    def _goes_on(self) -> bool:
+        """Whether there is more to read now that the wrapped stream is over."""
+        recording = self._recording
+        try:
+            said = recording.asked()
+            if said is not None:
+                recording.more(said)
+                self._inner = recording.reopened()
+        except BaseException as error:
+            recording.end(error)
+            raise
+        if said is None and not recording.ready:
+            recording.end()
+            return False
+        return True
 
     def __iter__(self) -> Self:
         return self
@@ -188,17 +248,35 @@ class _AsyncRecordedStream(_Recorded):
     """A stream that is iterated over with ``async for``."""
 
     async def __anext__(self) -> Any:
-        while True:
+        recording = self._recording
+        while not recording.ready:
             try:
                 chunk = await anext(self._inner)
             except StopAsyncIteration:
-                await once_in_thread(self._recording.end)
-                raise
+                if not await self._goes_on():
+                    raise
             except BaseException as error:
-                self._recording.end(error)
+                recording.end(error)
                 raise
-            if self._recording.see(chunk):
-                return chunk
+            else:
+                recording.see(chunk)
+        return recording.ready.popleft()
+
+    async def _goes_on(self) -> bool:
+        """Whether there is more to read now that the wrapped stream is over."""
+        recording = self._recording
+        try:
+            said = recording.asked()
+            if said is not None:
+                await recording.more(said)
+                self._inner = recording.reopened()
+        except BaseException as error:
+            recording.end(error)
+            raise
+        if said is None and not recording.ready:
+            await once_in_thread(recording.end)
+            return False
+        return True
 
     def __aiter__(self) -> Self:
         return self

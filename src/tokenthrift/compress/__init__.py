@@ -4,19 +4,24 @@ Everything here is pure. Nothing decides about models or money.
 """
 
 from tokenthrift.compress.lossless import Dedupe, Json
+from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
 from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compress
 
 __all__ = [
+    "NOT_OFFERED",
     "Budget",
     "Compaction",
     "Dedupe",
     "Json",
     "Memo",
+    "Offer",
+    "Recall",
     "Rules",
     "Select",
     "compress",
     "join",
+    "offered",
     "split",
 ]

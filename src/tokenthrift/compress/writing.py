@@ -81,8 +81,9 @@ class Writer:
             cut = [w for w in self._written if w.dropped] or self._written
             cut[-1].after.append(markers.legend(address))
         why = "little to do with the question"
-        edits = [Edit(f"m{m}", "remove", "", why, 2, 1, 1, address) for m in self._removed]
-        return edits + [e for w in self._written for e in w.edits(address)]
+        lost = tuple(self._lost)
+        edits = [Edit(f"m{m}", "remove", "", why, 2, 1, 1, address, lost) for m in self._removed]
+        return edits + [e for w in self._written for e in w.edits(address, lost)]
 
     def _keep_one_for_the_mark(self) -> None:
         """Where everything would go, the first message stays as the place of the mark."""
@@ -104,7 +105,7 @@ class _Written:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
-    def edits(self, address: str) -> list[Edit]:
+    def edits(self, address: str, lost: tuple[str, ...]) -> list[Edit]:
         text = "".join(self.before) + self.body
         for mark in self.after:
             text += mark if text.endswith("\n") or mark.startswith("\n") else f"\n{mark}"
@@ -115,5 +116,5 @@ class _Written:
         reason = (
             f"kept {self.total - self.dropped} of {self.total} units by relevance and structure"
         )
-        args = (2, self.dropped, self.total, address)
+        args = (2, self.dropped, self.total, address, lost)
         return [Edit(self.segment.id, "replace", text, reason, *args)]

@@ -6,13 +6,7 @@ any instant after that. Records are only ever added; there is no update and no d
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-import time
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
@@ -32,26 +26,20 @@ from tokenthrift.ledger.schema import (
     tag_rows,
 )
 from tokenthrift.ledger.totals import GroupKey, Totals, check_key
+from tokenthrift.sqlite_file import SQLiteFile
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
-MEMORY: Final = ":memory:"
-BUSY_TIMEOUT_MS: Final = 10_000  # a writer holds the lock for well under 1 ms
 PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
-WAL_RETRY_S: Final = 0.02
-CHECKPOINT_PAGES: Final = 4_000  # 16 MB of log: the flush of a checkpoint hits 1 write in hundreds
 
 _SUMS: Final = ", ".join(["COUNT(*)", *(f"SUM({name})" for name in SUM_COLUMNS)])
 
-# A connection must not be used, nor even closed, on the other side of a fork: a child keeps its
-# parent's here, unused, and opens its own. Source: sqlite.org/howtocorrupt.html, section 2.6.
-_inherited: list[sqlite3.Connection] = []
 
-
-class SQLiteLedger:
+class SQLiteLedger(SQLiteFile):
     """An append-only account of calls in a file; safe with threads, processes and forks.
 
     Write-ahead log with ``synchronous=NORMAL``: a commit is handed to the operating system before
@@ -70,33 +58,12 @@ class SQLiteLedger:
         LedgerError: the file cannot be opened, or is of a newer version or another program.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        *,
-        create: bool = True,
-        power_safe: bool = False,
-        busy_timeout_ms: int = BUSY_TIMEOUT_MS,
-    ) -> None:
-        name = os.fspath(path)
-        self.path = name if name == MEMORY else str(Path(name).expanduser().absolute())
-        self._create = create
-        self._power_safe = power_safe
-        self._busy_timeout_ms = busy_timeout_ms
-        self._lock = threading.Lock()
-        self._pid = os.getpid()
-        with _explained(self.path):
-            self._db: sqlite3.Connection | None = self._connect()
+    noun = "ledger"
+    error = LedgerError
 
     def __call__(self, record: LedgerRecord, /) -> None:
         """Write a record (the `Sink` protocol)."""
         self.write(record)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
 
     def write(self, record: LedgerRecord) -> None:
         """Commit a record; writing the same record again changes nothing.
@@ -188,83 +155,10 @@ class SQLiteLedger:
             ).fetchone()
         return Correction(*(value or 0 for value in row))
 
-    def close(self) -> None:
-        """Close the file; closing twice is fine, anything else afterwards is an error."""
-        self._leave_parent()
-        with self._lock, _explained(self.path):
-            if self._db is not None:
-                self._db.close()
-                self._db = None
-
-    # --------------------------------------------------------------------------------- connection
-    @contextmanager
-    def _session(self) -> Iterator[sqlite3.Connection]:
-        """The connection, for one thread at a time; SQLite's errors become ours."""
-        self._leave_parent()
-        with self._lock, _explained(self.path):
-            if self._db is None:
-                raise LedgerError(f"{self.path}: the ledger is closed")
-            yield self._db
-
-    def _leave_parent(self) -> None:
-        """After a fork: a lock of our own (another thread may have held it) and a connection."""
-        if self._pid == os.getpid():
-            return
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        if self._db is not None and self.path != MEMORY:
-            _inherited.append(self._db)
-            with _explained(self.path):
-                self._db = self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self._target(),
-            uri=True,
-            timeout=self._busy_timeout_ms / 1000,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        try:
-            migrate(db, self.path)
-            self._use_wal(db)
-            db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-            db.execute(f"PRAGMA synchronous = {'FULL' if self._power_safe else 'NORMAL'}")
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def _target(self) -> str:
-        if self.path == MEMORY:
-            return MEMORY
-        path = Path(self.path)
-        if path.is_dir():
-            raise LedgerError(f"{path}: is a folder; name a file in it")
-        if not path.parent.is_dir():
-            raise LedgerError(f"{path}: the folder {path.parent} does not exist; create it first")
-        if not self._create and not path.exists():
-            raise LedgerError(f"{path}: no such ledger; check the name")
-        return f"{path.as_uri()}?mode={'rwc' if self._create else 'rw'}"
-
-    def _use_wal(self, db: sqlite3.Connection) -> None:
-        """Switch the file to a write-ahead log, once; where that is impossible stay as it is.
-
-        Two processes that open a new file at once can refuse each other without SQLite waiting, so
-        the wait is here.
-        """
-        tries = max(1, round(self._busy_timeout_ms / 1000 / WAL_RETRY_S))
-        for left in reversed(range(tries)):
-            try:
-                db.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as exc:
-                if not _is_busy(exc) or left == 0:
-                    raise
-                time.sleep(WAL_RETRY_S)
-            else:
-                return
-
     # ------------------------------------------------------------------------------------ reading
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        migrate(db, self.path)
+
     def _pages(self, where: str, values: list[object], limit: int | None) -> Iterator[LedgerRecord]:
         """Read by sequence number up to today's last: rows are only added, so it is a snapshot."""
         with self._session() as db:
@@ -297,25 +191,6 @@ class SQLiteLedger:
             return LedgerRecord.model_validate_json(detail)
         except ValidationError as exc:
             raise LedgerError(f"{self.path}: record {record_id!r} is damaged: {exc}") from exc
-
-
-@contextmanager
-def _explained(where: str) -> Iterator[None]:
-    """Turn SQLite's errors into ours, saying what file and what to do."""
-    try:
-        yield
-    except sqlite3.Error as exc:
-        hint = ""
-        if _is_busy(exc):
-            hint = "; another process holds it for too long: end it, or raise busy_timeout_ms"
-        elif isinstance(exc, sqlite3.DatabaseError) and "not a database" in str(exc):
-            hint = "; name another file"
-        raise LedgerError(f"{where}: {exc}{hint}") from exc
-
-
-def _is_busy(exc: sqlite3.Error) -> bool:
-    # The low byte is the primary code; the others say which lock.
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _filter(since: datetime | None, tags: Mapping[str, str] | None) -> tuple[str, list[object]]:

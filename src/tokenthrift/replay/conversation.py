@@ -280,7 +280,7 @@ def _kinds(made: Plan) -> dict[str, Row]:
         original = made.count(segment.original)
         rows[segment.kind] = (n + 1, before + original, after + segment.tokens)
     draft = made.draft
-    before = draft.base_tokens + sum(f.tokens for f in draft.frames)
+    before = draft.base_tokens - made.tool_tokens + sum(f.tokens for f in draft.frames)
     after = draft.base_tokens + sum(f.tokens for f in draft.frames if not f.removed)
     return {**rows, FRAMING: (len(draft.frames), before, after)}
 

@@ -89,6 +89,7 @@ class Explanation:
         savings: of the input of this one request, nothing cached, no answer.
         verdicts: rows under `VERDICT_COLUMNS`.
         epochs: compactions, in words.
+        recall: whether the recall tool is offered, or why not; ``recall_tool_tokens`` its size.
     """
 
     policy: str
@@ -109,6 +110,8 @@ class Explanation:
     verdicts: tuple[tuple[str, ...], ...]
     savings: Savings
     prices: str
+    recall: str = ""
+    recall_tool_tokens: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; money in nano-dollars, None where a price is not known."""
@@ -148,7 +151,7 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         counter_error=plan.count.error,
         tokens_before=plan.tokens_before,
         tokens_after=plan.tokens_after,
-        framing_tokens_before=base + sum(f.tokens for f in frames),
+        framing_tokens_before=base - plan.tool_tokens + sum(f.tokens for f in frames),
         framing_tokens_after=base + sum(f.tokens for f in frames if not f.removed),
         segments=segment_lines(plan),
         stages=stage_lines(steps),
@@ -156,6 +159,8 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         verdicts=tuple(verdict_rows(plan.decision)),
         savings=_savings(plan, catalog),
         prices=catalog.snapshot,
+        recall=plan.offer.reason if plan.policy.recall.offer else "",
+        recall_tool_tokens=plan.tool_tokens,
     )
 
 

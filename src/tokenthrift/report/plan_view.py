@@ -100,6 +100,10 @@ def _head(explained: Explanation) -> Group:
     policy = f"policy {explained.policy} ({explained.policy_digest})"
     parts = [line, Text(f"{policy}; model {formats.printable(explained.choice)}", style=FAINT)]
     parts += [Text(formats.printable(words)) for words in explained.epochs]
+    if explained.recall:
+        size = explained.recall_tool_tokens
+        words = f"offered, {size} tokens" if size else f"not offered: {explained.recall}"
+        parts.append(Text(f"recall tool {formats.printable(words)}", style=FAINT))
     return Text("\n").join(parts)  # type: ignore[return-value]  # a renderable like any other
 
 

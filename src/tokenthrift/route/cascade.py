@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from tokenthrift.route.choose import Decision
     from tokenthrift.types import Usage
@@ -42,6 +42,8 @@ class Outcome:
         usage: what it consumed, None where the provider did not say.
         latency_ms: from sending to the last byte.
         first_chunk_ms: from sending to the first byte of a stream.
+        sent: the body, where it was not the plan's own.
+        recalled: the answer asked for removed text, and the call went on.
     """
 
     attempt: Attempt
@@ -51,6 +53,8 @@ class Outcome:
     usage: Usage | None = None
     latency_ms: float = 0.0
     first_chunk_ms: float | None = None
+    sent: Mapping[str, Any] | None = None
+    recalled: bool = False
 
     @property
     def ok(self) -> bool:

@@ -24,7 +24,7 @@ SPOKEN: Final = ("content", "refusal", "reasoning_content")
 
 def reported_usage(response: Any) -> dict[str, Any] | None:
     """The provider's usage object as plain data; None where there is none (or only zeros)."""
-    usage = _at(_body(response), "usage")
+    usage = at(body_of(response), "usage")
     if usage is None:
         return None
     if not isinstance(usage, Mapping):
@@ -42,21 +42,21 @@ def reported_usage(response: Any) -> dict[str, Any] | None:
 def answer_text(response: Any) -> str:
     """All that was generated in a response or a chunk of a stream, to count it."""
     pieces: list[str] = []
-    for choice in _at(_body(response), "choices") or ():
-        message = _at(choice, "message") or _at(choice, "delta")
-        pieces += [str(_at(message, name) or "") for name in SPOKEN]
-        calls = list(_at(message, "tool_calls") or ())
-        functions = [_at(call, "function") for call in calls] + [_at(message, "function_call")]
+    for choice in at(body_of(response), "choices") or ():
+        message = at(choice, "message") or at(choice, "delta")
+        pieces += [str(at(message, name) or "") for name in SPOKEN]
+        calls = list(at(message, "tool_calls") or ())
+        functions = [at(call, "function") for call in calls] + [at(message, "function_call")]
         for function in functions:
-            pieces += [str(_at(function, "name") or ""), str(_at(function, "arguments") or "")]
+            pieces += [str(at(function, "name") or ""), str(at(function, "arguments") or "")]
     return "".join(pieces)
 
 
 def has_nothing_to_say(chunk: Any) -> bool:
     """Whether a chunk of a stream carries no choice, or only empty ones (litellm's usage chunk)."""
-    for choice in _at(chunk, "choices") or ():
-        delta = _at(choice, "delta")
-        if _at(choice, "finish_reason") or _at(delta, "role") or answer_text(chunk):
+    for choice in at(chunk, "choices") or ():
+        delta = at(choice, "delta")
+        if at(choice, "finish_reason") or at(delta, "role") or answer_text(chunk):
             return False
     return True
 
@@ -77,7 +77,7 @@ def refuses_stream_usage(error: BaseException) -> bool:
     return status in UNKNOWN_PARAMETER and "stream_options" in str(error)
 
 
-def _body(response: Any) -> Any:
+def body_of(response: Any) -> Any:
     """The response; of a raw one (``with_raw_response``) its JSON."""
     raw = getattr(response, "http_response", None)
     if raw is None:
@@ -88,5 +88,6 @@ def _body(response: Any) -> Any:
         return None
 
 
-def _at(value: Any, name: str) -> Any:
+def at(value: Any, name: str) -> Any:
+    """A key of a mapping or an attribute of an object; None where there is none."""
     return value.get(name) if isinstance(value, Mapping) else getattr(value, name, None)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PRICE_MAP_SWITCH: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
 # The arguments that a plan may change.
-PLANNED: Final = ("messages", "model", "stream_options")
+PLANNED: Final = ("messages", "model", "stream_options", "tools", "tool_choice")
 
 
 def litellm_module() -> ModuleType:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.types import Path, Request, Usage
 
-__all__ = ["WIRES", "Wire", "read", "wire_of", "write"]
+__all__ = ["WIRES", "Wire", "read", "refuses_tool", "wire_of", "with_tool", "write"]
 
 
 class Wire(Protocol):
@@ -39,6 +39,14 @@ class Wire(Protocol):
         model: str | None = None,
     ) -> dict[str, Any]:
         """A copy of the body with texts replaced at paths, messages removed, the model set."""
+        ...
+
+    def refuses_tool(self, request: Request, name: str, /) -> str:
+        """Why a body cannot take one more tool of that name; empty if it can."""
+        ...
+
+    def with_tool(self, request: Request, tool: Mapping[str, Any], /) -> dict[str, Any]:
+        """A copy of the body with a function tool behind its own ones."""
         ...
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
@@ -75,3 +83,13 @@ def write(
 ) -> dict[str, Any]:
     """Write a request's body back with some texts replaced, messages removed and the model set."""
     return wire_of(request.wire).write(request, texts, removed, model=model)
+
+
+def refuses_tool(request: Request, name: str) -> str:
+    """Why a request cannot take one more tool of that name; empty if it can."""
+    return wire_of(request.wire).refuses_tool(request, name)
+
+
+def with_tool(request: Request, tool: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's body with a function tool (as Chat Completions writes it) behind its own ones."""
+    return wire_of(request.wire).with_tool(request, tool)

@@ -87,6 +87,24 @@ class OpenAIChat:
             body["model"] = model
         return body
 
+    def refuses_tool(self, request: Request, name: str, /) -> str:
+        """Why a body cannot take one more tool of that name; empty if it can."""
+        body = request.body
+        tools = body.get("tools")
+        if body.get("functions"):
+            return "the body has functions, which go with no tools"
+        if body.get("n") not in (None, 1):
+            return "the body asks for several choices"
+        if tools is not None and not isinstance(tools, list | tuple):
+            return "the body's tools are no list"
+        if name in {_tool_name(tool) for tool in _list(tools)}:
+            return "the body has a tool of that name, which is the caller's to answer"
+        return ""
+
+    def with_tool(self, request: Request, tool: Mapping[str, Any], /) -> dict[str, Any]:
+        """A copy of the body with a function tool behind its own ones."""
+        return {**request.body, "tools": [*_list(request.body.get("tools")), tool]}
+
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
         """Normalise ``usage``: OpenAI's input already includes cached tokens."""
         prompt = raw.get("prompt_tokens_details") or {}
@@ -211,6 +229,14 @@ def _needs(body: Mapping[str, Any], messages: Sequence[Message]) -> frozenset[st
 
 def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _tool_name(tool: Any) -> str | None:
+    for kind in ("function", "custom"):
+        inner = tool.get(kind) if isinstance(tool, Mapping) else None
+        if isinstance(inner, Mapping):
+            return str(inner.get("name"))
+    return None
 
 
 def _list(value: Any) -> Sequence[Any]:

@@ -1,0 +1,54 @@
+"""Recall: what was cut is kept by its content address for days, and given back in bounded pieces.
+
+Stores keep texts and know nothing of calls; `answer` makes a tool result of them. Who may ask for
+what is decided by the client.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from tokenthrift.recall.answers import NO_MORE, NO_ROOM, Wish, answer, wish_of
+from tokenthrift.recall.memory import MemoryRecall
+from tokenthrift.recall.sqlite import SQLiteRecall
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "NO_MORE",
+    "NO_ROOM",
+    "MemoryRecall",
+    "RecallStore",
+    "SQLiteRecall",
+    "Wish",
+    "answer",
+    "open_recall",
+    "wish_of",
+]
+
+
+class RecallStore(Protocol):
+    """Keeps texts by their content address for some days; safe with threads."""
+
+    def put(self, omitted: Mapping[str, Sequence[str]], /) -> None:
+        """Keep texts under their ids; keeping them again only makes them stay longer."""
+        ...
+
+    def get(self, recall_id: str, /) -> tuple[str, ...] | None:
+        """The texts of an id, exactly as they were; None where they are gone."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is held open."""
+        ...
+
+
+def open_recall(where: str | os.PathLike[str] | None, *, ttl_days: float) -> RecallStore:
+    """The store in a SQLite file; in memory where there is none.
+
+    Raises:
+        RecallError: the file cannot be opened.
+    """
+    return MemoryRecall(ttl_days) if where is None else SQLiteRecall(where, ttl_days)
