@@ -127,7 +127,7 @@ def relevance(result: dict[str, Any]) -> str:
 
 
 def scorer_speed(result: dict[str, Any]) -> str:
-    head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold, its own encode included"]
+    head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold / one encode"]
     rows = []
     for r in result["rows"]:
         spans = [
