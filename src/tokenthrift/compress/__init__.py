@@ -4,6 +4,7 @@ Everything here is pure. Nothing decides about models or money.
 """
 
 from tokenthrift.compress.lossless import Dedupe, Json
+from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
 from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compress
@@ -12,6 +13,7 @@ __all__ = [
     "Budget",
     "Compaction",
     "Dedupe",
+    "Html",
     "Json",
     "Memo",
     "Rules",
