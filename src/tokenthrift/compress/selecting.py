@@ -53,8 +53,8 @@ class Select(BaseModel):
     """``fast`` goes by words and needs no weights; ``static`` adds the bundled table of vectors,
     ``encoder`` the policy's encoder."""
     pages: PagesKept = "main"
-    """``main``: of pages that the stage ``html`` wrote as text only the main text can stay, and lines
-    that the question names; ``all``: any line."""
+    """``main``: of web pages (stage ``html``) only main text stays, and what the question names;
+    ``all``: any line may."""
 
     @property
     def name(self) -> str:
