@@ -34,7 +34,7 @@ def legend(recall_id: str) -> str:
 
 def page_mark(address: str) -> str:
     """The line above a web page that was written as text."""
-    return f"{_PAGE}, entities decoded; markup and link addresses cut, recall {address}]\n"
+    return f"{_PAGE}: entities decoded, markup cut, recall {address}]\n"
 
 
 def is_page_mark(text: str) -> bool:
