@@ -2,8 +2,8 @@
 
     python benchmarks/pages.py [--ratio 2 4 8]
 
-The constants of `main_text.py` were set on the half ``set``; the half ``other`` was looked at for
-the report only. Halves go by the hash of a record's id.
+The constants of `main_text.py` were chosen by the half ``set``, with the mean over all in sight.
+Halves go by the hash of a record's id.
 """
 
 from __future__ import annotations

@@ -136,11 +136,12 @@ def pages(result: dict[str, Any]) -> str:
             cells = [found[part, ratio, metric] for ratio in ratios]
             shown = [f"{c['mean']:.3f} [{c['low']:.2f}, {c['high']:.2f}]" for c in cells]
             rows.append([part, str(cells[0]["n"]), metric, *shown])
-    return table(["half", "n", "metric", *ratios], rows)
+    return markdown(["half", "n", "metric", *ratios], rows)
 
 
 def scorer_speed(result: dict[str, Any]) -> str:
-    head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold, its own encode included"]
+    cold = "cold, its own encode included"
+    head = ["tokens", "units", "rung", "n", "in a plan / one encode", cold]
     rows = []
     for r in result["rows"]:
         spans = [
@@ -154,7 +155,7 @@ def scorer_speed(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
-    "scorer_speed": scorer_speed,
+    "scorer_speed": scorer_speed, "pages": pages,
 }  # fmt: skip
 
 
