@@ -19,7 +19,13 @@ from tokenthrift.wire import read
 
 # The evaluators count with cl100k_base.
 EVALUATOR_MODEL = "gpt-4"
-STAGES = ({"stage": "json"}, {"stage": "dedupe"}, {"stage": "select"})
+# Nothing but the budget asks for cuts.
+STAGES = (
+    {"stage": "json"},
+    {"stage": "html"},
+    {"stage": "dedupe"},
+    {"stage": "select", "keep": 1, "min_tokens": 0},
+)
 
 
 def compress(

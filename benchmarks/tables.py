@@ -126,6 +126,19 @@ def relevance(result: dict[str, Any]) -> str:
     return table + (f"\n\n{'; '.join(dict.fromkeys(notes))}." if notes else "")
 
 
+def pages(result: dict[str, Any]) -> str:
+    found = {(r["half"], r["ratio"], r["metric"]): r for r in result["rows"]}
+    ratios = list(dict.fromkeys(r["ratio"] for r in result["rows"]))
+    metrics = list(dict.fromkeys(r["metric"] for r in result["rows"]))
+    rows = []
+    for part in ("set", "other", "all"):
+        for metric in metrics:
+            cells = [found[part, ratio, metric] for ratio in ratios]
+            shown = [f"{c['mean']:.3f} [{c['low']:.2f}, {c['high']:.2f}]" for c in cells]
+            rows.append([part, str(cells[0]["n"]), metric, *shown])
+    return markdown(["half", "n", "metric", *ratios], rows)
+
+
 def scorer_speed(result: dict[str, Any]) -> str:
     head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold / one encode"]
     rows = []
@@ -141,7 +154,7 @@ def scorer_speed(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
-    "scorer_speed": scorer_speed,
+    "scorer_speed": scorer_speed, "pages": pages,
 }  # fmt: skip
 
 

@@ -26,7 +26,16 @@ from pydantic import (
     ValidationError,
 )
 
-from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Recall, Rules, Select
+from tokenthrift.compress import (
+    Budget,
+    Compaction,
+    Dedupe,
+    Html,
+    Json,
+    Recall,
+    Rules,
+    Select,
+)
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
@@ -43,7 +52,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_registry"]
 
-BUILT_IN: Final[dict[str, type[BaseModel]]] = {"json": Json, "dedupe": Dedupe, "select": Select}
+BUILT_IN: Final[dict[str, type[BaseModel]]] = {
+    "json": Json,
+    "html": Html,
+    "dedupe": Dedupe,
+    "select": Select,
+}
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
 

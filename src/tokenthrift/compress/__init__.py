@@ -4,6 +4,7 @@ Everything here is pure. Nothing decides about models or money.
 """
 
 from tokenthrift.compress.lossless import Dedupe, Json
+from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
@@ -14,6 +15,7 @@ __all__ = [
     "Budget",
     "Compaction",
     "Dedupe",
+    "Html",
     "Json",
     "Memo",
     "Offer",

@@ -28,7 +28,7 @@ class Choice:
     """Everything the choice needs to know of one unit.
 
     Attributes:
-        value: how much it is worth, 0 or more.
+        value: how much it is worth, 0 or more; below 0 it goes even where there is room.
         tokens: what it costs by itself.
         template: units with the same one are repeats of each other; -1 for none.
         block: units of one block are neighbours in the text; gaps are counted inside it.
@@ -88,7 +88,7 @@ class _Chooser:
         for i, unit in enumerate(units):
             if unit.anchor:
                 self._anchors.setdefault(unit.block, []).append(i)
-            else:
+            elif unit.value >= 0:
                 self._queues.setdefault(_queue_of(units, i), []).append(i)
         self._discount = dict.fromkeys(self._queues, 1.0)
         for queue in self._queues.values():
@@ -165,7 +165,7 @@ class _Chooser:
         for j in (i - 1, i + 1):
             if 0 <= j < len(self.units) and j not in self._done:
                 near = self.units[j]
-                alone = near.template < 0 and not near.anchor
+                alone = near.template < 0 and not near.anchor and near.value >= 0
                 if alone and near.block == self.units[i].block:
                     heapq.heappush(self._heap, (-self._gain(j), j))
 

@@ -18,27 +18,46 @@ if TYPE_CHECKING:
 DENSE_WORDS: Final = 30  # words of a run that count as full density
 NEIGHBOURS: Final = np.array([0.25, 0.5, 1.0, 0.5, 0.25])  # short runs borrow from those around
 
-_NOISE = re.compile(
-    r"<(script|style|noscript|svg|template|head)\b.*?</\1\s*>|<!--.*?-->|<!doctype[^>]*>",
-    re.IGNORECASE | re.DOTALL,
+_NOISE_OPENS = re.compile(
+    r"<(?:(?:script|style|noscript|svg|template|head)\b|!--|!doctype)", re.IGNORECASE
 )
+_NOISE_CLOSES = {
+    name: re.compile(rf"</{name}\s*>", re.IGNORECASE)
+    for name in ("script", "style", "noscript", "svg", "template", "head")
+} | {"!--": re.compile("-->"), "!doctype": re.compile(">")}
 _BLOCK = re.compile(
     r"</?(?:p|div|li|ul|ol|table|tr|td|th|h[1-6]|section|article|header|footer|nav|aside|main|form|"
-    r"blockquote|pre|figure|figcaption|dl|dt|dd|body|html|br)\b[^>]*>\s*",
+    r"blockquote|pre|figure|figcaption|dl|dt|dd|body|html|br)\b[^<>]*>\s*",
     re.IGNORECASE,
 )
-_TAG = re.compile(r"<[^>]*>")
-_LINK = re.compile(r"<a\b[^>]*>(.*?)</a>", re.IGNORECASE | re.DOTALL)
+_TAG = re.compile(r"<[^<>]*>")
+_LINK_EDGE = re.compile(r"<(/?)a\b[^<>]*>", re.IGNORECASE)
 
 
 def html_spans(text: str) -> Iterator[tuple[int, int]]:
     """Spans that cover a page: noise as a whole, the rest cut behind block tags."""
     at = 0
-    for noise in _NOISE.finditer(text):
-        yield from _blocks(text, at, noise.start())
-        yield noise.span()
-        at = noise.end()
+    for start, end in _noise(text):
+        yield from _blocks(text, at, start)
+        yield start, end
+        at = end
     yield from _blocks(text, at, len(text))
+
+
+def _noise(text: str) -> Iterator[tuple[int, int]]:
+    """What no reader sees; what is never closed is no noise, and is looked for once."""
+    at = 0
+    open_ended: set[str] = set()
+    for match in _NOISE_OPENS.finditer(text):
+        name = match[0][1:].lower()
+        if match.start() < at or name in open_ended:
+            continue
+        closing = _NOISE_CLOSES[name].search(text, match.end())
+        if closing is None:
+            open_ended.add(name)
+            continue
+        yield match.start(), closing.end()
+        at = closing.end()
 
 
 def _blocks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -61,10 +80,24 @@ def density(texts: Sequence[str]) -> list[float]:
 
 
 def _density(text: str) -> float:
-    if _NOISE.fullmatch(text.strip()):
+    bare = text.strip()
+    if next(_noise(bare), None) == (0, len(bare)):
         return 0.0
     words = len(_TAG.sub(" ", text).split())
     if not words:
         return 0.0
-    linked = sum(len(_TAG.sub(" ", t).split()) for t in _LINK.findall(text))
+    linked = _linked_words(text)
     return min(1.0, words / DENSE_WORDS) * (1 - min(1.0, linked / words))
+
+
+def _linked_words(text: str) -> int:
+    """Words between the tags of links; a link that is not closed has none."""
+    words = 0
+    begin = -1
+    for match in _LINK_EDGE.finditer(text):
+        if not match[1]:
+            begin = match.end() if begin < 0 else begin
+        elif begin >= 0:
+            words += len(_TAG.sub(" ", text[begin : match.start()]).split())
+            begin = -1
+    return words

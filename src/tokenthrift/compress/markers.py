@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 POINTER_CHARACTERS: Final = 24
+_PAGE: Final = "[page as text"
 
 
 def gap(units: int, *, own_line: bool) -> str:
@@ -29,6 +30,16 @@ def messages_gap(messages: int) -> str:
 def legend(recall_id: str) -> str:
     """What the gaps of a window mean, and the id under which all that went is kept."""
     return f"\n[-n: n lines cut, recall {recall_id}]"
+
+
+def page_mark(address: str) -> str:
+    """The line above a web page that was written as text."""
+    return f"{_PAGE}: entities decoded, markup cut, recall {address}]\n"
+
+
+def is_page_mark(text: str) -> bool:
+    """Whether a text begins with that line."""
+    return text.startswith(_PAGE)
 
 
 def pointer(segment_id: str, text: str, lines: tuple[int, int] | None = None) -> str:

@@ -7,15 +7,18 @@ this module fits the result to its target, counted exactly.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
 from tokenthrift.compress.loops import in_loop
+from tokenthrift.compress.main_text import aside_units
+from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.relevance.rungs import PLAIN, RungName, check
 from tokenthrift.compress.units import units_of
-from tokenthrift.compress.worth import Worth, worth_of
+from tokenthrift.compress.worth import ASIDE, Worth, worth_of
 from tokenthrift.compress.writing import Writer
 from tokenthrift.draft import UnitNote
 
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
     from tokenthrift.draft import Draft, Edit, Resources
     from tokenthrift.types import Frame, Segment, Unit
+
+PagesKept: TypeAlias = Literal["main", "all"]
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
@@ -51,6 +56,9 @@ class Select(BaseModel):
     relevance: RungName = "fast"
     """``fast`` goes by words and needs no weights; ``static`` adds the bundled table of vectors,
     ``encoder`` the policy's encoder."""
+    pages: PagesKept = "main"
+    """``main``: of web pages (stage ``html``) only main text stays, and what the question names;
+    ``all``: any line may."""
 
     @property
     def name(self) -> str:
@@ -69,7 +77,7 @@ class Select(BaseModel):
             ValueError: what the rung needs is not there.
         """
         check(self.relevance, resources)
-        manner = Manner(rung=self.relevance, resources=resources)
+        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
@@ -89,9 +97,12 @@ class Select(BaseModel):
             for s in whole
             if s.tokens < self.min_tokens
         ]
-        if not segments or self.keep >= 1:
-            return draft.edit(self.name, [], notes)
         target = int(self.keep * _size(draft, segments))
+        if self.keep >= 1:
+            segments = [s for s in segments if self.pages == "main" and is_page_mark(s.text)]
+            target = 2 * _size(draft, segments)  # no limit: only what is beside main text goes
+        if not segments:
+            return draft.edit(self.name, [], notes)
         return select(draft, segments, target, replace(manner, notes=notes))
 
 
@@ -119,6 +130,7 @@ class Manner:
         resources: what the rung needs, and whether edits explain themselves.
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
+        pages: what may stay of web pages.
     """
 
     stage: str = "select"
@@ -126,6 +138,7 @@ class Manner:
     resources: Resources = PLAIN
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
+    pages: PagesKept = "all"
 
 
 PLAINLY: Final = Manner()
@@ -147,6 +160,8 @@ def select(
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     units = [units_of(s.text, s.kind, draft.count) for s in segments]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
+    if manner.pages == "main":
+        worth = _without_asides(worth, segments, units, draft.window.question)
     material = _Material.of(draft, segments, units, worth, manner)
     said = [("", worth.score.note)] if worth.score.note else []
     notes = [*manner.notes, *said]
@@ -160,10 +175,24 @@ def select(
         if best is None or (not fits and best.tokens > after.tokens):
             best = after
         slack = goal - after.tokens
-        if 0 <= slack <= max(8, goal // 100):
+        if 0 <= slack <= max(8, goal // 100) or (fits and allowance >= material.most_tokens):
             break
         allowance += slack if slack > 0 else slack - 8
     return best if best is not None else draft
+
+
+def _without_asides(
+    worth: Worth, segments: Sequence[Segment], units: Sequence[Sequence[Unit]], question: str
+) -> Worth:
+    """The same worth, below 0 for what stands beside the main text of a page."""
+    asides = [aside_units(s, own, question) for s, own in zip(segments, units, strict=True)]
+    if all(a is None for a in asides):
+        return worth
+    beside = [
+        np.zeros(len(own), np.bool_) if a is None else a
+        for a, own in zip(asides, units, strict=True)
+    ]
+    return replace(worth, values=np.where(np.concatenate(beside), ASIDE, worth.values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +245,12 @@ class _Material:
         why = worth.reasons() if manner.resources.explain else []
         shown = worth.names.worth.tolist()
         return cls(segments, units, choices, shown, loose, fixed, before, manner.with_legend, why)
+
+    @property
+    def most_tokens(self) -> int:
+        """An allowance under which everything stays that can."""
+        gaps = sum(c.tokens + max(0, c.opening_tokens) + 2 * GAP_TOKENS for c in self.choices)
+        return self.fixed_tokens + gaps
 
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""

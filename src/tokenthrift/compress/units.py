@@ -12,6 +12,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.html_units import html_spans
+from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.types import Unit
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
 
     Args:
         text: the current text of the segment.
-        kind: its kind; tables are cut by rows only, their heads are anchors.
+        kind: its kind; tables are cut by rows only, their heads are anchors, as is the mark above
+            a page written as text.
         count: sizes of the units come from one count of the whole.
     """
+    if kind == "html" and is_page_mark(text):
+        kind = "markdown"
     rows_only = kind == "table" or (kind == "json" and text.count("\n") > 2 and _is_table(text))
     limits = LONG_PROSE if kind == "prose" and is_passages(text) else LONG
     cut = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
@@ -59,6 +63,7 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
     carries = carried(text, spans, kind)
     sizes = [count(text)] if len(spans) == 1 else count.pieces(text, [end for _, end in spans])
     heads = [rows_only and _is_head(text[a:b], first=a == 0) for a, b in spans]
+    heads[:1] = [heads[0] or is_page_mark(text)] if heads else []
     return [
         Unit(start, end, tokens, carry=carry, anchor=anchor)
         for (start, end), tokens, carry, anchor in zip(spans, sizes, carries, heads, strict=True)

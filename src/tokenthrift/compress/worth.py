@@ -14,6 +14,7 @@ import numpy as np
 
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
+from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.names import Names, name_set, names_in
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
@@ -47,6 +48,7 @@ RECORD_KINDS: Final = frozenset({"json", "table", "search"})
 PROSE_KINDS: Final = frozenset({"prose", "markdown"})
 REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
+ASIDE: Final = np.float32(-1)  # of a unit that goes even where there is room
 
 ERROR, RARE, EDGE = "error", "rare", "edge"
 _PHRASES: Final = {
@@ -68,7 +70,7 @@ class Worth:
     """What units are worth, and what that comes from.
 
     Attributes:
-        values: (n,) float32, 0 or more.
+        values: (n,) float32, 0 or more; `ASIDE` for what is not to stay.
         templates: (n,) units with one number are repeats of one event; `NO_TEMPLATE` for none.
         running: (n,) whether a unit is part of running text, which is read on from its neighbours.
         repeated: (n,) whether a unit stands word for word further up, or in a passage that an
@@ -98,6 +100,8 @@ class Worth:
                 out[n].append(f"{len(names)} names that a later step may need")
         for n in np.flatnonzero(self.repeated).tolist():
             out[n].append("an earlier text has it")
+        for n in np.flatnonzero(self.values < 0).tolist():
+            out[n].append("beside the main text of its page")
         return [tuple(says) for says in out]
 
 
@@ -131,7 +135,8 @@ def worth_of(
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
         dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
-        relevance = np.where(pages, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
+        raw = pages & (dense >= 0)
+        relevance = np.where(raw, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
         structure[ERROR][pages] = 0
     values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
     repeated = _repeated(texts) | _in_repeated_passages(material, draft.count.encoding_name)
@@ -169,9 +174,9 @@ def _structure(
 
 
 def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) -> FloatArray:
-    """How much of each unit of a segment is main text; 1 where it is no page."""
-    if segment.kind != "html":
-        return np.ones(int(mine.sum()), np.float32)
+    """How much of each unit of a page's markup is main text; below 0 where there is no markup."""
+    if segment.kind != "html" or is_page_mark(segment.text):
+        return np.full(int(mine.sum()), -1, np.float32)
     return np.array(density([texts[n] for n in np.flatnonzero(mine).tolist()]), np.float32)
 
 
