@@ -245,8 +245,7 @@ def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> l
         group += segment.role == "tool"
         apart = segment.kind in RECORD_KINDS or is_passages(segment.text)
         for unit in own:
-            starts = unit.start == 0 or segment.text[unit.start - 1] == "\n"
-            group += apart and starts
+            group += apart and unit.opens
             out.append(group)
         group += segment.role == "tool" or apart
     return out
