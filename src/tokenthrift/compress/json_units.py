@@ -10,6 +10,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ ALIKE: Final = 0.8  # share of a list's elements that must be containers of one 
 FEWEST: Final = 2  # elements of a list of records
 FEWEST_ENTRIES: Final = 4  # entries of a map of records
 LONG_ROW: Final = 1_200  # characters; a longer row of a table is cut too
+SHORT: Final = 20  # characters; shorter than that nothing stands alone
 DEEPEST_PATH: Final = 8  # keys; a path names no more
 ROOT: Final = 0
 
@@ -197,10 +199,10 @@ def json_pieces(text: str, longest: int) -> Iterator[Piece]:
     for start, end in _lines(text, 0, first):
         own = members[bisect_left(starts, start) : bisect_left(starts, end)]
         anchor = first < len(text) and end - start <= longest
-        cut = cut_line(own, (start, end), longest) if end - start > longest else [(start, end)]
-        for a, b in cut:
-            n = bisect_left(starts, a)
-            now = members[n].record if n < len(members) and starts[n] < b else record
+        ends = cut_line(own, (start, end), longest) if end - start > longest else [end]
+        for a, b in pairwise([start, *ends]):
+            n = bisect_left(starts, a + SHORT) - 1
+            now = members[n].record if n >= 0 and starts[n] >= a else record
             opens = now != record or a == 0
             yield Piece(a, b, _read_under(members, starts, (a, b)), opens=opens, anchor=anchor)
             record = now
@@ -237,7 +239,8 @@ def _cells(
                 yield Piece(at, cell, opens=at == start, row=True)
             members = members_of(text, cell, stop, column)
             starts = [m.start for m in members]
-            for a, b in cut_line(members, (cell, stop), longest):
+            ends = cut_line(members, (cell, stop), longest)
+            for a, b in pairwise([cell, *ends]):
                 yield Piece(a, b, _read_under(members, starts, (a, b)), opens=a == start)
             at = stop
         cell = stop + 1
@@ -247,33 +250,47 @@ def _cells(
         yield Piece(at, end, opens=at == start, row=True)
 
 
-def cut_line(members: Sequence[Member], span: tuple[int, int], longest: int) -> list[tuple[int, int]]:
-    """Cut a line at members into pieces of at most ``longest`` characters where members allow it.
+def cut_line(members: Sequence[Member], span: tuple[int, int], longest: int) -> list[int]:
+    """Cut a line at members into pieces of about ``longest`` characters where members allow it.
 
-    A new record begins a new piece; else the shallowest place in the second half is taken, so that
-    small objects stay in one piece with their key.
+    Short records go together, a longer one begins a piece, and one that is too long is cut.
+
+    Returns:
+        Where the pieces end.
     """
-    start, end = span
-    out: list[tuple[int, int]] = []
-    at = start
+    changes = [n for n in range(1, len(members)) if members[n].record != members[n - 1].record]
+    stops = [*changes, len(members)]
+    places = [*(members[n].start for n in changes), span[1]]
+    ends: list[int] = []
+    at = before = span[0]
+    first = last = 0
+    for n, stop in zip(stops, places, strict=True):
+        short = stop - before < longest // 2
+        if before > at and before - at >= (longest // 2 if short else SHORT):
+            ends += _cut_record(members[first:last], (at, before), longest)
+            at, first = before, last
+        before, last = stop, n
+    return ends + _cut_record(members[first:], (at, span[1]), longest)
+
+
+def _cut_record(members: Sequence[Member], span: tuple[int, int], longest: int) -> list[int]:
+    """Cut at the shallowest places that leave pieces of half the length or more.
+
+    Small objects so stay in one piece with their key.
+    """
+    at, end = span
+    ends: list[int] = []
     best: Member | None = None
-    before = members[0].record if members else 0
-    for member in members:
+    for member in members if end - at > longest else ():
         if best is not None and member.start - at > longest:
-            out.append((at, best.start))
+            ends.append(best.start)
             at, best = best.start, None
-        if member.record != before and member.start > at:
-            out.append((at, member.start))
-            at, best = member.start, None
-        before = member.record
-        late = member.start - at >= longest // 2 or best is None
-        if member.start > at and late and (best is None or member.depth <= best.depth):
+        size = member.start - at
+        if size > 0 and (best is None or (size >= longest // 2 and member.depth <= best.depth)):
             best = member
     if best is not None and end - at > longest:
-        out.append((at, best.start))
-        at = best.start
-    out.append((at, end))
-    return out
+        ends.append(best.start)
+    return [*ends, end]
 
 
 def _read_under(members: Sequence[Member], starts: Sequence[int], span: tuple[int, int]) -> str:

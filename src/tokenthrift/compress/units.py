@@ -64,7 +64,14 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
     carries = carried(text, spans, kind)
     sizes = [count(text)] if len(spans) == 1 else count.pieces(text, [end for _, end in spans])
     return [
-        Unit(start, end, tokens, carry=carry, anchor=rows_only and start == 0, opens=_opens(text, start))
+        Unit(
+            start,
+            end,
+            tokens,
+            carry=carry,
+            anchor=rows_only and start == 0,
+            opens=_opens(text, start),
+        )
         for (start, end), tokens, carry in zip(spans, sizes, carries, strict=True)
     ]
 
@@ -82,7 +89,9 @@ def _json_units(text: str, count: TokenCounter) -> list[Unit]:
             pieces.append(piece)
             continue
         cut = _sentences(text, (piece.start, piece.end), longest, density)
-        pieces += [replace(piece, start=a, end=b, opens=piece.opens and a == piece.start) for a, b in cut]
+        pieces += [
+            replace(piece, start=a, end=b, opens=piece.opens and a == piece.start) for a, b in cut
+        ]
     sizes = [count(text)] if len(pieces) == 1 else count.pieces(text, [p.end for p in pieces])
     return [
         Unit(p.start, p.end, tokens, carry=p.carry, anchor=p.anchor, opens=p.opens)

@@ -125,7 +125,7 @@ def worth_of(
     structure = _structure(texts, place, structured, templates)
     if agent:
         recent = (place + 1) / max(1, len(segments))
-        names = np.array([len(NAME.findall(t)) for t in texts]) / NAMES_ENOUGH
+        names = _names(texts, material) / NAMES_ENOUGH
         structure[RECENT] = RECENT_WORTH * recent.astype(np.float32)
         structure[NAMES] = NAME_WORTH * np.minimum(names, 1).astype(np.float32)
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
@@ -160,6 +160,13 @@ def _structure(
         RARE: rare,
         EDGE: EDGE_WORTH * (structured & edges).astype(np.float32),
     }
+
+
+def _names(texts: Sequence[str], units: Units) -> FloatArray:
+    """(n,) how many ids, paths and names a unit holds, or the small record that it is a part of."""
+    own = np.array([len(NAME.findall(t)) for t in texts], np.float32)
+    whole = np.bincount(units.numbers, own).astype(np.float32)[units.numbers]
+    return np.where(np.asarray(units.records, np.bool_) & units.in_passages, whole, own)
 
 
 def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) -> FloatArray:

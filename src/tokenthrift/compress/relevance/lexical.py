@@ -125,7 +125,7 @@ def lexical_score(
     hits = np.zeros((len(query), n), np.float32)
     np.add.at(hits, (matches.terms, matches.units), 1)
     _carry(hits, list(query), units.carries, language)
-    found = hits.any(axis=1)
+    found = np.count_nonzero(hits, axis=1) > 0
     terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
     hits = hits[found]
     if not terms:
