@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokenthrift.compress.events import events_of
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.names import NAME
 from tokenthrift.compress.relevance.likeness import Likeness
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 ERROR_WORTH: Final = 0.35
 AGENT_ERROR_WORTH: Final = 0.10  # in agent loops most stand in code
 RARE_WORTH: Final = 0.10  # of a template that occurs once; shared among its repeats
+EVENT_WORTH: Final = 0.8  # in logs, of a line that tells of an event first
+NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that few lines have
+NAMED_SHARE: Final = 0.03  # of all units
+NAMED_LINES: Final = 3
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 RECENT_WORTH: Final = 0.6  # of the newest segment of an agent loop
 NAME_WORTH: Final = 1.5  # of a unit with at least NAMES_ENOUGH ids, paths or names, in agent loops
@@ -48,16 +53,19 @@ NEARLY_HELD: Final = 0.8  # share of a passage that an earlier one must hold
 AGENT_SEGMENTS: Final = 3  # a single answer of a tool is no loop yet
 RECORD_KINDS: Final = frozenset({"json", "table", "search"})
 PROSE_KINDS: Final = frozenset({"prose", "markdown"})
-REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
+REPEATING_KINDS: Final = frozenset({"search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 
 ERROR, RARE, EDGE, RECENT, NAMES = "error", "rare", "edge", "recent", "names"
+EVENT, NAMED = "event", "named"
 _PHRASES: Final = {
     ERROR: "tells of an error",
     RARE: "occurs once",
     EDGE: "first or last",
     NAMES: "names ids or paths",
     RECENT: "among the newest",
+    EVENT: "tells of an event first",
+    NAMED: "has a rare word of the question",
 }
 
 # Plain substrings of the lower-cased text: ten times faster than one pattern.
@@ -120,9 +128,20 @@ def worth_of(
     material = Units(texts, tokens, groups_of(segments, units), wholes, records, carries)
     score = score_units(question, material, rung, resources)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
+    logs = np.array([s.kind == "log" for s in segments], np.bool_)[place]
+    told = events_of([texts[n] for n in np.flatnonzero(logs).tolist()])
     templates = _templates(segments, units, texts)
+    templates[logs] = told.masks + templates.max(initial=0) + 1
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
     structure = _structure(texts, place, structured, templates)
+    if logs.any():
+        named = _named(score) & logs
+        structure[NAMED] = NAMED_WORTH * named.astype(np.float32)
+        values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
+        first = told.first_told(values[logs], np.array(tokens, np.float32)[logs])
+        structure[EVENT] = np.zeros(len(texts), np.float32)
+        structure[EVENT][logs] = EVENT_WORTH * first
+        templates = np.where(named, NO_TEMPLATE, templates)  # a repeat that is asked for stays
     if agent:
         recent = (place + 1) / max(1, len(segments))
         names = _names(texts, material) / NAMES_ENOUGH
@@ -160,6 +179,13 @@ def _structure(
         RARE: rare,
         EDGE: EDGE_WORTH * (structured & edges).astype(np.float32),
     }
+
+
+def _named(score: Score) -> npt.NDArray[np.bool_]:
+    """(n,) whether a unit holds a word of the question that few others have."""
+    n = score.hits.shape[1]
+    few = np.count_nonzero(score.hits, axis=1) <= max(NAMED_LINES, NAMED_SHARE * n)
+    return np.asarray(score.hits[few].any(axis=0), np.bool_)
 
 
 def _names(texts: Sequence[str], units: Units) -> FloatArray:
