@@ -73,10 +73,10 @@ def members_of(text: str, start: int, end: int, above: str = "") -> list[Member]
         text: holds it.
         start: where it begins.
         end: where it ends.
-        above: the path of the whole, for a cell of a table.
+        above: the path of the whole, for a cell of a table, which is part of a record itself.
     """
     nodes, places = _read(text, start, end)
-    tops = _record_lists(nodes, end - start)
+    tops = set() if above else _record_lists(nodes, end - start)
     records = [0] * len(nodes)
     paths = [above] * len(nodes)
     for n, node in enumerate(nodes[1:], 1):
@@ -279,6 +279,7 @@ def _cut_record(members: Sequence[Member], span: tuple[int, int], longest: int) 
     Small objects so stay in one piece with their key.
     """
     at, end = span
+    half = longest // 2
     ends: list[int] = []
     best: Member | None = None
     for member in members if end - at > longest else ():
@@ -286,7 +287,7 @@ def _cut_record(members: Sequence[Member], span: tuple[int, int], longest: int) 
             ends.append(best.start)
             at, best = best.start, None
         size = member.start - at
-        if size > 0 and (best is None or (size >= longest // 2 and member.depth <= best.depth)):
+        if size >= SHORT and (best is None or (size >= half and member.depth <= best.depth)):
             best = member
     if best is not None and end - at > longest:
         ends.append(best.start)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from tokenthrift.compress.events import Events
     from tokenthrift.compress.relevance.lexical import Score
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
     from tokenthrift.compress.relevance.rungs import RungName
@@ -135,18 +136,13 @@ def worth_of(
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
     structure = _structure(texts, place, structured, templates)
     if logs.any():
-        named = _named(score) & logs
+        named = logs & _named(score)
         structure[NAMED] = NAMED_WORTH * named.astype(np.float32)
-        values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
-        first = told.first_told(values[logs], np.array(tokens, np.float32)[logs])
-        structure[EVENT] = np.zeros(len(texts), np.float32)
-        structure[EVENT][logs] = EVENT_WORTH * first
-        templates = np.where(named, NO_TEMPLATE, templates)  # a repeat that is asked for stays
+        values = relevance + sum(structure.values())
+        structure[EVENT] = EVENT_WORTH * _first_told(told, values, np.array(tokens), logs)
+        templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
     if agent:
-        recent = (place + 1) / max(1, len(segments))
-        names = _names(texts, material) / NAMES_ENOUGH
-        structure[RECENT] = RECENT_WORTH * recent.astype(np.float32)
-        structure[NAMES] = NAME_WORTH * np.minimum(names, 1).astype(np.float32)
+        structure |= _of_agents(texts, place, material)
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
@@ -188,11 +184,28 @@ def _named(score: Score) -> npt.NDArray[np.bool_]:
     return np.asarray(score.hits[few].any(axis=0), np.bool_)
 
 
-def _names(texts: Sequence[str], units: Units) -> FloatArray:
-    """(n,) how many ids, paths and names a unit holds, or the small record that it is a part of."""
+def _first_told(
+    told: Events, values: FloatArray, tokens: IntArray, logs: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """(n,) what a line of a log adds as the first to tell of its event; 0 elsewhere."""
+    out = np.zeros(len(values), np.float32)
+    out[logs] = told.first_told(values[logs], tokens[logs])
+    return out
+
+
+def _of_agents(texts: Sequence[str], place: IntArray, units: Units) -> dict[str, FloatArray]:
+    """What counts in agent loops: how new a result is, and the ids, paths and names in a unit.
+
+    Names are those of the whole record where a unit is a part of a small one.
+    """
+    recent = (place + 1) / (place.max(initial=0) + 1)
     own = np.array([len(NAME.findall(t)) for t in texts], np.float32)
-    whole = np.bincount(units.numbers, own).astype(np.float32)[units.numbers]
-    return np.where(np.asarray(units.records, np.bool_) & units.in_passages, whole, own)
+    whole = np.bincount(units.numbers, own)[units.numbers]
+    names = np.where(np.asarray(units.records, np.bool_) & units.in_passages, whole, own)
+    return {
+        RECENT: RECENT_WORTH * recent.astype(np.float32),
+        NAMES: NAME_WORTH * np.minimum(names / NAMES_ENOUGH, 1).astype(np.float32),
+    }
 
 
 def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) -> FloatArray:
