@@ -289,6 +289,7 @@ class Unit:
 
     ``carry`` is context that helps to score it but is not part of it (speaker, heading, title).
     ``anchor`` marks what the rest cannot be read without (a table's header): it goes last.
+    ``opens`` marks the first unit of a line, or of a record of data.
     """
 
     start: int
@@ -296,6 +297,7 @@ class Unit:
     tokens: int
     carry: str = ""
     anchor: bool = False
+    opens: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.html_units import html_spans
+from tokenthrift.compress.json_units import json_pieces
 from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.types import Unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tokenthrift.compress.json_units import Piece
     from tokenthrift.types import Kind, TokenCounter
 
 # Characters: a longer line is cut into sentences, a longer sentence into pieces of at least half of
@@ -54,19 +57,49 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
             a page written as text.
         count: sizes of the units come from one count of the whole.
     """
+    if kind == "json":
+        return _json_units(text, count)
     if kind == "html" and is_page_mark(text):
         kind = "markdown"
-    rows_only = kind == "table" or (kind == "json" and text.count("\n") > 2 and _is_table(text))
+    rows_only = kind == "table"
     limits = LONG_PROSE if kind == "prose" and is_passages(text) else LONG
     cut = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
     spans = list(cut)
     carries = carried(text, spans, kind)
     sizes = [count(text)] if len(spans) == 1 else count.pieces(text, [end for _, end in spans])
-    heads = [rows_only and _is_head(text[a:b], first=a == 0) for a, b in spans]
-    heads[:1] = [heads[0] or is_page_mark(text)] if heads else []
     return [
-        Unit(start, end, tokens, carry=carry, anchor=anchor)
-        for (start, end), tokens, carry, anchor in zip(spans, sizes, carries, heads, strict=True)
+        Unit(
+            start,
+            end,
+            tokens,
+            carry=carry,
+            anchor=start == 0 and (rows_only or is_page_mark(text)),
+            opens=_opens(text, start),
+        )
+        for (start, end), tokens, carry in zip(spans, sizes, carries, strict=True)
+    ]
+
+
+def _opens(text: str, start: int) -> bool:
+    return start == 0 or text[start - 1] == "\n"
+
+
+def _json_units(text: str, count: TokenCounter) -> list[Unit]:
+    pieces: list[Piece] = []
+    for piece in json_pieces(text, LONG[0]):
+        density = _density(text, piece.start, piece.end, LONG[0])
+        longest = LONG[1] // density
+        if piece.anchor or piece.row or piece.end - piece.start <= 2 * longest:
+            pieces.append(piece)
+            continue
+        cut = _sentences(text, (piece.start, piece.end), longest, density)
+        pieces += [
+            replace(piece, start=a, end=b, opens=piece.opens and a == piece.start) for a, b in cut
+        ]
+    sizes = [count(text)] if len(pieces) == 1 else count.pieces(text, [p.end for p in pieces])
+    return [
+        Unit(p.start, p.end, tokens, carry=p.carry, anchor=p.anchor, opens=p.opens)
+        for p, tokens in zip(pieces, sizes, strict=True)
     ]
 
 
@@ -103,14 +136,6 @@ def is_passages(text: str) -> bool:
     """Whether a text is a list of passages: nearly all of it in long lines."""
     lines = [len(line) for line in text.split("\n") if line.strip()]
     return len(lines) > 2 and median(lines) >= PASSAGE_CHARACTERS
-
-
-def _is_table(text: str) -> bool:
-    return text.startswith("@") or "\n@" in text
-
-
-def _is_head(line: str, *, first: bool) -> bool:
-    return first or line.startswith("@")
 
 
 def _spans(text: str, limits: tuple[int, int], *, rows_only: bool) -> Iterator[tuple[int, int]]:

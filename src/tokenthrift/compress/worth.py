@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokenthrift.compress.events import events_of
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from tokenthrift.compress.events import Events
     from tokenthrift.compress.relevance.lexical import Score
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
     from tokenthrift.compress.relevance.rungs import RungName
@@ -37,6 +39,10 @@ if TYPE_CHECKING:
 ERROR_WORTH: Final = 0.35
 AGENT_ERROR_WORTH: Final = 0.10  # in agent loops most stand in code
 RARE_WORTH: Final = 0.10  # of a template that occurs once; shared among its repeats
+EVENT_WORTH: Final = 0.8  # in logs, of a line that tells of an event first
+NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that few lines have
+NAMED_SHARE: Final = 0.03  # of all units
+NAMED_LINES: Final = 3
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -46,15 +52,18 @@ NEARLY_HELD: Final = 0.8  # share of a passage that an earlier one must hold
 
 RECORD_KINDS: Final = frozenset({"json", "table", "search"})
 PROSE_KINDS: Final = frozenset({"prose", "markdown"})
-REPEATING_KINDS: Final = frozenset({"log", "search", "table", "trace", "json"})
+REPEATING_KINDS: Final = frozenset({"search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 ASIDE: Final = np.float32(-1)  # of a unit that goes even where there is room
 
 ERROR, RARE, EDGE = "error", "rare", "edge"
+EVENT, NAMED = "event", "named"
 _PHRASES: Final = {
     ERROR: "tells of an error",
     RARE: "occurs once",
     EDGE: "first or last",
+    EVENT: "tells of an event first",
+    NAMED: "has a rare word of the question",
 }
 
 # Plain substrings of the lower-cased text: ten times faster than one pattern.
@@ -124,9 +133,18 @@ def worth_of(
     material = Units(texts, tokens, groups_of(segments, units), wholes, records, carries)
     score = score_units(question, material, rung, resources)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
+    logs = np.array([s.kind == "log" for s in segments], np.bool_)[place]
+    told = events_of([texts[n] for n in np.flatnonzero(logs).tolist()])
     templates = _templates(segments, units, texts)
+    templates[logs] = told.masks + templates.max(initial=0) + 1
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
     structure = _structure(texts, place, structured, templates)
+    if logs.any():
+        named = logs & _named(score)
+        structure[NAMED] = NAMED_WORTH * named.astype(np.float32)
+        values = relevance + sum(structure.values())
+        structure[EVENT] = EVENT_WORTH * _first_told(told, values, np.array(tokens), logs)
+        templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
     names = Names([()] * len(texts), np.zeros(0, np.float32))
     if agent:
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
@@ -171,6 +189,22 @@ def _structure(
         RARE: rare,
         EDGE: EDGE_WORTH * (structured & edges).astype(np.float32),
     }
+
+
+def _named(score: Score) -> npt.NDArray[np.bool_]:
+    """(n,) whether a unit holds a word of the question that few others have."""
+    n = score.hits.shape[1]
+    few = np.count_nonzero(score.hits, axis=1) <= max(NAMED_LINES, NAMED_SHARE * n)
+    return np.asarray(score.hits[few].any(axis=0), np.bool_)
+
+
+def _first_told(
+    told: Events, values: FloatArray, tokens: IntArray, logs: npt.NDArray[np.bool_]
+) -> FloatArray:
+    """(n,) what a line of a log adds as the first to tell of its event; 0 elsewhere."""
+    out = np.zeros(len(values), np.float32)
+    out[logs] = told.first_told(values[logs], tokens[logs])
+    return out
 
 
 def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) -> FloatArray:
@@ -247,8 +281,7 @@ def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> l
         group += segment.role == "tool"
         apart = segment.kind in RECORD_KINDS or is_passages(segment.text)
         for unit in own:
-            starts = unit.start == 0 or segment.text[unit.start - 1] == "\n"
-            group += apart and starts
+            group += apart and unit.opens
             out.append(group)
         group += segment.role == "tool" or apart
     return out

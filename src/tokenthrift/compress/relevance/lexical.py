@@ -33,8 +33,10 @@ WINDOWS: Final = (
 )  # fmt: skip
 AGENT_WINDOWS: Final = WINDOWS[:-1]  # what a tool gave has no topic that runs on so far
 PASSAGE_WEIGHT: Final = 0.12  # of how well the whole passage fits, in spreads of the units' scores
+RECORD_WEIGHT: Final = 2.0  # of how well the whole record fits, for each unit it is cut into
+FEWEST_RECORDS: Final = 2
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
-CARRIED: Final = 0.5  # of a term in a heading or a speaker's name, for each unit under it
+CARRIED: Final = 0.5  # of a term in a heading, a speaker's name or a path, for what is under it
 MAX_TERMS: Final = 256
 
 # Names of the parts of a score.
@@ -123,14 +125,13 @@ def lexical_score(
     hits = np.zeros((len(query), n), np.float32)
     np.add.at(hits, (matches.terms, matches.units), 1)
     _carry(hits, list(query), units.carries, language)
-    holding = np.count_nonzero(hits, axis=1)
-    found = holding > 0
+    found = np.count_nonzero(hits, axis=1) > 0
     terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
-    hits, holding = hits[found], holding[found]
+    hits = hits[found]
     if not terms:
         return Score.nothing(n)
     weights = np.array([query[t] for t in terms], np.float32)
-    idf = np.log1p((n - holding + 0.5) / (holding + 0.5)).astype(np.float32) * weights
+    idf = _idf(hits, weights)
     short = units.in_passages
     k1 = np.where(short, PASSAGE_K1, K1).astype(np.float32)
     own = _bm25(hits, matches.lengths, idf, k1)
@@ -144,6 +145,7 @@ def lexical_score(
         low, high = units.window(width)
         inside = sums[:, high] - sums[:, low]
         around += shares * _bm25(inside[:-1], inside[-1], idf, k1)
+    around += RECORD_WEIGHT * _record_scores(hits, matches.lengths, weights, units)
     parts = {WORDS: own * units.thrift, AROUND: around * units.thrift}
     score = Score((own + around) * units.thrift, parts, terms, hits, np.zeros(n, np.float32))
     if not short.any():
@@ -153,6 +155,33 @@ def lexical_score(
     fits = fits.astype(np.float32)
     spread = np.float32(PASSAGE_WEIGHT * score.values[short].std())
     return replace(score, passages=fits).plus(PASSAGE, spread * fits)
+
+
+def _record_scores(
+    hits: FloatArray, lengths: FloatArray, weights: FloatArray, units: Units
+) -> FloatArray:
+    """(n,) how well the whole record of each unit fits; 0 where no record is cut into units.
+
+    A record is named by its id and asked for another of its fields, which may stand far apart.
+    """
+    firsts = np.flatnonzero(np.diff(units.numbers, prepend=-1))
+    records = np.asarray(units.records or np.zeros(len(lengths)), np.bool_)[firsts]
+    cut = np.bincount(units.numbers)[records] > 1
+    if len(cut) < FEWEST_RECORDS or not cut.any():
+        return np.zeros(len(lengths), np.float32)
+    inside = np.add.reduceat(hits, firsts, axis=1)[:, records]
+    sizes = np.add.reduceat(lengths, firsts)[records]
+    idf = _idf(inside, weights)
+    fits = np.zeros(len(firsts), np.float32)
+    fits[records] = _bm25(inside, sizes, idf, np.full(len(sizes), K1, np.float32))
+    return fits[units.numbers]
+
+
+def _idf(hits: FloatArray, weights: FloatArray) -> FloatArray:
+    """(terms,) the weight of each term by how few of the texts hold it."""
+    holding = np.count_nonzero(hits, axis=1)
+    rarity = np.log1p((hits.shape[1] - holding + 0.5) / (holding + 0.5))
+    return np.asarray(rarity * weights, np.float32)
 
 
 def _carry(hits: FloatArray, terms: Sequence[str], carries: Sequence[str], language: str) -> None:
