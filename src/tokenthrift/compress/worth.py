@@ -196,12 +196,15 @@ def _first_told(
 def _of_agents(texts: Sequence[str], place: IntArray, units: Units) -> dict[str, FloatArray]:
     """What counts in agent loops: how new a result is, and the ids, paths and names in a unit.
 
-    Names are those of the whole record where a unit is a part of a small one.
+    Names are those of the whole record where a unit is a part of a small one among others.
     """
+    firsts = np.flatnonzero(np.diff(units.numbers, prepend=-1))
+    among_others = np.bincount(place[firsts])[place] > 1
+    record = np.asarray(units.records, np.bool_) & units.in_passages & among_others
     recent = (place + 1) / (place.max(initial=0) + 1)
     own = np.array([len(NAME.findall(t)) for t in texts], np.float32)
     whole = np.bincount(units.numbers, own)[units.numbers]
-    names = np.where(np.asarray(units.records, np.bool_) & units.in_passages, whole, own)
+    names = np.where(record, whole, own)
     return {
         RECENT: RECENT_WORTH * recent.astype(np.float32),
         NAMES: NAME_WORTH * np.minimum(names / NAMES_ENOUGH, 1).astype(np.float32),
