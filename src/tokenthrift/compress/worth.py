@@ -198,8 +198,8 @@ def _of_agents(texts: Sequence[str], place: IntArray, units: Units) -> dict[str,
 
     Names are those of the whole record where a unit is a part of a small one among others.
     """
-    firsts = np.flatnonzero(np.diff(units.numbers, prepend=-1))
-    among_others = np.bincount(place[firsts])[place] > 1
+    begins = (np.diff(units.numbers, prepend=-1) != 0) | (np.diff(place, prepend=-1) != 0)
+    among_others = np.bincount(place, begins)[place] > 1
     record = np.asarray(units.records, np.bool_) & units.in_passages & among_others
     recent = (place + 1) / (place.max(initial=0) + 1)
     own = np.array([len(NAME.findall(t)) for t in texts], np.float32)
