@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LEVELS: Final = {
     0: "changes nothing",
-    1: "lossless: the model can read all of it",
+    1: "no word is lost: what goes is form, or stands elsewhere",
     2: "selective: text is left out, with a mark in its place",
     3: "digest: old turns shrink to their skeleton",
 }
