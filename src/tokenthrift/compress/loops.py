@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from tokenthrift.draft import Draft
 
-STEPS: Final = 3  # of the model; a single answer of a tool is no loop yet
+STEPS: Final = 2  # of the model; a single answer of a tool is no loop yet
 
 
 def in_loop(draft: Draft) -> bool:
