@@ -96,3 +96,22 @@ def test_names_of_plain_text_are_those_of_any_text(texts: list[str]) -> None:
     plain = ["".join(c for c in text if c.isascii()) for text in texts]
     marked = names_of([f"{text} ü" for text in plain])
     assert names_of([f"{text} " for text in plain]) == marked
+
+
+def test_passages_are_asked_by_relevance_in_a_loop_too() -> None:
+    """Of retrieved prose the passage that answers stays, not the one with the most names."""
+    filler = "It went on for years and nobody who lived there thought of it as strange at all. " * 5
+    noisy = "HG8X9P, v2_final and src/app.py stand in the list of 2024-05-15. " * 6
+    answer = f"The export fails whenever the harbour office is closed for the day. {filler}"
+    passages = [f"{filler}{n}" for n in range(6)] + [noisy, answer]
+    messages = loop(["ok", "ok", "\n".join(passages)])
+    messages[0]["content"] = "Why does the export fail at the harbour office?"
+    assert "harbour office is closed" in sent(messages, keep=0.3)
+
+
+def test_units_of_code_are_bought_for_their_names() -> None:
+    """What is no prose is cut for its names in a loop, whatever was asked."""
+    lines = [f"        value = value + {n}" for n in range(80)]
+    lines[40] = "        raise ExportError(self.report_path)"
+    kept = sent(loop(["ok", "ok", "\n".join(lines)]))
+    assert "ExportError(self.report_path)" in kept

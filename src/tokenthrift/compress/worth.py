@@ -125,7 +125,7 @@ def worth_of(
     texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
     tokens = [u.tokens for own in units for u in own]
     place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
-    agent = in_loop(draft)
+    agent = in_loop(draft) and not all(_is_retrieved(s) for s in segments)
     question = Question(draft.window.question, draft.window.context if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
     records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
@@ -285,6 +285,11 @@ def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> l
             out.append(group)
         group += segment.role == "tool" or apart
     return out
+
+
+def _is_retrieved(segment: Segment) -> bool:
+    """Whether a text is passages of prose, to which a question is put also in a loop."""
+    return segment.kind in PROSE_KINDS and is_passages(segment.text)
 
 
 def _is_speech(segment: Segment) -> bool:
