@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import examples
 
+from strategies import examples
 from tokenthrift.compress.events import OTHER_MASK, VARIANTS, events_of
 
 USERS = ("ann", "bob", "cyd", "dan", "eve")

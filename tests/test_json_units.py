@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.strategies import examples
 
+from strategies import examples
 from tokenthrift.compress import tables
 from tokenthrift.compress.json_units import json_pieces, members_of
 from tokenthrift.compress.relevance.material import Units
