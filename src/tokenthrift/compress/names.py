@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokenthrift.compress.relevance.matching import byte_table
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
@@ -25,12 +27,14 @@ _EDGES: Final = "./-"
 _BEFORE_NUMBER: Final = '"#:, '
 
 _SIGN, _LOWER, _UPPER, _DIGIT, _UNDERSCORE = 1, 2, 3, 4, 5
-_CLASS = np.zeros(256, np.uint8)
-for _characters, _value in (
-    (_EDGES, _SIGN), ("abcdefghijklmnopqrstuvwxyz", _LOWER), ("ABCDEFGHIJKLMNOPQRSTUVWXYZ", _UPPER),
-    ("0123456789", _DIGIT), ("_", _UNDERSCORE),
-):  # fmt: skip
-    _CLASS[np.frombuffer(_characters.encode(), np.uint8)] = _value
+_LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
+_CLASS: Final = byte_table(
+    (_EDGES, _SIGN),
+    (_LETTERS, _LOWER),
+    (_LETTERS.upper(), _UPPER),
+    ("0123456789", _DIGIT),
+    ("_", _UNDERSCORE),
+)
 
 # Set on the recorded agent conversations (benchmarks/README.md).
 NEWEST_WORTH: Final = 6.0  # of a name in the newest text, against a relevance of at most 1

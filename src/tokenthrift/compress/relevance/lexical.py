@@ -190,6 +190,8 @@ def _carry(hits: FloatArray, terms: Sequence[str], carries: Sequence[str], langu
     for unit, text in enumerate(carries):
         if text:
             places.setdefault(text, []).append(unit)
+    if not places:
+        return
     found = find_terms(terms, list(places), language)
     under = list(places.values())
     for term, carry in zip(found.terms.tolist(), found.units.tolist(), strict=True):

@@ -26,7 +26,8 @@ _OTHER_BEGINNINGS: Final = COMPOUNDING | {"indonesian"}
 _CONNECTOR, _LOWER, _UPPER, _DIGIT = 1, 2, 3, 4
 
 
-def _table(*groups: tuple[str, int]) -> npt.NDArray[np.uint8]:
+def byte_table(*groups: tuple[str, int]) -> npt.NDArray[np.uint8]:
+    """(256,) a value for each ASCII character of the groups, 0 for all others."""
     table = np.zeros(256, np.uint8)
     for characters, value in groups:
         table[np.frombuffer(characters.encode(), np.uint8)] = value
@@ -35,12 +36,12 @@ def _table(*groups: tuple[str, int]) -> npt.NDArray[np.uint8]:
 
 _LETTERS: Final = "abcdefghijklmnopqrstuvwxyz"
 _DIGITS: Final = "0123456789"
-_CLASS: Final = _table(
+_CLASS: Final = byte_table(
     (CONNECTORS, _CONNECTOR), (_LETTERS, _LOWER), (_LETTERS.upper(), _UPPER), (_DIGITS, _DIGIT)
 )
 # A letter or digit as a number, whatever its case; "y" as "i", since stems change the one for the
 # other ("dying", "die"). 0: anything else.
-_RANK: Final = _table(
+_RANK: Final = byte_table(
     *((c, n) for n, c in enumerate(_LETTERS + _DIGITS, 1)),
     *((c.upper(), n) for n, c in enumerate(_LETTERS, 1)),
     ("yY", 9),
