@@ -4,13 +4,47 @@ from __future__ import annotations
 
 from itertools import groupby
 from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import examples
-from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
+from tokenthrift.compress.choosing import GAP_TOKENS, Choices
+from tokenthrift.compress.choosing import choose_units as choose
+
+
+class Choice(NamedTuple):
+    """One unit."""
+
+    value: float
+    tokens: int
+    template: int
+    block: int
+    opening_tokens: int = 0
+    anchor: bool = False
+    names: Sequence[int] = ()
+
+
+def choose_units(units: list[Choice], budget: int, worth: Sequence[float] = ()) -> list[bool]:
+    """The choice among units given one by one."""
+    openings = {u.block: u.opening_tokens for u in units}
+    choices = Choices(
+        values=[u.value for u in units],
+        tokens=[u.tokens for u in units],
+        templates=[u.template for u in units],
+        blocks=[u.block for u in units],
+        openings=[openings.get(n, 0) for n in range(1 + max(openings, default=0))],
+        anchors=[n for n, u in enumerate(units) if u.anchor],
+        names=[u.names for u in units],
+        name_worth=worth,
+    )
+    return choose(choices, budget)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def spent(units: list[Choice], kept: list[bool]) -> int:

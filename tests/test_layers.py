@@ -25,7 +25,7 @@ ROWS: Final = {
     name: row
     for row, names in enumerate(
         [
-            ["errors", "types", "draft"],
+            ["errors", "types", "history", "draft"],
             ["tokens", "images", "encoders", "catalog", "wire", "sqlite_file"],
             ["compress", "route"],
             ["policy"],
@@ -45,6 +45,8 @@ ROWS: Final = {
 WITHIN_A_ROW: Final = {
     ("draft", "types"),
     ("draft", "errors"),
+    ("draft", "history"),
+    ("history", "types"),
     ("types", "errors"),
     ("tokens", "images"),
 }

@@ -33,7 +33,7 @@ def draft(*results: str, question: str = QUESTION, budget_tokens: int | None = N
     parts = split(request, count)
     last = parts.frames[-1].turn
     segments = protect(parts.segments, first_turn=0, last_turn=last, assistant=True)
-    window = Window(0, last, question, "", budget_tokens)
+    window = Window(0, last, question, budget_tokens)
     return Draft(request, segments, parts.frames, window, count, parts.base_tokens)
 
 

@@ -82,11 +82,12 @@ class Dedupe(BaseModel):
     def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Point open segments to earlier text."""
         edits: list[Edit] = []
+        past = draft.history
         whole: dict[str, Segment] = {}
-        for segment in draft.segments:
+        for segment in draft.segments[past.size :]:
             if not segment.text or segment.level > 1:
                 continue
-            first = whole.get(segment.text)
+            first = past.first_copy(segment.text) or whole.get(segment.text)
             if first is None:
                 if _stays(draft, segment):
                     whole[segment.text] = segment
@@ -98,7 +99,7 @@ class Dedupe(BaseModel):
                 edits.append(Edit(segment.id, "replace", text, f"same as {first.id}"))
         pointed = {e.target for e in edits}
         # Also of a text that was cut: the lines it still shows are there word for word.
-        earlier = [s for s in draft.segments if s.text and s.id not in pointed]
+        earlier = [s for s in draft.segments[past.size :] if s.text and s.id not in pointed]
         sources = {s.id for s in earlier if _stays(draft, s)}
         for segment, runs in repeated_runs(earlier, sources, draft, self.min_tokens):
             lines = segment.text.splitlines(keepends=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -132,6 +133,7 @@ def carried(text: str, spans: Sequence[tuple[int, int]], kind: Kind) -> list[str
     return out
 
 
+@lru_cache(maxsize=64)
 def is_passages(text: str) -> bool:
     """Whether a text is a list of passages: nearly all of it in long lines."""
     lines = [len(line) for line in text.split("\n") if line.strip()]

@@ -17,6 +17,7 @@ from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.names import Names, name_set, names_in
+from tokenthrift.compress.question import trajectory_of
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
@@ -24,7 +25,7 @@ from tokenthrift.compress.relevance.rungs import Question, score_units
 from tokenthrift.compress.units import is_passages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -126,7 +127,7 @@ def worth_of(
     tokens = [u.tokens for own in units for u in own]
     place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
     agent = in_loop(draft) and not all(_is_retrieved(s) for s in segments)
-    question = Question(draft.window.question, draft.window.context if agent else "")
+    question = Question(draft.window.question, trajectory_of(draft.seen) if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
     records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
     carries = [u.carry for own in units for u in own]
@@ -149,7 +150,7 @@ def worth_of(
     if agent:
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
         ages = ((place + 1) / max(1, len(segments))).tolist()
-        names = names_in(texts, ages, _shown(draft, segments))
+        names = names_in(texts, ages, lambda found: _unseen(draft, segments, found))
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
         dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
@@ -164,11 +165,14 @@ def worth_of(
     return Worth(values.astype(np.float32), templates, running, repeated, names, score, structure)
 
 
-def _shown(draft: Draft, segments: Sequence[Segment]) -> set[str]:
-    """Names in the text that stays whatever is chosen among the segments."""
+def _unseen(draft: Draft, segments: Sequence[Segment], found: Collection[str]) -> set[str]:
+    """The names among those found that no text shows that stays whatever is chosen."""
     chosen = {s.id for s in segments}
-    staying = [s for s in draft.segments if s.id not in chosen and s.message not in draft.removed]
-    return set().union(*(name_set(s.text) for s in staying))
+    gone = draft.removed
+    later = draft.segments[draft.history.size :]
+    staying = [s for s in later if s.id not in chosen and s.message not in gone]
+    names = set(found).difference(*(name_set(s.text) for s in staying))
+    return names - draft.history.shows(names, name_set)
 
 
 def _structure(
@@ -217,8 +221,10 @@ def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) 
 def _tell_of_errors(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """(n,) whether a unit holds a word for errors."""
     out = np.zeros(len(texts), np.bool_)
-    joined = "\0".join(texts).lower()
-    sizes = np.fromiter((len(t.lower()) for t in texts), np.int64, len(texts))
+    joined = "\0".join(texts)
+    lowered = texts if joined.isascii() else [t.lower() for t in texts]
+    joined = joined.lower()
+    sizes = np.fromiter(map(len, lowered), np.int64, len(texts))
     ends = np.cumsum(sizes + 1)
     for word in ERROR_WORDS:
         at = joined.find(word)
