@@ -39,6 +39,8 @@ class Choices:
         openings: by block, what keeping the first unit of it costs on top.
         anchors: units that are kept when and only when anything else of their block is (a table's
             head).
+        heads: of each the unit that is kept with it, or -1; empty for none. An anchor that is a
+            head is kept for what hangs on it, not for its whole block.
         running: whether each is part of running text; empty for none.
         names: numbers of the names in each; empty for none.
         name_worth: by number of the name. Where there are any, gains count against the square root
@@ -51,6 +53,7 @@ class Choices:
     blocks: Sequence[int]
     openings: Sequence[int]
     anchors: Sequence[int] = ()
+    heads: Sequence[int] = ()
     running: Sequence[bool] = ()
     names: Sequence[Sequence[int]] = ()
     name_worth: Sequence[float] = field(default=())
@@ -113,9 +116,11 @@ class _Chooser:
         self._joined = [False, *(blocks[1:] == blocks[:-1]).tolist(), False] if n else [False]
         self._opened: set[int] = set()
         self._anchors: dict[int, list[int]] = {}
+        with_others = set(units.heads)
         for i in units.anchors:
-            self._anchors.setdefault(units.blocks[i], []).append(i)
             self._done[i] = True
+            if i not in with_others:
+                self._anchors.setdefault(units.blocks[i], []).append(i)
         gains = (np.asarray(units.values, np.float64) + units.fresh) * units.scale
         self._gains = gains.tolist()
         self._queues = self._queued()
@@ -162,12 +167,14 @@ class _Chooser:
             stored, i = heappop(heap)
             if done[i]:
                 continue
+            if self.kept[i]:  # as the head of another
+                self._advance(i)
+                continue
             if names[i] and heap:
                 gain = self._gain(i)
                 if gain < -stored and (-gain, i) > heap[0]:
                     heappush(heap, (-gain, i))
                     continue
-            done[i] = True
             return i
         return -1
 
@@ -178,28 +185,27 @@ class _Chooser:
         if cost is not None:
             if template >= 0:
                 self._discount[template] *= REPEAT_WORTH
-            for shown in self._names[i]:
-                self._unseen[shown] = 0.0
             self._favour(i)
+        self._advance(i)
+        return cost or 0
+
+    def _advance(self, i: int) -> None:
+        """A unit is decided about; the next of its kind competes."""
+        self._done[i] = True
+        template = self.units.templates[i]
         if template >= 0:
             queue = self._queues[template]
             queue.pop()
             if queue:
                 heappush(self._heap, (-self._gain(queue[-1]), queue[-1]))
-        return cost or 0
 
     def _keep(self, i: int, left: int) -> int | None:
-        """Keep a unit with the anchors of its block; what it costs, None where it does not fit."""
-        block = self.units.blocks[i]
-        tokens, kept = self.units.tokens, self.kept
-        if block in self._opened:
-            cost = tokens[i] + self._gap_change(i)
-            if cost <= left:
-                kept[i] = True
-                return cost
-            return None
-        cost = self.units.openings[block] + GAP_TOKENS
-        together = (*self._anchors.get(block, ()), i)
+        """Keep a unit with what it needs; what it costs, None where it does not fit."""
+        block, tokens, kept = self.units.blocks[i], self.units.tokens, self.kept
+        opening = block not in self._opened
+        cost = self.units.openings[block] + GAP_TOKENS if opening else 0
+        anchors = self._anchors.get(block, ()) if opening else ()
+        together = (*anchors, *self._heads(i), i)
         for one in together:  # each changes the gaps that the next one finds
             cost += tokens[one] + self._gap_change(one)
             kept[one] = True
@@ -208,7 +214,19 @@ class _Chooser:
                 kept[one] = False
             return None
         self._opened.add(block)
+        for one in together:
+            for shown in self._names[one]:
+                self._unseen[shown] = 0.0
         return cost
+
+    def _heads(self, i: int) -> list[int]:
+        """What must be kept with a unit and is not yet, the outermost first."""
+        heads: list[int] = []
+        head = self.units.heads[i] if self.units.heads else -1
+        while head >= 0 and not self.kept[head]:
+            heads.append(head)
+            head = self.units.heads[head]
+        return heads[::-1]
 
     def _gap_change(self, i: int) -> int:
         """Tokens of gap marks that keeping a unit adds (or saves) inside its block."""

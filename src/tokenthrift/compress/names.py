@@ -41,6 +41,7 @@ _CLASS: Final = byte_table(
 
 # Set on the recorded agent conversations (benchmarks/README.md).
 NEWEST_WORTH: Final = 6.0  # of a name in the newest text, against a relevance of at most 1
+NAMING_WORTH: Final = 2.0  # of a name that names a row, against one further on in it
 OLDEST_SHARE: Final = 0.1  # of that, of a name that only the oldest text has
 
 
@@ -58,7 +59,10 @@ class Names:
 
 
 def names_in(
-    texts: Sequence[str], ages: Sequence[float], unseen: Callable[[Collection[str]], set[str]]
+    texts: Sequence[str],
+    ages: Sequence[float],
+    unseen: Callable[[Collection[str]], set[str]],
+    naming: Collection[int] = (),
 ) -> Names:
     """The names of units; a name is worth most where the newest text has it.
 
@@ -67,6 +71,7 @@ def names_in(
         ages: of each, from near 0 (oldest) to 1 (newest), not falling.
         unseen: those of some names that no text shows that stays in any case; to show the others
             again is worth nothing.
+        naming: units whose names stand for what follows them; those are worth more.
     """
     found = names_of(texts)
     newest: dict[str, float] = {}
@@ -80,6 +85,7 @@ def names_in(
         for names in found
     ]
     shares = OLDEST_SHARE + (1 - OLDEST_SHARE) * np.array([newest[n] for n in kept], np.float32)
+    shares[list({n for unit in naming for n in of_unit[unit]})] *= NAMING_WORTH
     return Names(of_unit, (NEWEST_WORTH * shares).astype(np.float32))
 
 

@@ -160,7 +160,8 @@ def select(
     if not segments:
         return draft.edit(manner.stage, [], manner.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
-    units = [units_of(s.text, s.kind, draft.count) for s in segments]
+    loop = in_loop(draft)
+    units = [units_of(s.text, s.kind, draft.count, names_alone=loop) for s in segments]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
@@ -199,6 +200,16 @@ def _without_asides(
     return replace(worth, values=np.where(np.concatenate(beside), ASIDE, worth.values))
 
 
+def _heads(units: Sequence[Sequence[Unit]]) -> list[int]:
+    """Of each unit the place of the one that is kept with it, or -1; empty where none has one."""
+    heads: list[int] = []
+    first = 0
+    for own in units:
+        heads += [first + u.head if u.head >= 0 else -1 for u in own]
+        first += len(own)
+    return heads if max(heads, default=-1) >= 0 else []
+
+
 @dataclass(frozen=True, slots=True)
 class _Material:
     """Units of the segments with what each is worth; computed once, chosen from several times."""
@@ -232,6 +243,7 @@ class _Material:
             blocks=np.repeat(np.arange(len(units)), [len(own) for own in units]).tolist(),
             openings=[-GAP_TOKENS if frame is None else frame.tokens for frame in frames],
             anchors=[n for n, u in enumerate(every) if u.anchor],
+            heads=_heads(units),
             running=worth.running.tolist() if worth.running.any() else (),
             names=worth.names.of_unit,
             name_worth=worth.names.worth.tolist(),

@@ -49,7 +49,9 @@ _SPEAKER = re.compile(r"(?P<name>[^\W\d_][\w .'’-]{0,40}): ")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
+def units_of(
+    text: str, kind: Kind, count: TokenCounter, *, names_alone: bool = False
+) -> list[Unit]:
     """The units of a segment's text, in order.
 
     Args:
@@ -57,9 +59,10 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
         kind: its kind; tables are cut by rows only, their heads are anchors, as is the mark above
             a page written as text.
         count: sizes of the units come from one count of the whole.
+        names_alone: whether the name of a row of data is a unit of its own.
     """
     if kind == "json":
-        return _json_units(text, count)
+        return _json_units(text, count, names_alone=names_alone)
     if kind == "html" and is_page_mark(text):
         kind = "markdown"
     rows_only = kind == "table"
@@ -85,9 +88,9 @@ def _opens(text: str, start: int) -> bool:
     return start == 0 or text[start - 1] == "\n"
 
 
-def _json_units(text: str, count: TokenCounter) -> list[Unit]:
+def _json_units(text: str, count: TokenCounter, *, names_alone: bool) -> list[Unit]:
     pieces: list[Piece] = []
-    for piece in json_pieces(text, LONG[0]):
+    for piece in json_pieces(text, LONG[0], names_alone=names_alone):
         density = _density(text, piece.start, piece.end, LONG[0])
         longest = LONG[1] // density
         if piece.anchor or piece.row or piece.end - piece.start <= 2 * longest:
@@ -99,8 +102,16 @@ def _json_units(text: str, count: TokenCounter) -> list[Unit]:
         ]
     sizes = [count(text)] if len(pieces) == 1 else count.pieces(text, [p.end for p in pieces])
     return [
-        Unit(p.start, p.end, tokens, carry=p.carry, anchor=p.anchor, opens=p.opens)
-        for p, tokens in zip(pieces, sizes, strict=True)
+        Unit(
+            p.start,
+            p.end,
+            tokens,
+            carry=p.carry,
+            anchor=p.anchor,
+            opens=p.opens,
+            head=n - 1 if p.rest else -1,
+        )
+        for n, (p, tokens) in enumerate(zip(pieces, sizes, strict=True))
     ]
 
 

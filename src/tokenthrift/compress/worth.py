@@ -17,6 +17,7 @@ from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.names import Names, name_set, names_in
+from tokenthrift.compress.outliers import odd_in_tables
 from tokenthrift.compress.question import trajectory_of
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
@@ -44,6 +45,8 @@ EVENT_WORTH: Final = 0.8  # in logs, of a line that tells of an event first
 NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that few lines have
 NAMED_SHARE: Final = 0.03  # of all units
 NAMED_LINES: Final = 3
+ODD_WORTH: Final = 0.05  # of a row of a table that is not like the others
+AGENT_ODD_WORTH: Final = 6.0  # the same against names
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -57,12 +60,13 @@ REPEATING_KINDS: Final = frozenset({"search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 ASIDE: Final = np.float32(-1)  # of a unit that goes even where there is room
 
-ERROR, RARE, EDGE = "error", "rare", "edge"
+ERROR, RARE, EDGE, ODD = "error", "rare", "edge", "odd"
 EVENT, NAMED = "event", "named"
 _PHRASES: Final = {
     ERROR: "tells of an error",
     RARE: "occurs once",
     EDGE: "first or last",
+    ODD: "not like the other rows",
     EVENT: "tells of an event first",
     NAMED: "has a rare word of the question",
 }
@@ -147,10 +151,14 @@ def worth_of(
         structure[EVENT] = EVENT_WORTH * _first_told(told, values, np.array(tokens), logs)
         templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
     names = Names([()] * len(texts), np.zeros(0, np.float32))
+    odd = _odd(segments, units)
+    if odd.any():
+        structure[ODD] = (AGENT_ODD_WORTH if agent else ODD_WORTH) * odd
     if agent:
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
+        naming = _naming(units)
         ages = ((place + 1) / max(1, len(segments))).tolist()
-        names = names_in(texts, ages, lambda found: _unseen(draft, segments, found))
+        names = names_in(texts, ages, lambda found: _unseen(draft, segments, found), naming)
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
         dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
@@ -193,6 +201,29 @@ def _structure(
         RARE: rare,
         EDGE: EDGE_WORTH * (structured & edges).astype(np.float32),
     }
+
+
+def _naming(units: Sequence[Sequence[Unit]]) -> set[int]:
+    """The units that name a row whose rest may go."""
+    out: set[int] = set()
+    first = 0
+    for own in units:
+        out.update(first + u.head for u in own if u.head >= 0)
+        first += len(own)
+    return out
+
+
+def _odd(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> FloatArray:
+    """(n,) 1 for units in rows of tables that are not like the others."""
+    out: list[bool] = []
+    for segment, own in zip(segments, units, strict=True):
+        spans = odd_in_tables(segment.text) if segment.kind == "json" else []
+        starts = {start for start, _ in spans}
+        inside = False
+        for unit in own:
+            inside = unit.start in starts or (inside and not unit.opens)
+            out.append(inside)
+    return np.array(out, np.float32)
 
 
 def _named(score: Score) -> npt.NDArray[np.bool_]:
