@@ -32,6 +32,7 @@ from tokenthrift.compress import (
     Dedupe,
     Html,
     Json,
+    Log,
     Recall,
     Rules,
     Select,
@@ -55,6 +56,7 @@ __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_re
 BUILT_IN: Final[dict[str, type[BaseModel]]] = {
     "json": Json,
     "html": Html,
+    "log": Log,
     "dedupe": Dedupe,
     "select": Select,
 }

@@ -1,4 +1,4 @@
-"""Stages that lose nothing: JSON as tables, repeated text as pointers to the earlier copy."""
+"""Stages that lose nothing: JSON as tables, logs by forms, repeated text as pointers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tokenthrift.compress import tables
+from tokenthrift.compress import forms, tables
 from tokenthrift.compress.markers import pointer
 from tokenthrift.compress.repeats import repeated_runs
 from tokenthrift.draft import Draft, Edit, Resources
@@ -43,6 +43,37 @@ class Json(BaseModel):
                 notes.append((segment.id, "json: already as short as it gets, or not valid JSON"))
                 continue
             edits.append(Edit(segment.id, "replace", text + _tail(segment.text), "json as a table"))
+        return draft.edit(self.name, edits, notes)
+
+
+class Log(BaseModel):
+    """Write the words that many lines of a log share once, and of each line what is its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    stage: Literal["log"] = "log"
+
+    @property
+    def name(self) -> str:
+        """The word that names the stage."""
+        return self.stage
+
+    @property
+    def level(self) -> int:
+        """How hard it compresses."""
+        return 1
+
+    def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
+        """Encode every open log that gets smaller by enough."""
+        edits, notes = [], []
+        for segment in draft.open_segments():
+            if segment.kind != "log":
+                continue
+            text = forms.encode(segment.text)
+            if text is None:
+                notes.append((segment.id, "log: its lines share too little"))
+            else:
+                edits.append(Edit(segment.id, "replace", text, "shared words of lines once"))
         return draft.edit(self.name, edits, notes)
 
 

@@ -160,8 +160,9 @@ def select(
     if not segments:
         return draft.edit(manner.stage, [], manner.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
-    loop = in_loop(draft)
-    units = [units_of(s.text, s.kind, draft.count, names_alone=loop) for s in segments]
+    # Under a hard budget what is asked decides, and a name without its row answers nothing.
+    alone = not manner.exact or in_loop(draft)
+    units = [units_of(s.text, s.kind, draft.count, names_alone=alone) for s in segments]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)

@@ -13,6 +13,7 @@ from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.forms import rows_of
 from tokenthrift.compress.html_units import html_spans
 from tokenthrift.compress.json_units import json_pieces
 from tokenthrift.compress.markers import is_page_mark
@@ -63,6 +64,13 @@ def units_of(
     """
     if kind == "json":
         return _json_units(text, count, names_alone=names_alone)
+    rows = rows_of(text) if kind == "log" else []
+    if rows:
+        sizes = count.pieces(text, [row.end for row in rows])
+        return [
+            Unit(row.start, row.end, tokens, anchor=row.anchor, opens=True, head=row.head)
+            for row, tokens in zip(rows, sizes, strict=True)
+        ]
     if kind == "html" and is_page_mark(text):
         kind = "markdown"
     rows_only = kind == "table"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.compress.events import events_of
+from tokenthrift.compress.forms import rows_of
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
@@ -46,7 +47,8 @@ NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that 
 NAMED_SHARE: Final = 0.03  # of all units
 NAMED_LINES: Final = 3
 ODD_WORTH: Final = 0.05  # of a row of a table that is not like the others
-AGENT_ODD_WORTH: Final = 6.0  # the same against names
+AGENT_ODD_WORTH: Final = 6.0  # the same, or the first to tell of an event, against names
+ID_WORTH: Final = 0.2  # of the cell that names a row whose rest may go
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -60,13 +62,14 @@ REPEATING_KINDS: Final = frozenset({"search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 ASIDE: Final = np.float32(-1)  # of a unit that goes even where there is room
 
-ERROR, RARE, EDGE, ODD = "error", "rare", "edge", "odd"
+ERROR, RARE, EDGE, ODD, ID = "error", "rare", "edge", "odd", "id"
 EVENT, NAMED = "event", "named"
 _PHRASES: Final = {
     ERROR: "tells of an error",
     RARE: "occurs once",
     EDGE: "first or last",
     ODD: "not like the other rows",
+    ID: "names a row",
     EVENT: "tells of an event first",
     NAMED: "has a rare word of the question",
 }
@@ -127,7 +130,7 @@ def worth_of(
     resources: Resources,
 ) -> Worth:
     """What every unit is worth for the draft's window, segment after segment."""
-    texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
+    texts = [t for s, own in zip(segments, units, strict=True) for t in _said(s, own)]
     tokens = [u.tokens for own in units for u in own]
     place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
     agent = in_loop(draft) and not all(_is_retrieved(s) for s in segments)
@@ -148,15 +151,19 @@ def worth_of(
         named = logs & _named(score)
         structure[NAMED] = NAMED_WORTH * named.astype(np.float32)
         values = relevance + sum(structure.values())
-        structure[EVENT] = EVENT_WORTH * _first_told(told, values, np.array(tokens), logs)
+        event = AGENT_ODD_WORTH if agent else EVENT_WORTH
+        structure[EVENT] = event * _first_told(told, values, np.array(tokens), logs)
         templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
     names = Names([()] * len(texts), np.zeros(0, np.float32))
+    naming = _naming(units)
+    templates[list(naming)] = NO_TEMPLATE  # ids are alike in form, but none repeats another
+    if naming and not agent:
+        structure[ID] = ID_WORTH * np.isin(np.arange(len(texts)), list(naming)).astype(np.float32)
     odd = _odd(segments, units)
     if odd.any():
         structure[ODD] = (AGENT_ODD_WORTH if agent else ODD_WORTH) * odd
     if agent:
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
-        naming = _naming(units)
         ages = ((place + 1) / max(1, len(segments))).tolist()
         names = names_in(texts, ages, lambda found: _unseen(draft, segments, found), naming)
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
@@ -171,6 +178,12 @@ def worth_of(
     values[[not t.strip() for t in texts]] = 0
     running = np.zeros(len(texts), np.bool_) if agent else ~structured & ~material.in_passages
     return Worth(values.astype(np.float32), templates, running, repeated, names, score, structure)
+
+
+def _said(segment: Segment, units: Sequence[Unit]) -> list[str]:
+    """What each unit says: its text, or the line that a row of a written form stands for."""
+    rows = rows_of(segment.text) if segment.kind == "log" else []
+    return [r.said for r in rows] or [segment.text[u.start : u.end] for u in units]
 
 
 def _unseen(draft: Draft, segments: Sequence[Segment], found: Collection[str]) -> set[str]:
