@@ -3,29 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from typing import TYPE_CHECKING
 
-import pytest
 import redis
+
+from programs import program
 
 if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-PROGRAM = shutil.which("redis-server")
 START_S = 20.0
-
-
-def needed(found: str | None, what: str) -> None:
-    """Skip a test whose program is not installed; on the gate that is a failure."""
-    if found is None:
-        reason = f"{what} is not installed (Debian: apt-get install {what})"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
 
 
 class RedisServer:
@@ -36,6 +28,7 @@ class RedisServer:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._program = program("redis-server")
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
@@ -49,11 +42,10 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it with nothing in it, and wait until it answers."""
-        assert PROGRAM is not None
         where = ("--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self._folder))
         log = self._folder / "redis.log"
         keeps_nothing = ("--save", "", "--appendonly", "no", "--logfile", str(log))
-        self._process = subprocess.Popen([PROGRAM, *where, *keeps_nothing])
+        self._process = subprocess.Popen([self._program, *where, *keeps_nothing])
         give_up_s = time.monotonic() + START_S
         with redis.Redis(port=self.port) as client:
             while True:

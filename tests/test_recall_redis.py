@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import tokenthrift
-from redis_server import PROGRAM, RedisServer, needed
+from redis_server import RedisServer
 from strategies import examples
 from tokenthrift.addresses import shown
 from tokenthrift.cli import app
@@ -52,7 +52,6 @@ MARK = re.compile(r"recall ([0-9a-f]{8})\]")
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A running server that all tests of this module share."""
-    needed(PROGRAM, "redis-server")
     with RedisServer(tmp_path_factory.mktemp("redis")) as running:
         yield running
 
@@ -60,7 +59,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[RedisServer]:
     """A running server of the test's own, to stop and to hang."""
-    needed(PROGRAM, "redis-server")
     with RedisServer(tmp_path) as running:
         yield running
 

@@ -40,6 +40,7 @@ from tokenthrift.report import (
     grouped_view,
     instant,
     plan_latencies,
+    plan_page,
     plan_view,
     totals_json,
     totals_view,
@@ -129,18 +130,24 @@ def plan(
     body: Annotated[
         bool, typer.Option("--body", help="Print only the body that would be sent, as JSON.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page that shows all of it, kept and dropped text."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what would be sent for one request, to which model, and why. Sends nothing."""
     rules = load_policy(policy)
     catalog = load_catalog(rules.cards_path)
-    resources = replace(rules.resources, explain=why or as_json)
+    resources = replace(rules.resources, explain=why or as_json or html is not None)
     request = _request(file, line, model)
     made = make_plan(request, rules, catalog=catalog, resources=resources)
+    explained = explain(made, catalog)
+    if html is not None:
+        _write_page(html, plan_page(made, explained))
     if body:
         _print_json(made.body)
         return
-    explained = explain(made, catalog)
     if as_json:
         _print_json(explained.as_json())
         return
@@ -152,6 +159,15 @@ def plan(
     if diff:
         console.print()
         console.print(diff_view(made))
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        why = f"{path}: cannot be written: {error.strerror or error}"
+        raise typer.BadParameter(why, param_hint="--html") from error
+    typer.echo(f"{path}: written, {len(page.encode()) / 1000:,.0f} kB", err=True)
 
 
 def _request(file: str, line: int, model: str) -> Mapping[str, Any]:
