@@ -450,7 +450,7 @@ def test_a_large_plan_still_opens(shown):
     planned = made(messages, policy)
     assert planned.tokens_before > 300_000
     page = page_of(planned)
-    assert len(page) < 10 * len(log + whole)
+    assert len(page) < 4 * len(log + whole)
     seen = shown(page)
     assert seen.page.evaluate("document.querySelectorAll('*').length") < 60_000
     assert seen.page.evaluate("document.documentElement.scrollHeight") < 10_000
