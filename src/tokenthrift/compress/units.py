@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 # that. Prose is left in larger units: half a sentence seldom answers anything.
 LONG: Final = (240, 240)
 LONG_PROSE: Final = (400, 600)
+LONG_NAMED: Final = (100, 100)  # of JSON, where a piece is kept for the names in it
 PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
 SHORT_SENTENCE: Final = 20  # characters; a shorter one goes with the next
 # A Han, Kana or Hangul character says about what three Latin letters do.
@@ -60,7 +61,8 @@ def units_of(
         kind: its kind; tables are cut by rows only, their heads are anchors, as is the mark above
             a page written as text.
         count: sizes of the units come from one count of the whole.
-        names_alone: whether the name of a row of data is a unit of its own.
+        names_alone: whether data may be cut down to the names in it: the cell that names a row is
+            a unit of its own, and pieces of JSON are short.
     """
     if kind == "json":
         return _json_units(text, count, names_alone=names_alone)
@@ -98,9 +100,10 @@ def _opens(text: str, start: int) -> bool:
 
 def _json_units(text: str, count: TokenCounter, *, names_alone: bool) -> list[Unit]:
     pieces: list[Piece] = []
-    for piece in json_pieces(text, LONG[0], names_alone=names_alone):
-        density = _density(text, piece.start, piece.end, LONG[0])
-        longest = LONG[1] // density
+    limits = LONG_NAMED if names_alone else LONG
+    for piece in json_pieces(text, limits[0], names_alone=names_alone):
+        density = _density(text, piece.start, piece.end, limits[0])
+        longest = limits[1] // density
         if piece.anchor or piece.row or piece.end - piece.start <= 2 * longest:
             pieces.append(piece)
             continue
