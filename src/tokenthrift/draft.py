@@ -106,7 +106,8 @@ class Window:
 
     Attributes:
         question: what the window's last turn asks.
-        budget_tokens: hard cap on the whole draft, framing included, or None.
+        budget_tokens: cap on the whole draft, framing included, or None.
+        is_wish: whether the cap is what a compaction would like to reach, not what must be met.
         may_cut: whether a selective stage may still cut what is open; then nothing may point at it.
     """
 
@@ -114,6 +115,7 @@ class Window:
     last_turn: int
     question: str = ""
     budget_tokens: int | None = None
+    is_wish: bool = False
     epoch: int = 0
     may_cut: bool = False
 

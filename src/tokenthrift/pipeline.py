@@ -9,13 +9,13 @@ is an encoder that the policy names: it may have a deadline, and one of ``kind: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
-from tokenthrift.compress import NOT_OFFERED, Offer, compress, join, offered
+from tokenthrift.compress import NOT_OFFERED, CachePrices, Offer, compress, join, offered
 from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tokenthrift.catalog import Catalog
+    from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
     from tokenthrift.route import Decision
@@ -136,9 +136,22 @@ def plan(
     cards = {name: catalog.get(name) for name in reach}
     asked, offer = offered(request, policy.recall, policy.rules, cards)
     with collect_spending() as spent:
-        draft = compress(asked, policy.rules, count, resources or policy.resources, memo)
+        rules = replace(policy.rules, cache=_cache_prices(cards[request.model]))
+        draft = compress(asked, rules, count, resources or policy.resources, memo)
     sent = join(asked, draft.segments, draft.removed)
     decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:
         sent = wire.read(wire.write(sent, {}, model=decision.chosen), sent.wire)
     return Plan(request, sent, draft, decision, policy, count, tuple(spent), offer)
+
+
+def _cache_prices(card: ModelCard | None) -> CachePrices | None:
+    """What a model's prompt cache costs relative to its input; None where that is not known."""
+    prices = card.prices if card else None
+    if prices is None or not prices.input_usd_per_mtok:
+        return None
+    given = prices.input_usd_per_mtok
+    read, write = prices.cache_read_usd_per_mtok, prices.cache_write_usd_per_mtok
+    if card is None or card.cache is None or read is None:
+        return CachePrices()
+    return CachePrices(float(read / given), float((given if write is None else write) / given))

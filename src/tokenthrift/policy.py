@@ -31,6 +31,7 @@ from tokenthrift.compress import (
     Budget,
     Compaction,
     Dedupe,
+    Digest,
     Html,
     Json,
     Log,
@@ -60,6 +61,7 @@ BUILT_IN: Final[dict[str, type[BaseModel]]] = {
     "log": Log,
     "dedupe": Dedupe,
     "select": Select,
+    "digest": Digest,
 }
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"

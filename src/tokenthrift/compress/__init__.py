@@ -3,8 +3,10 @@
 Everything here is pure. Nothing decides about models or money.
 """
 
+from tokenthrift.compress.digests import Digest
 from tokenthrift.compress.lossless import Dedupe, Json, Log
 from tokenthrift.compress.page_stage import Html
+from tokenthrift.compress.paying import CachePrices
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
@@ -13,8 +15,10 @@ from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compre
 __all__ = [
     "NOT_OFFERED",
     "Budget",
+    "CachePrices",
     "Compaction",
     "Dedupe",
+    "Digest",
     "Html",
     "Json",
     "Log",

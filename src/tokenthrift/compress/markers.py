@@ -32,6 +32,11 @@ def legend(recall_id: str) -> str:
     return f"\n[-n: n lines cut, recall {recall_id}]"
 
 
+def digest_head(tokens: int, recall_id: str) -> str:
+    """The line above the skeleton of a result that went."""
+    return f"[digest of {tokens} tokens: edges, errors, names; recall {recall_id}]"
+
+
 def page_mark(address: str) -> str:
     """The line above a web page that was written as text."""
     return f"{_PAGE}: entities decoded, markup cut, recall {address}]\n"

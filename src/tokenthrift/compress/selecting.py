@@ -81,7 +81,9 @@ class Select(BaseModel):
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
-            segments = draft.open_segments()
+            segments = [s for s in draft.open_segments() if s.level <= self.level]
+            if _size(draft, segments) <= over and not draft.window.is_wish:
+                segments = draft.open_segments()  # what a digest left is cut last
             return select(
                 draft,
                 segments,
