@@ -84,6 +84,15 @@ def token_estimates(result: dict[str, Any]) -> str:
     return f"{markdown(head, rows)}\n\nStated: {stated['factor']} within {stated['error']:.0%}."
 
 
+def tool_schemas(result: dict[str, Any]) -> str:
+    head = ["server", "tools", "tokens", "compacted", "saved"]
+    rows = [[r["server"], r["tools"], r["before"], r["after"]] for r in result["rows"]]
+    rows.append(["all", *(sum(row[n] for row in rows) for n in (1, 2, 3))])
+    cells = [[r[0], *(f"{n:,}" for n in r[1:]), f"{1 - r[3] / r[2]:.1%}"] for r in rows]
+    took = ", ".join(f"{rule} {n}" for rule, n in result["rules"].items())
+    return f"{markdown(head, cells)}\n\nTaken: {took}."
+
+
 def ranking(result: dict[str, Any]) -> str:
     metrics = [k for k, v in result["rows"][0].items() if isinstance(v, dict)]
     rows = []
@@ -154,7 +163,7 @@ def scorer_speed(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
-    "scorer_speed": scorer_speed, "pages": pages,
+    "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
 }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """`plan`: the whole product on one page. Pure: no clock, network, file or log.
 
-    body -> Request -> Draft -> stages -> Draft -> Request' -> Decision -> Plan
+    body -> Request -> tools -> Draft -> stages -> Draft -> Request' -> Decision -> Plan
 
 A plan is a free dry run, and what a client sends is exactly what the plan says. The one exception
 is an encoder that the policy names: it may have a deadline, and one of ``kind: api`` costs what
@@ -9,13 +9,13 @@ is an encoder that the policy names: it may have a deadline, and one of ``kind: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
-from tokenthrift.compress import NOT_OFFERED, Offer, compress, join, offered
+from tokenthrift.compress import NOT_OFFERED, Offer, compress, fit_tools, join, offered
 from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
@@ -86,16 +86,25 @@ class Plan:
     @property
     def tool_tokens(self) -> int:
         """Tokens that offering the recall tool adds; they are part of ``tokens_after``."""
-        if not self.offer.made:
-            return 0
-        return self.draft.base_tokens - request_framing(self.request, self.count)
+        return self.count(self.sent.tools_text[-1]) if self.offer.made else 0
+
+    @cached_property
+    def framing_tokens_before(self) -> int:
+        """Tokens of what is no segment, as given: framing, tool schemas, tool calls, media."""
+        frames = sum(f.tokens for f in self.draft.frames)
+        return request_framing(self.request, self.count) + frames
 
     @cached_property
     def tokens_before(self) -> int:
         """Tokens of the request as given."""
         texts = sum(self.count(s.original) for s in self.draft.segments)
-        base = self.draft.base_tokens - self.tool_tokens
-        return base + texts + sum(f.tokens for f in self.draft.frames)
+        return self.framing_tokens_before + texts
+
+    @property
+    def framing_tokens_after(self) -> int:
+        """The same as it would be sent."""
+        frames = sum(f.tokens for f in self.draft.frames if not f.removed)
+        return self.draft.base_tokens + frames
 
     @property
     def tokens_after(self) -> int:
@@ -134,9 +143,12 @@ def plan(
     count = counter_for(request.model)
     reach = {request.model, *(c.model for c in policy.routing.candidates)}
     cards = {name: catalog.get(name) for name in reach}
-    asked, offer = offered(request, policy.recall, policy.rules, cards)
+    rules = policy.rules
+    fitted, steps = fit_tools(request, policy.tools, count, raise_errors=rules.raise_stage_errors)
+    asked, offer = offered(fitted, policy.recall, rules, cards)
     with collect_spending() as spent:
-        draft = compress(asked, policy.rules, count, resources or policy.resources, memo)
+        draft = compress(asked, rules, count, resources or policy.resources, memo)
+    draft = replace(draft, trace=(*steps, *draft.trace))
     sent = join(asked, draft.segments, draft.removed)
     decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:

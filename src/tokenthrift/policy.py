@@ -35,6 +35,7 @@ from tokenthrift.compress import (
     Recall,
     Rules,
     Select,
+    Tools,
 )
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
@@ -118,6 +119,8 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     recall: Recall = Recall()
     """How text that was cut can be had back."""
+    tools: Tools = Tools()
+    """What is done to tool schemas."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
     encoder: EncoderEntry = None

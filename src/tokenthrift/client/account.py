@@ -211,7 +211,8 @@ class Account:
         """Whether every body goes out byte for byte, as with the policy ``off``."""
         policy = self.policy
         bounded = policy.budget.hard_tokens is not None or policy.compaction.at_tokens is not None
-        return not policy.stages and not bounded and policy.routing.pinned
+        plain = not policy.stages and not bounded and policy.tools.changes_nothing
+        return plain and policy.routing.pinned
 
     def report(self, error: Exception) -> None:
         """Keep an error in mind that did not stop a call; the first one is logged."""
