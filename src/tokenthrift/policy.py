@@ -33,6 +33,7 @@ from tokenthrift.compress import (
     Html,
     Json,
     Recall,
+    Redact,
     Rules,
     Select,
     Tools,
@@ -119,6 +120,8 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     recall: Recall = Recall()
     """How text that was cut can be had back."""
+    redact: Redact | None = None
+    """Which secrets are replaced before anything is sent (extra ``redact``). None: none is."""
     tools: Tools = Tools()
     """What is done to tool schemas."""
     cards: str | None = None

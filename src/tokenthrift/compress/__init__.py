@@ -1,11 +1,13 @@
-"""Compression: segments, codecs, duplicates, relevance, selection, windows, epochs, tools.
+"""Compression: segments, codecs, duplicates, relevance, selection, windows and epochs.
 
-Everything here is pure. Nothing decides about models or money.
+Also what is done to a request before that: secrets, tools. Everything here is pure. Nothing
+decides about models or money.
 """
 
 from tokenthrift.compress.lossless import Dedupe, Json
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
+from tokenthrift.compress.redaction import REDACT, Redact, Redacted, redact
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
 from tokenthrift.compress.tool_list import TOOLS, Choose, Tools, fit_tools
@@ -13,6 +15,7 @@ from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compre
 
 __all__ = [
     "NOT_OFFERED",
+    "REDACT",
     "TOOLS",
     "Budget",
     "Choose",
@@ -23,6 +26,8 @@ __all__ = [
     "Memo",
     "Offer",
     "Recall",
+    "Redact",
+    "Redacted",
     "Rules",
     "Select",
     "Tools",
@@ -30,5 +35,6 @@ __all__ = [
     "fit_tools",
     "join",
     "offered",
+    "redact",
     "split",
 ]

@@ -23,6 +23,7 @@ __all__ = [
     "forced_tools",
     "read",
     "refuses_tool",
+    "texts_of",
     "tools_of",
     "wire_of",
     "with_tool",
@@ -76,6 +77,10 @@ class Wire(Protocol):
         /,
     ) -> dict[str, Any]:
         """A copy of the body with functions replaced and tools removed, by their places."""
+        ...
+
+    def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
+        """Every text that a model reads and that may be rewritten; what no message holds first."""
         ...
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
@@ -139,3 +144,8 @@ def with_tools(
 ) -> dict[str, Any]:
     """A request's body with functions replaced and tools removed, by their places in the list."""
     return wire_of(request.wire).with_tools(request, functions, removed)
+
+
+def texts_of(request: Request) -> tuple[tuple[Path, str], ...]:
+    """Every text of a request that a model reads and that may be rewritten, by its path."""
+    return wire_of(request.wire).texts_of(request)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import WireError
 from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Tool, Usage
+from tokenthrift.wire.openai_chat_texts import texts_of_chat
 from tokenthrift.wire.paths import with_values
 
 if TYPE_CHECKING:
@@ -134,6 +135,10 @@ class OpenAIChat:
         if removed:
             body[key] = [item for n, item in enumerate(body[key]) if n not in removed]
         return body
+
+    def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
+        """Schemas, texts and arguments of calls; see `tokenthrift.wire.openai_chat_texts`."""
+        return tuple(texts_of_chat(request.body))
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
         """Normalise ``usage``: OpenAI's input already includes cached tokens."""
