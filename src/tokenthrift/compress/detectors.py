@@ -25,7 +25,7 @@ Confidence: TypeAlias = Literal["low", "medium", "high"]
 
 EXTRA: Final = "redact"
 KNOWN_TEXTS: Final = 16_384
-SHORTEST: Final = 6  # characters; less would be found in every other word
+SHORTEST: Final = 3  # characters; less would be found in every other line
 
 # Names behind which a value is a secret. The first kind is chosen by people and may be weak; the
 # second is made by machines, so a value that looks like a word is none.
@@ -37,7 +37,7 @@ MADE: Final = (
 _BEFORE: Final = r"(?:^|[^a-z0-9])"
 _IS: Final = r"[\"'`\]]{0,2}\s{0,4}(?::=|=>|={1,3}|:)\s{0,4}[bfru]?"
 _QUOTED: Final = "(?:{})".format(
-    "|".join(rf"{q}((?:[^{q}\\\s]|\\[^\s]){{{SHORTEST},256}}){q}" for q in ('"', "'", "`"))
+    "|".join(rf"{q}((?:[^{q}\\\s]|\\[^\s]){{6,256}}){q}" for q in ('"', "'", "`"))
 )
 # As in files of the shell, where the whole line is the value.
 _LINE: Final = r"[ \t]{0,4}[=:][ \t]{0,4}([^\s\"'`<>()\[\]{},;]{8,256})[ \t\r]*$"
@@ -67,6 +67,8 @@ class Rule:
 
 RULES: Final = (
     Rule("private-key", _KEY_BLOCK),
+    # In the query of an address, where the catalogue takes it for a part of something longer.
+    Rule("gcp-api-key", r"\b(AIza[0-9A-Za-z_-]{35})(?:[^0-9A-Za-z_-]|$)"),
     Rule("aws-access-key-id", r"\b((?:AKIA|ASIA)[A-Z2-7]{16})\b"),
     Rule(
         "url-password",
@@ -92,6 +94,7 @@ _NO_VALUE = re.compile(
 )
 _PIECES = re.compile(r"[._\-/ ]+")
 _WORDY = re.compile(r"[A-Za-z]+\d{0,2}|\d{1,4}|")
+_CAMEL = re.compile(r"[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,})*")
 MADE_CHARACTERS: Final = 16
 MADE_BITS: Final = 3.0  # Shannon entropy per character
 
@@ -193,7 +196,8 @@ def is_secretive(value: str, weight: str) -> bool:
         return False
     pieces = _PIECES.split(value)
     if weight == "chosen":
-        plain = value.rstrip(".,:;?").isalpha()
+        word = value.rstrip(".,:;?")
+        plain = word.isalpha() and (word.islower() or word.isupper() or _CAMEL.fullmatch(word))
         return not plain and (len(pieces) == 1 or not all(map(_WORDY.fullmatch, pieces)))
     if len(value) < MADE_CHARACTERS or not any(c.isdigit() for c in value):
         return False

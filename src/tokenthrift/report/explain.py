@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.compress import TOOLS
+from tokenthrift.compress import REDACT, TOOLS
 from tokenthrift.draft import REQUEST
 from tokenthrift.ledger import Charge, Savings, split_savings
 from tokenthrift.route import VERDICT_COLUMNS, summary, verdict_rows
@@ -111,6 +111,7 @@ class Explanation:
         recall: whether the recall tool is offered, or why not; ``recall_tool_tokens`` its size.
         tools: of the caller, where the policy does something about them; ``tools_note`` says why
             all of them stayed.
+        secrets: how many of which kind were replaced, in words; empty where none is looked for.
     """
 
     policy: str
@@ -135,6 +136,7 @@ class Explanation:
     recall_tool_tokens: int = 0
     tools: tuple[ToolLine, ...] = ()
     tools_note: str = ""
+    secrets: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; money in nano-dollars, None where a price is not known."""
@@ -184,6 +186,7 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         recall_tool_tokens=plan.tool_tokens,
         tools=tool_lines(plan),
         tools_note="; ".join(n for s in steps if s.stage == TOOLS for _, n in s.notes),
+        secrets=tuple(n for s in steps if s.stage == REDACT for _, n in s.notes),
     )
 
 

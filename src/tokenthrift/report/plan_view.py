@@ -101,6 +101,8 @@ def _head(explained: Explanation) -> Group:
     policy = f"policy {explained.policy} ({explained.policy_digest})"
     parts = [line, Text(f"{policy}; model {formats.printable(explained.choice)}", style=FAINT)]
     parts += [Text(formats.printable(words)) for words in explained.epochs]
+    if explained.secrets:
+        parts.append(Text(f"secrets: {formats.printable(', '.join(explained.secrets))}"))
     if explained.recall:
         size = explained.recall_tool_tokens
         words = f"offered, {size} tokens" if size else f"not offered: {explained.recall}"
