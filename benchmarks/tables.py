@@ -84,6 +84,26 @@ def token_estimates(result: dict[str, Any]) -> str:
     return f"{markdown(head, rows)}\n\nStated: {stated['factor']} within {stated['error']:.0%}."
 
 
+def redaction(result: dict[str, Any]) -> str:
+    head = ["family", "records", "texts", "M characters", "records with findings", "kinds", "MB/s"]
+    rows = []
+    for r in result["rows"]:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(r["kinds"].items()))
+        counts = [f"{r[k]:,}" for k in ("records", "texts")]
+        size = f"{r['characters'] / 1e6:.1f}"
+        rows.append([r["family"], *counts, size, str(r["hit"]), kinds, f"{r['mb_s']:.0f}"])
+    return markdown(head, rows)
+
+
+def tool_schemas(result: dict[str, Any]) -> str:
+    head = ["server", "tools", "tokens", "compacted", "saved"]
+    rows = [[r["server"], r["tools"], r["before"], r["after"]] for r in result["rows"]]
+    rows.append(["all", *(sum(row[n] for row in rows) for n in (1, 2, 3))])
+    cells = [[r[0], *(f"{n:,}" for n in r[1:]), f"{1 - r[3] / r[2]:.1%}"] for r in rows]
+    took = ", ".join(f"{rule} {n}" for rule, n in result["rules"].items())
+    return f"{markdown(head, cells)}\n\nTaken: {took}."
+
+
 def ranking(result: dict[str, Any]) -> str:
     metrics = [k for k, v in result["rows"][0].items() if isinstance(v, dict)]
     rows = []
@@ -154,7 +174,8 @@ def scorer_speed(result: dict[str, Any]) -> str:
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
-    "scorer_speed": scorer_speed, "pages": pages,
+    "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
+    "redaction": redaction,
 }  # fmt: skip
 
 

@@ -372,21 +372,49 @@ def answers(max_lines: int = 10) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-TOOLS: Final = [
-    {
-        "type": "function",
-        "function": {
-            "name": "read_file",
-            "description": "Read a file.",
-            "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+READ_FILE: Final = {
+    "type": "function",
+    "function": {
+        "name": "read_file",
+        "description": "Read a file.",
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+    },
+}
+# As generators write them: titles, a dialect, defaults of null, docstrings with their layout.
+NOISY: Final = {
+    "type": "function",
+    "x_vendor": 1,
+    "function": {
+        "name": "find_orders",
+        "description": "Find orders.\n\n    Newest first; `limit` at most.\n    ",
+        "parameters": {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "find_ordersArguments",
+            "type": "object",
+            "properties": {
+                "user_id": {"type": "string", "title": "User Id", "description": "The user id"},
+                "limit": {
+                    "anyOf": [{"type": "integer"}, {"type": "null"}],
+                    "default": None,
+                    "title": "Limit",
+                },
+            },
+            "required": [],
+            "additionalProperties": True,
         },
-    }
-]
+    },
+}
+TOOL_LISTS: Final = (
+    [READ_FILE],
+    [READ_FILE, NOISY],
+    [{"type": "web_search"}, NOISY, {"type": "custom", "custom": {"name": "sql"}}, None],
+    {"no": "list"},
+)
 BODY_KEYS = st.fixed_dictionaries(
     {},
     optional={
         "temperature": st.just(0.1),
-        "tools": st.just(TOOLS),
+        "tools": st.sampled_from(TOOL_LISTS),
         "stream": st.booleans(),
         "x_vendor": st.just({"a": [1]}),
         "max_tokens": st.just(64),

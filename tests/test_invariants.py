@@ -6,6 +6,7 @@ only on what every plan must keep.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,6 +26,7 @@ from strategies import chat_bodies, conversations, examples, odd_bodies, plain_u
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import Memo, join, split
+from tokenthrift.draft import REQUEST
 from tokenthrift.errors import NoCandidateError, OverBudgetError
 from tokenthrift.pipeline import Plan, plan
 from tokenthrift.policy import Policy, load_policy
@@ -115,13 +117,18 @@ def replay(made: Plan) -> Mapping[str, Any]:
     """The trace's edits applied to the original segments."""
     segments = {s.id: s for s in split(made.request, made.count).segments}
     removed: set[int] = set()
+    tools = deepcopy(made.request.body.get("tools"))
     for step in made.trace:
         for edit in step.edits:
+            if step.window == REQUEST:
+                tools[int(edit.target[1:])] = json.loads(edit.text)
+                continue
             if edit.action == "remove":
                 removed.add(int(edit.target[1:]))
             else:
                 segments[edit.target] = replace(segments[edit.target], text=edit.text)
-    return join(made.request, segments.values(), frozenset(removed)).body
+    body = join(made.request, segments.values(), frozenset(removed)).body
+    return {**body, "tools": tools} if "tools" in body else body
 
 
 # --------------------------------------------------------------------------------- 1: round trips
@@ -161,8 +168,9 @@ def test_no_plan_mutates_the_body(policy: Policy, body: dict[str, Any]) -> None:
     before = deepcopy(body)
     made = planned(body, policy)
     assert body == before
-    assert {k: v for k, v in made.body.items() if k != "messages"} == {
-        k: v for k, v in before.items() if k != "messages"
+    planned_keys = {"messages", "tools"}
+    assert {k: v for k, v in made.body.items() if k not in planned_keys} == {
+        k: v for k, v in before.items() if k not in planned_keys
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
 from tokenthrift.history import History
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     )
 
 Action: TypeAlias = Literal["replace", "remove", "mark"]
+
+REQUEST: Final = (-1, -1)
+"""The window of steps that are about the request as a whole, before any turn is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,7 @@ class Edit:
     segment longer; the step as a whole must still shrink the draft.
 
     Attributes:
-        target: a segment's or, for ``remove``, a message's id.
+        target: a segment's or, for ``remove``, a message's id; ``t3`` is the request's tool 3.
         text: what the segment reads afterwards.
         reason: why, for people.
         units_dropped: how many units went, of ``units_total``.
@@ -83,7 +86,7 @@ class Step:
     """What one stage did in one window: the record is the data that did the work.
 
     Attributes:
-        window: first and last turn that were open.
+        window: first and last turn that were open; `REQUEST` for what is done before any is.
         notes: why a segment was left alone, as ``(segment id, reason)``; answers "why 0 %?".
         error: set when the stage raised and the draft went on unchanged.
     """

@@ -36,8 +36,10 @@ from tokenthrift.compress import (
     Json,
     Log,
     Recall,
+    Redact,
     Rules,
     Select,
+    Tools,
 )
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
@@ -126,6 +128,10 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     recall: Recall = Recall()
     """How text that was cut can be had back."""
+    redact: Redact | None = None
+    """Which secrets are replaced before anything is sent (extra ``redact``). None: none is."""
+    tools: Tools = Tools()
+    """What is done to tool schemas."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
     encoder: EncoderEntry = None

@@ -130,6 +130,22 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """One entry of a request's tool list.
+
+    Attributes:
+        name: as a model calls it; empty where it has none that is known.
+        function: its name, description and schema, as the caller wrote them; None for entries that
+            describe no function (a provider's own tools, say), which stay as they are.
+        strict: whether the provider is asked to hold the model to the schema.
+    """
+
+    name: str
+    function: Mapping[str, Any] | None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A caller's body and our view of it. The body is never mutated.
 

@@ -1,6 +1,7 @@
 """Compression: segments, codecs, duplicates, relevance, selection, windows and epochs.
 
-Everything here is pure. Nothing decides about models or money.
+Also what is done to a request before that: secrets, tools. Everything here is pure. Nothing
+decides about models or money.
 """
 
 from tokenthrift.compress.digests import Digest
@@ -8,14 +9,19 @@ from tokenthrift.compress.lossless import Dedupe, Json, Log
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.paying import CachePrices
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
+from tokenthrift.compress.redaction import REDACT, Redact, Redacted, redact
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
+from tokenthrift.compress.tool_list import TOOLS, Choose, Tools, fit_tools
 from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compress
 
 __all__ = [
     "NOT_OFFERED",
+    "REDACT",
+    "TOOLS",
     "Budget",
     "CachePrices",
+    "Choose",
     "Compaction",
     "Dedupe",
     "Digest",
@@ -25,10 +31,15 @@ __all__ = [
     "Memo",
     "Offer",
     "Recall",
+    "Redact",
+    "Redacted",
     "Rules",
     "Select",
+    "Tools",
     "compress",
+    "fit_tools",
     "join",
     "offered",
+    "redact",
     "split",
 ]
