@@ -34,6 +34,7 @@ from tokenthrift.compress import (
     Json,
     Recall,
     Rules,
+    Search,
     Select,
 )
 from tokenthrift.draft import Resources
@@ -55,6 +56,7 @@ __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_re
 BUILT_IN: Final[dict[str, type[BaseModel]]] = {
     "json": Json,
     "html": Html,
+    "search": Search,
     "dedupe": Dedupe,
     "select": Select,
 }

@@ -3,7 +3,7 @@
 Everything here is pure. Nothing decides about models or money.
 """
 
-from tokenthrift.compress.lossless import Dedupe, Json
+from tokenthrift.compress.lossless import Dedupe, Json, Search
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.segments import join, split
@@ -21,6 +21,7 @@ __all__ = [
     "Offer",
     "Recall",
     "Rules",
+    "Search",
     "Select",
     "compress",
     "join",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,10 @@ class Choice:
         anchor: kept when and only when anything else of its block is (a table's head).
         running: whether it is part of running text.
         names: numbers of the names in it.
+        head: place of the unit that is kept with it, or -1; an anchor that is a head is kept for
+            what hangs on it, not for its whole block.
+        core: comes before what waits in its block.
+        waits: competes once every core unit of its block is kept.
     """
 
     value: float
@@ -46,6 +51,9 @@ class Choice:
     anchor: bool = False
     running: bool = False
     names: Sequence[int] = ()
+    head: int = -1
+    core: bool = False
+    waits: bool = False
 
 
 def choose_units(
@@ -85,7 +93,10 @@ class _Chooser:
         self._sizes = [math.sqrt(u.tokens + 2) if self._unseen else 1.0 for u in units]
         self._anchors: dict[int, list[int]] = {}
         self._queues: dict[int, list[int]] = {}
+        heads = {u.head for u in units}
         for i, unit in enumerate(units):
+            if unit.anchor and i in heads:
+                continue
             if unit.anchor:
                 self._anchors.setdefault(unit.block, []).append(i)
             elif unit.value >= 0:
@@ -94,10 +105,20 @@ class _Chooser:
         for queue in self._queues.values():
             if len(queue) > 1:  # the best is popped from the end
                 queue.sort(key=lambda i: (self._gain(i), -i))
-        self._heap = [(-self._gain(q[-1]), q[-1]) for q in self._queues.values()]
+        self._core = Counter(u.block for u in units if u.core and not u.anchor and u.value >= 0)
+        self._waiting: dict[int, list[int]] = {}
+        ends = [queue[-1] for queue in self._queues.values()]
+        self._heap = [(-self._gain(i), i) for i in ends if not self._waits(i)]
         heapq.heapify(self._heap)
+        for i in filter(self._waits, ends):
+            self._waiting.setdefault(units[i].block, []).append(i)
         self._opened: set[int] = set()
         self._done: set[int] = set()
+        self._refused: set[int] = set()
+
+    def _waits(self, i: int) -> bool:
+        """Whether some of the core of its block, which comes first, is not kept yet."""
+        return self.units[i].waits and self._core[self.units[i].block] > 0
 
     def _gain(self, i: int) -> float:
         """What keeping a unit would bring now, for its size."""
@@ -121,34 +142,59 @@ class _Chooser:
             stored, i = heapq.heappop(self._heap)
             if i in self._done:
                 continue
+            if self.kept[i]:  # as the head of another
+                self._advance(i)
+                continue
             if self.units[i].names:
                 gain = self._gain(i)
                 if gain < -stored and self._heap and (-gain, i) > self._heap[0]:
                     heapq.heappush(self._heap, (-gain, i))
                     continue
-            self._done.add(i)
             return i
         return None
 
     def take(self, i: int, left: int) -> int:
         """Keep a unit if it fits, and let the next of its kind compete; what it costs."""
-        name = _queue_of(self.units, i)
         cost = self._keep(i, left)
-        if cost is not None:
-            self._discount[name] *= REPEAT_WORTH
-            for shown in self.units[i].names:
-                self._unseen[shown] = 0.0
+        if cost is None:
+            self._refused.add(i)
+        else:
+            self._discount[_queue_of(self.units, i)] *= REPEAT_WORTH
             self._favour(i)
-        queue = self._queues[name]
-        queue.pop()
-        if queue:
-            heapq.heappush(self._heap, (-self._gain(queue[-1]), queue[-1]))
+        self._advance(i)
         return cost or 0
+
+    def _advance(self, i: int) -> None:
+        """A unit is decided about; the next of its kind competes."""
+        self._done.add(i)
+        queue = self._queues[_queue_of(self.units, i)]
+        queue.pop()
+        if not queue:
+            return
+        best = queue[-1]
+        if self._waits(best):
+            self._waiting.setdefault(self.units[best].block, []).append(best)
+        else:
+            heapq.heappush(self._heap, (-self._gain(best), best))
+
+    def _heads(self, i: int) -> list[int] | None:
+        """What must be kept with a unit and is not yet, outermost first; None if it did not fit."""
+        heads: list[int] = []
+        head = self.units[i].head
+        while head >= 0 and not self.kept[head]:
+            if head in self._refused:
+                return None
+            heads.append(head)
+            head = self.units[head].head
+        return heads[::-1]
 
     def _keep(self, i: int, left: int) -> int | None:
         unit = self.units[i]
+        heads = self._heads(i)
+        if heads is None:
+            return None
         opening = unit.block not in self._opened
-        together = [*(self._anchors.get(unit.block, ()) if opening else ()), i]
+        together = [*(self._anchors.get(unit.block, ()) if opening else ()), *heads, i]
         cost = unit.opening_tokens + GAP_TOKENS if opening else 0
         for one in together:  # each changes the gaps that the next one finds
             cost += self.units[one].tokens + _gap_change(self.units, self.kept, one)
@@ -158,7 +204,20 @@ class _Chooser:
                 self.kept[one] = False
             return None
         self._opened.add(unit.block)
+        for one in together:
+            self._show(one)
         return cost
+
+    def _show(self, i: int) -> None:
+        """Names of a kept unit are shown; behind the last core unit comes what waited for it."""
+        unit = self.units[i]
+        for name in unit.names:
+            self._unseen[name] = 0.0
+        if unit.core and not unit.anchor and unit.value >= 0:
+            self._core[unit.block] -= 1
+            if not self._core[unit.block]:
+                for one in self._waiting.pop(unit.block, ()):
+                    heapq.heappush(self._heap, (-self._gain(one), one))
 
     def _favour(self, i: int) -> None:
         """The neighbours of a kept unit are worth a little more: with them a gap closes."""
@@ -166,7 +225,7 @@ class _Chooser:
             if 0 <= j < len(self.units) and j not in self._done:
                 near = self.units[j]
                 alone = near.template < 0 and not near.anchor and near.value >= 0
-                if alone and near.block == self.units[i].block:
+                if alone and not self._waits(j) and near.block == self.units[i].block:
                     heapq.heappush(self._heap, (-self._gain(j), j))
 
 

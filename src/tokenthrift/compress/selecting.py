@@ -225,6 +225,7 @@ class _Material:
         for block, (segment, own) in enumerate(zip(segments, units, strict=True)):
             frame = loose.get(segment.message)
             opening = frame.tokens if frame else -GAP_TOKENS
+            first = len(choices)
             for unit in own:
                 n = len(choices)
                 choices.append(
@@ -237,6 +238,9 @@ class _Material:
                         anchor=unit.anchor,
                         running=bool(worth.running[n]),
                         names=worth.names.of_unit[n],
+                        head=first + unit.head if unit.head >= 0 else -1,
+                        core=bool(worth.core[n]),
+                        waits=bool(worth.waits[n]),
                     )
                 )
         pinned = sum(s.message not in loose for s in segments)

@@ -17,6 +17,15 @@ from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.names import Names, name_set, names_in
+from tokenthrift.compress.outlines import (
+    CHANGED,
+    CORE,
+    FRAME,
+    MESSAGE,
+    WAITING,
+    among,
+    part_worth,
+)
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
@@ -43,6 +52,8 @@ EVENT_WORTH: Final = 0.8  # in logs, of a line that tells of an event first
 NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that few lines have
 NAMED_SHARE: Final = 0.03  # of all units
 NAMED_LINES: Final = 3
+RESULT_WORTH: Final = 3.0  # the same of a result of a search; names compete with it
+RESULT_SHARE: Final = 0.1
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -50,7 +61,7 @@ REPEATED: Final = 0.2  # of a unit that an earlier text of the window has
 REPEAT_CHARACTERS: Final = 24
 NEARLY_HELD: Final = 0.8  # share of a passage that an earlier one must hold
 
-RECORD_KINDS: Final = frozenset({"json", "table", "search"})
+RECORD_KINDS: Final = frozenset({"json", "table", "search", "diff"})
 PROSE_KINDS: Final = frozenset({"prose", "markdown"})
 REPEATING_KINDS: Final = frozenset({"search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
@@ -64,6 +75,9 @@ _PHRASES: Final = {
     EDGE: "first or last",
     EVENT: "tells of an event first",
     NAMED: "has a rare word of the question",
+    CHANGED: "changed",
+    MESSAGE: "says what failed",
+    FRAME: "of your own code",
 }
 
 # Plain substrings of the lower-cased text: ten times faster than one pattern.
@@ -87,6 +101,9 @@ class Worth:
         names: in an agent's loop, what each unit shows that a later step can refer to.
         score: relevance to the question, on a scale of its own.
         structure: what structure adds, by name, (n,) float32 each, where relevance is at most 1.
+        core: (n,) what comes first in its segment: what a diff changes, messages and frames of a
+            trace; not its repeats.
+        waits: (n,) what waits for the core of its segment.
     """
 
     values: FloatArray
@@ -96,6 +113,8 @@ class Worth:
     names: Names
     score: Score
     structure: Mapping[str, FloatArray]
+    core: npt.NDArray[np.bool_]
+    waits: npt.NDArray[np.bool_]
 
     def reasons(self) -> list[tuple[str, ...]]:
         """Of every unit, in a few words each, what its worth comes from."""
@@ -137,11 +156,17 @@ def worth_of(
     told = events_of([texts[n] for n in np.flatnonzero(logs).tolist()])
     templates = _templates(segments, units, texts)
     templates[logs] = told.masks + templates.max(initial=0) + 1
+    parts = [u.part for own in units for u in own]
+    waits = among(parts, WAITING)
+    templates[waits] = NO_TEMPLATE
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
-    structure = _structure(texts, place, structured, templates)
+    structure = {**_structure(texts, place, structured, templates), **part_worth(parts)}
+    results = np.array([s.kind == "search" for s in segments], np.bool_)[place]
+    if results.any():
+        structure[NAMED] = RESULT_WORTH * (results & _named(score, RESULT_SHARE)).astype(np.float32)
     if logs.any():
-        named = logs & _named(score)
-        structure[NAMED] = NAMED_WORTH * named.astype(np.float32)
+        named = logs & _named(score, NAMED_SHARE)
+        structure[NAMED] = structure.get(NAMED, 0) + NAMED_WORTH * named.astype(np.float32)
         values = relevance + sum(structure.values())
         structure[EVENT] = EVENT_WORTH * _first_told(told, values, np.array(tokens), logs)
         templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
@@ -161,7 +186,18 @@ def worth_of(
     values[repeated] *= REPEATED
     values[[not t.strip() for t in texts]] = 0
     running = np.zeros(len(texts), np.bool_) if agent else ~structured & ~material.in_passages
-    return Worth(values.astype(np.float32), templates, running, repeated, names, score, structure)
+    core = among(parts, CORE) & _first_of(templates)
+    return Worth(
+        values.astype(np.float32),
+        templates,
+        running,
+        repeated,
+        names,
+        score,
+        structure,
+        core,
+        waits,
+    )
 
 
 def _shown(draft: Draft, segments: Sequence[Segment]) -> set[str]:
@@ -191,10 +227,17 @@ def _structure(
     }
 
 
-def _named(score: Score) -> npt.NDArray[np.bool_]:
+def _first_of(templates: IntArray) -> npt.NDArray[np.bool_]:
+    """(n,) whether a unit is the first of its template, or has none."""
+    out = templates == NO_TEMPLATE
+    out[np.unique(templates, return_index=True)[1]] = True
+    return out
+
+
+def _named(score: Score, share: float) -> npt.NDArray[np.bool_]:
     """(n,) whether a unit holds a word of the question that few others have."""
     n = score.hits.shape[1]
-    few = np.count_nonzero(score.hits, axis=1) <= max(NAMED_LINES, NAMED_SHARE * n)
+    few = np.count_nonzero(score.hits, axis=1) <= max(NAMED_LINES, share * n)
     return np.asarray(score.hits[few].any(axis=0), np.bool_)
 
 
