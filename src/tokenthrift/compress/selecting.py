@@ -32,6 +32,7 @@ PagesKept: TypeAlias = Literal["main", "all"]
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
+CORE_FIRST: Final = np.float32(1_000)  # more than any other worth of a unit comes to
 
 
 class Select(BaseModel):
@@ -101,6 +102,7 @@ class Select(BaseModel):
         if self.keep >= 1:
             segments = [s for s in segments if self.pages == "main" and is_page_mark(s.text)]
             target = 2 * _size(draft, segments)  # no limit: only what is beside main text goes
+        manner = replace(manner, core_stays=True)
         if not segments:
             return draft.edit(self.name, [], notes)
         return select(draft, segments, target, replace(manner, notes=notes))
@@ -131,6 +133,8 @@ class Manner:
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
         pages: what may stay of web pages.
+        core_stays: whether the core of a text (what a diff changes, the messages of a trace) stays
+            however much more than the target it is.
     """
 
     stage: str = "select"
@@ -139,6 +143,7 @@ class Manner:
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
     pages: PagesKept = "all"
+    core_stays: bool = False
 
 
 PLAINLY: Final = Manner()
@@ -157,9 +162,12 @@ def select(
     """
     if not segments:
         return draft.edit(manner.stage, [], manner.notes)
-    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     units = [units_of(s.text, s.kind, draft.count) for s in segments]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
+    if manner.core_stays and worth.core.any():
+        target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
+        worth = replace(worth, values=worth.values + CORE_FIRST * worth.core)
+    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
     material = _Material.of(draft, segments, units, worth, manner)
@@ -179,6 +187,28 @@ def select(
             break
         allowance += slack if slack > 0 else slack - 8
     return best if best is not None else draft
+
+
+def _lacking(units: Sequence[Sequence[Unit]], worth: Worth, share: float) -> int:
+    """Tokens that the core of segments, with its heads and marks, takes beyond a share of each."""
+    lacking, first = 0.0, 0
+    for own in units:
+        core = worth.core[first : first + len(own)].tolist()
+        first += len(own)
+        stays = {n for n, is_core in enumerate(core) if is_core}
+        stays |= {head for n in stays for head in _heads(own, n)}
+        gaps = sum(n + 1 not in stays for n in stays)
+        needs = sum(own[n].tokens for n in stays) + GAP_TOKENS * gaps
+        lacking += max(0.0, needs - share * sum(u.tokens for u in own)) if stays else 0.0
+    return int(lacking)
+
+
+def _heads(units: Sequence[Unit], n: int) -> list[int]:
+    """What a unit hangs on, the next first."""
+    heads: list[int] = []
+    while (n := units[n].head) >= 0:
+        heads.append(n)
+    return heads
 
 
 def _without_asides(
