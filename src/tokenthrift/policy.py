@@ -30,6 +30,7 @@ from tokenthrift.compress import (
     Budget,
     Compaction,
     Dedupe,
+    Elide,
     Html,
     Json,
     Recall,
@@ -58,6 +59,7 @@ BUILT_IN: Final[dict[str, type[BaseModel]]] = {
     "html": Html,
     "search": Search,
     "dedupe": Dedupe,
+    "elide": Elide,
     "select": Select,
 }
 ENTRY_POINTS: Final = "tokenthrift.stages"

@@ -3,6 +3,7 @@
 Everything here is pure. Nothing decides about models or money.
 """
 
+from tokenthrift.compress.eliding import Elide
 from tokenthrift.compress.lossless import Dedupe, Json, Search
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
@@ -15,6 +16,7 @@ __all__ = [
     "Budget",
     "Compaction",
     "Dedupe",
+    "Elide",
     "Html",
     "Json",
     "Memo",

@@ -82,7 +82,7 @@ def is_diff(text: str, share: float) -> bool:
 def diff_lines(text: str) -> list[Line]:
     """The lines of a text in which diffs stand; other lines have no part.
 
-    Headers of files are one line each, and ``\\ No newline at end of file`` is part of its line.
+    The header of a file is one, and a line belongs to what is said of its missing line break.
     """
     lines: list[Line] = []
     spans = list(line_spans(text))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 POINTER_CHARACTERS: Final = 24
+KILO: Final = 1_000
 _PAGE: Final = "[page as text"
 
 
@@ -30,6 +31,16 @@ def messages_gap(messages: int) -> str:
 def legend(recall_id: str) -> str:
     """What the gaps of a window mean, and the id under which all that went is kept."""
     return f"\n[-n: n lines cut, recall {recall_id}]"
+
+
+def blob_mark(what: str, size_bytes: int, address: str) -> str:
+    """What stands for something that is no text: its type, its size and its content address."""
+    size = f"{size_bytes} B"
+    for unit in ("kB", "MB"):
+        if size_bytes >= KILO:
+            size_bytes = round(size_bytes / KILO)
+            size = f"{size_bytes} {unit}"
+    return f"[{what}, {size}, recall {address}]"
 
 
 def page_mark(address: str) -> str:

@@ -120,7 +120,9 @@ def search_lines(text: str) -> list[Line]:
     texts = [text[start:end].removesuffix("\n") for start, end in spans]
     lines: list[Line] = []
     heading = -1
-    for n, ((start, end), (line, head)) in enumerate(zip(spans, _under(texts, listings=True), strict=True)):
+    for n, ((start, end), (line, head)) in enumerate(
+        zip(spans, _under(texts, listings=True), strict=True)
+    ):
         following = texts[n + 1] if n + 1 < len(texts) else ""
         if line == BETWEEN and lines:
             lines[-1].end = end

@@ -91,7 +91,8 @@ class Select(BaseModel):
             )
         if self.when != "always" and (self.when == "loop") != in_loop(draft):
             return draft.edit(self.name, [])
-        whole = [s for s in draft.open_segments() if s.level < self.level]  # not cut before
+        cut = _cut_before(draft, self.name)
+        whole = [s for s in draft.open_segments() if s.id not in cut]
         segments = [s for s in whole if s.role in self.roles and s.tokens >= self.min_tokens]
         notes = [
             (s.id, f"select: under {self.min_tokens} tokens, left whole")
@@ -106,6 +107,18 @@ class Select(BaseModel):
         if not segments:
             return draft.edit(self.name, [], notes)
         return select(draft, segments, target, replace(manner, notes=notes))
+
+
+def _cut_before(draft: Draft, stage: str) -> set[str]:
+    """Segments of the window that a selection has cut, or another stage as hard but by marks.
+
+    What stands for a blob is no cut of the text around it.
+    """
+    here = (draft.window.first_turn, draft.window.last_turn)
+    steps = [step for step in draft.trace if step.window == here]
+    elided = {e.target for step in steps for e in step.edits if e.apart}
+    selected = {e.target for step in steps if step.stage == stage for e in step.edits}
+    return {s.id for s in draft.segments if s.level > 1 and s.id not in elided} | selected
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -166,7 +179,7 @@ def select(
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.core_stays and worth.core.any():
         target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
-        worth = replace(worth, values=worth.values + CORE_FIRST * worth.core)
+        worth = replace(worth, values=np.where(worth.core, worth.values + CORE_FIRST, worth.values))
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)

@@ -165,9 +165,7 @@ class _Reader:
         """The next lines, as one."""
         start = self.spans[self._at][0]
         self._at = min(self._at + count, len(self.spans))
-        self.lines.append(
-            Line(start, self.spans[self._at - 1][1], part, head, anchor=anchor)
-        )
+        self.lines.append(Line(start, self.spans[self._at - 1][1], part, head, anchor=anchor))
 
     def _frame(self, count: int, head: int) -> None:
         """The next lines are a frame."""

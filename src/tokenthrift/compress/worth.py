@@ -229,7 +229,7 @@ def _structure(
 
 def _first_of(templates: IntArray) -> npt.NDArray[np.bool_]:
     """(n,) whether a unit is the first of its template, or has none."""
-    out = templates == NO_TEMPLATE
+    out: npt.NDArray[np.bool_] = np.equal(templates, NO_TEMPLATE)
     out[np.unique(templates, return_index=True)[1]] = True
     return out
 
