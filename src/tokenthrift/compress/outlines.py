@@ -24,6 +24,7 @@ CORE: Final = frozenset({CHANGED, MESSAGE, FRAME})
 WAITING: Final = frozenset({CONTEXT, LIBRARY})
 # Added to a relevance of at most 1; set on the recorded data (benchmarks/README.md).
 WORTH: Final = {CHANGED: 0.35, MESSAGE: 0.35, FRAME: 0.2}
+LOOP_WORTH: Final = {CHANGED: 3.0, MESSAGE: 10.0, FRAME: 3.0}  # names compete with it
 
 
 @dataclass(slots=True)
@@ -56,11 +57,17 @@ def line_spans(text: str) -> Iterator[tuple[int, int]]:
         at = end
 
 
-def part_worth(parts: Sequence[str]) -> dict[str, npt.NDArray[np.float32]]:
-    """What the parts that occur add, by name, (n,) float32 each."""
-    found = set(parts) & set(WORTH)
+def part_worth(parts: Sequence[str], *, loop: bool) -> dict[str, npt.NDArray[np.float32]]:
+    """What the parts that occur add, by name, (n,) float32 each.
+
+    Args:
+        parts: of the units.
+        loop: whether a model works with tools, where names are worth most.
+    """
+    worth = LOOP_WORTH if loop else WORTH
+    found = set(parts) & set(worth)
     return {
-        name: np.array([WORTH[name] * (part == name) for part in parts], np.float32)
+        name: np.array([worth[name] * (part == name) for part in parts], np.float32)
         for name in sorted(found)
     }
 

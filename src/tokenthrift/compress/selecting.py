@@ -213,7 +213,7 @@ def _lacking(units: Sequence[Sequence[Unit]], worth: Worth, share: float) -> int
         gaps = sum(n + 1 not in stays for n in stays)
         needs = sum(own[n].tokens for n in stays) + GAP_TOKENS * gaps
         lacking += max(0.0, needs - share * sum(u.tokens for u in own)) if stays else 0.0
-    return int(lacking)
+    return int(lacking) + LEGEND_TOKENS + GAP_TOKENS * len(units)
 
 
 def _heads(units: Sequence[Unit], n: int) -> list[int]:

@@ -52,8 +52,8 @@ EVENT_WORTH: Final = 0.8  # in logs, of a line that tells of an event first
 NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that few lines have
 NAMED_SHARE: Final = 0.03  # of all units
 NAMED_LINES: Final = 3
-RESULT_WORTH: Final = 3.0  # the same of a result of a search; names compete with it
-RESULT_SHARE: Final = 0.1
+ASKED_WORTH: Final = 3.0  # the same of results of a search and hunks; names compete with it
+ASKED_SHARES: Final = {"search": 0.1, "diff": 0.5}
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -160,10 +160,12 @@ def worth_of(
     waits = among(parts, WAITING)
     templates[waits] = NO_TEMPLATE
     structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
-    structure = {**_structure(texts, place, structured, templates), **part_worth(parts)}
-    results = np.array([s.kind == "search" for s in segments], np.bool_)[place]
-    if results.any():
-        structure[NAMED] = RESULT_WORTH * (results & _named(score, RESULT_SHARE)).astype(np.float32)
+    structure = {**_structure(texts, place, structured, templates), **part_worth(parts, loop=agent)}
+    for kind, share in ASKED_SHARES.items():
+        mine = np.array([s.kind == kind for s in segments], np.bool_)[place]
+        if mine.any():
+            asked = (mine & _named(score, share)).astype(np.float32)
+            structure[NAMED] = structure.get(NAMED, 0) + ASKED_WORTH * asked
     if logs.any():
         named = logs & _named(score, NAMED_SHARE)
         structure[NAMED] = structure.get(NAMED, 0) + NAMED_WORTH * named.astype(np.float32)
