@@ -41,7 +41,9 @@ TIGHT: Final = {
     "floor_tokens": 20,
     "stages": [
         {"stage": "json"},
+        {"stage": "search", "folders": True},
         {"stage": "dedupe", "min_tokens": 16},
+        {"stage": "elide"},
         {"stage": "select", "keep": 0.3, "min_tokens": 40, "roles": ["tool", "user", "assistant"]},
     ],
 }

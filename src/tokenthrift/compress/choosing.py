@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -57,7 +58,10 @@ class Choice:
 
 
 def choose_units(
-    units: Sequence[Choice], budget_tokens: int, name_worth: Sequence[float] = ()
+    units: Sequence[Choice],
+    budget_tokens: int,
+    name_worth: Sequence[float] = (),
+    given: Sequence[int] = (),
 ) -> list[bool]:
     """Keep the most valuable units that fit; ties go to the earlier one.
 
@@ -69,12 +73,14 @@ def choose_units(
         budget_tokens: for units, gap marks and openings.
         name_worth: by number of the name. Where there are any, gains count against the square root
             of a unit's size: a name is as well shown by a short unit as by a long one.
+        given: places of units that are kept whatever they cost; the rest must fit behind them.
 
     Returns:
-        For each unit whether it is kept. Units plus gap marks plus openings fit the budget.
+        For each unit whether it is kept. Units plus gap marks plus openings fit the budget, but
+        for what is given.
     """
     chooser = _Chooser(units, name_worth)
-    left = budget_tokens
+    left = budget_tokens - sum(chooser.give(i) for i in given)
     while left > 0:
         i = chooser.next()
         if i is None:
@@ -163,6 +169,10 @@ class _Chooser:
             self._favour(i)
         self._advance(i)
         return cost or 0
+
+    def give(self, i: int) -> int:
+        """Keep a unit whatever it costs; that is what it costs."""
+        return 0 if self.kept[i] else self._keep(i, sys.maxsize) or 0
 
     def _advance(self, i: int) -> None:
         """A unit is decided about; the next of its kind competes."""

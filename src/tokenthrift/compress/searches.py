@@ -26,6 +26,7 @@ __all__ = ["decode", "encode", "is_search", "search_lines"]
 
 FEWEST: Final = 2  # lines under one heading
 LONGEST_PATH: Final = 300
+SHORT_REST: Final = 20  # characters behind a path of a list, as "(3 matches)"
 BETWEEN: Final = "--"  # what grep writes between places of one file
 
 # A path: with a folder or an ending, and a letter; no white space, so that prose has none.
@@ -215,7 +216,7 @@ def _is_result(line: str, paths: set[str]) -> bool:
     if rest[:1] == ":":
         return ends and "/" in path
     rooted = ends or path.startswith(("/", "./", "../"))
-    return rooted and (not rest or (rest[0] == " " and len(rest) < len(path)))
+    return rooted and (not rest or (rest[0] == " " and len(rest) < max(SHORT_REST, len(path))))
 
 
 def _is_heading(line: str, following: str) -> bool:

@@ -32,7 +32,6 @@ PagesKept: TypeAlias = Literal["main", "all"]
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
-CORE_FIRST: Final = np.float32(1_000)  # more than any other worth of a unit comes to
 
 
 class Select(BaseModel):
@@ -179,7 +178,6 @@ def select(
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.core_stays and worth.core.any():
         target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
-        worth = replace(worth, values=np.where(worth.core, worth.values + CORE_FIRST, worth.values))
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
@@ -213,7 +211,7 @@ def _lacking(units: Sequence[Sequence[Unit]], worth: Worth, share: float) -> int
         gaps = sum(n + 1 not in stays for n in stays)
         needs = sum(own[n].tokens for n in stays) + GAP_TOKENS * gaps
         lacking += max(0.0, needs - share * sum(u.tokens for u in own)) if stays else 0.0
-    return int(lacking) + LEGEND_TOKENS + GAP_TOKENS * len(units)
+    return int(lacking)
 
 
 def _heads(units: Sequence[Unit], n: int) -> list[int]:
@@ -251,6 +249,7 @@ class _Material:
     skipped: int
     with_legend: bool
     why: Sequence[tuple[str, ...]]
+    given: Sequence[int] = ()
 
     @classmethod
     def of(
@@ -291,7 +290,10 @@ class _Material:
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
         why = worth.reasons() if manner.resources.explain else []
         shown = worth.names.worth.tolist()
-        return cls(segments, units, choices, shown, loose, fixed, before, manner.with_legend, why)
+        given = np.flatnonzero(worth.core).tolist() if manner.core_stays else ()
+        return cls(
+            segments, units, choices, shown, loose, fixed, before, manner.with_legend, why, given
+        )
 
     @property
     def most_tokens(self) -> int:
@@ -302,7 +304,7 @@ class _Material:
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
         allowance = allowance_tokens - self.fixed_tokens
-        kept = choose_units(self.choices, allowance, self.name_worth)
+        kept = choose_units(self.choices, allowance, self.name_worth, self.given)
         writer = Writer(self.skipped, with_legend=self.with_legend)
         flags = []
         at = 0

@@ -101,8 +101,12 @@ def _opens(text: str, start: int) -> bool:
 
 
 def _outlined(text: str, lines: Sequence[Line], count: TokenCounter) -> list[Unit]:
-    """Lines whose form is known; a single one that is long is cut like any other."""
+    """Lines whose form is known; a single one that is long is cut like any other.
+
+    A heading under which nothing stands is a line like others.
+    """
     cuts = []
+    heads = {line.head for line in lines}
     for line in lines:
         density = _density(text, line.start, line.end, LONG[0])
         whole = line.end - line.start <= LONG[0] // density or line.anchor
@@ -118,12 +122,12 @@ def _outlined(text: str, lines: Sequence[Line], count: TokenCounter) -> list[Uni
             end,
             next(sizes),
             line.carry,
-            line.anchor,
+            line.anchor and n in heads,
             line.opens and start == line.start,
             firsts[line.head] if line.head >= 0 else -1,
             line.part,
         )
-        for line, cut in zip(lines, cuts, strict=True)
+        for n, (line, cut) in enumerate(zip(lines, cuts, strict=True))
         for start, end in cut
     ]
 
