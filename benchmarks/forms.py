@@ -29,7 +29,9 @@ MODEL = "gpt-4"
 CHANGED = re.compile(r"^(?:\+(?!\+\+ )|-(?!-- )).*\S", re.MULTILINE)
 HUNK = re.compile(r"^@@ -\d+(?:,\d+)? \+\d+(?:,\d+)? @@", re.MULTILINE)
 TRACEBACK = "Traceback (most recent call last):\n"
-MESSAGE = re.compile(r"^[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|DoesNotExist)\b.*", re.MULTILINE)
+MESSAGE = re.compile(
+    r"^[A-Za-z_][\w.]*(?:Error|Exception|Warning|Exit|DoesNotExist)\b.*", re.MULTILINE
+)
 FRAME = re.compile(r'^ +File "(?P<path>[^"]+)", line \d+.*', re.MULTILINE)
 LIBRARY = re.compile(r"site-packages|/lib/python|<frozen|importlib")
 HIT = re.compile(r"^[\w./@+~-]+\.\w+:\d+:", re.MULTILINE)
@@ -131,7 +133,9 @@ def main() -> None:
     for (form, name), found in sorted(values.items()):
         low, high = interval(found)
         mean = sum(found) / len(found)
-        rows.append({"form": form, "what": name, "n": len(found), "mean": mean, "low": low, "high": high})
+        rows.append(
+            {"form": form, "what": name, "n": len(found), "mean": mean, "low": low, "high": high}
+        )
         print(form, name, len(found), round(mean, 3))
     print(searches)
     save("forms", {"rows": rows, "searches": searches}, data=data_digest(DATA / "compression"))

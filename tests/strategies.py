@@ -242,7 +242,9 @@ def grouped_search(rng: random.Random, lines: int) -> str:
         at = rng.randint(1, 90)
         for _ in range(rng.randint(1, 4)):
             at += rng.randint(1, 3)
-            out.append(f"{path}{rng.choice([f':{at}:', f':{at}:', f'-{at}-', ':'])}{prose(rng, 1)}"[:80])
+            out.append(
+                f"{path}{rng.choice([f':{at}:', f':{at}:', f'-{at}-', ':'])}{prose(rng, 1)}"[:80]
+            )
         out += rng.choice([[], [], ["--"], [path], ["", "Binary file a.bin matches"]])
     return "\n".join(line.replace("\n", " ") for line in out)
 

@@ -200,9 +200,16 @@ def headed_lists() -> st.SearchStrategy[list[Choice]]:
                 head = first + n - 1 - back
                 out.append(
                     Choice(
-                        float(value), tokens, -1, block, -GAP_TOKENS, part == "head", names=names,
+                        float(value),
+                        tokens,
+                        -1,
+                        block,
+                        -GAP_TOKENS,
+                        part == "head",
+                        names=names,
                         head=head if head >= first else -1,
-                        core=part == "core", waits=part == "waits",
+                        core=part == "core",
+                        waits=part == "waits",
                     )  # fmt: skip
                 )
         heads = {u.head for u in out}

@@ -129,9 +129,7 @@ def test_changed_lines_are_those_that_were_changed(seed: int, context: int, more
     before, after = edited(seed)
     made = list(difflib.unified_diff(before, after, "a/x", "b/x", n=context, lineterm=""))
     text = "\n".join([*made, *(["diff --git a/y b/y", *made] if more else [])])
-    found = [
-        text[ln.start : ln.end].rstrip("\n") for ln in diff_lines(text) if ln.part == CHANGED
-    ]
+    found = [text[ln.start : ln.end].rstrip("\n") for ln in diff_lines(text) if ln.part == CHANGED]
     changed = [line for line in made[2:] if line[0] in "+-"]
     assert found == changed * (1 + more)
 
@@ -195,7 +193,11 @@ def test_context_goes_first_and_headers_stand_above_lines(seed: int, share: floa
     text = many(seed)
     left = sent(text, "What was changed?", hard_share=share)
     kept = [line for line in left.split("\n") if line and not line.startswith("[-")]
-    wanted = {ln for ln in text.split("\n") if ln.startswith(("+", "-")) and ln[:4] not in ("+++ ", "--- ")}
+    wanted = {
+        ln
+        for ln in text.split("\n")
+        if ln.startswith(("+", "-")) and ln[:4] not in ("+++ ", "--- ")
+    }
     if wanted - set(kept):
         assert not [line for line in kept if line[0] == " "]
     for line, following in zip(kept, [*kept[1:], ""], strict=True):
@@ -227,7 +229,11 @@ def test_hunks_that_the_question_names_win(named: int) -> None:
     name = f"{WORDS[named]}_{named}.py"
     left = sent(text, f"What was changed in {name}?", hard_share=0.25)
     part = text.split("diff --git ")[1 + named]
-    changed = [ln for ln in part.split("\n") if ln.startswith(("+", "-")) and ln[:4] not in ("+++ ", "--- ")]
+    changed = [
+        ln
+        for ln in part.split("\n")
+        if ln.startswith(("+", "-")) and ln[:4] not in ("+++ ", "--- ")
+    ]
     assert sum(line in left.split("\n") for line in changed) >= 0.9 * len(changed)
 
 

@@ -40,7 +40,12 @@ FOUND = "\n".join(f"./src/pkg/{name}.py" for name in ("a", "b", "c")) + "\n./src
 ODD_LINES = (
     *("src/a.py:1:x", "src/a.py:2:y", "src/a.py-3-z", "src/a.py: text", "src/a.py", "src/b.py:9:q"),
     *("--", "", "12:x", "12-x", ":x", " x", "src/", "src/a.py:", "a:b:c", "C:\\x\\y.py:3:z", "x y"),
-    *("src/b.py (3 matches)", "src/ui/[id]/p.tsx:4:k", "http://h/x.py:8:t", "2024-01-02 03:04:05 x"),
+    *(
+        "src/b.py (3 matches)",
+        "src/ui/[id]/p.tsx:4:k",
+        "http://h/x.py:8:t",
+        "2024-01-02 03:04:05 x",
+    ),
 )
 
 
@@ -147,7 +152,9 @@ def planned(text: str, keep: float) -> str:
         ]
     stages = [{"stage": "search"}, {"stage": "select", "keep": keep, "min_tokens": 0}]
     policy = load_policy({"floor_tokens": 0, "stages": stages})
-    return str(plan({"model": "gpt-4o", "messages": messages}, policy).body["messages"][-1]["content"])
+    return str(
+        plan({"model": "gpt-4o", "messages": messages}, policy).body["messages"][-1]["content"]
+    )
 
 
 @examples(30)

@@ -302,13 +302,19 @@ def _in_repeated_passages(units: Units, encoding: str) -> npt.NDArray[np.bool_]:
 def _templates(
     segments: Sequence[Segment], units: Sequence[Sequence[Unit]], texts: Sequence[str]
 ) -> IntArray:
-    """A number per unit that repeats of one event share: its text with digits and hashes masked."""
+    """A number per unit that repeats of one event share: its text with digits and hashes masked.
+
+    Two frames of a trace are the same only to the letter.
+    """
     numbers: dict[str, int] = {}
     out = np.full(len(texts), NO_TEMPLATE, np.int64)
     at = 0
     for segment, own in zip(segments, units, strict=True):
         if segment.kind in REPEATING_KINDS:
-            mine = [_VARYING.sub("0", t) for t in texts[at : at + len(own)]]
+            mine = [
+                t if u.part == FRAME else _VARYING.sub("0", t)
+                for u, t in zip(own, texts[at : at + len(own)], strict=True)
+            ]
             out[at : at + len(own)] = [numbers.setdefault(t, len(numbers)) for t in mine]
         at += len(own)
     return out
