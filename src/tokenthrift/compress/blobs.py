@@ -29,6 +29,8 @@ _PADDING = re.compile(r"(?:=|%3[dD]){0,2}")
 # The break of a wrapped run, as such or as JSON writes it, with signs behind it.
 _WRAP = re.compile(rf"(?:\r?\n|\\r\\n|\\n)[ \t]*(?=[{_SIGNS}])")
 _BREAKS = re.compile(r"\\r|\\n|\s|=")
+_DOT_BEHIND = re.compile(rf"\.[{_SIGNS}]")
+_DOT_BEFORE = re.compile(rf"[{_SIGNS}]\.")
 _HEX = re.compile(r"[0-9a-f]+|[0-9A-F]+")
 _DATA_URI = re.compile(
     r"data:(?P<type>[\w.+-]{1,60}/[\w.+-]{1,80})?(?P<rest>(?:;[\w.=+-]{1,60})*),"
@@ -97,9 +99,9 @@ def _data_uris(text: str) -> Iterator[Blob]:
             in_base64 = head["rest"].endswith(";base64")
             end = _match_end(_BASE64_BODY, text, head.end()) if in_base64 else _uri_end(text, head)
             if end - at >= SHORTEST:
-                size = end - head.end()
+                body = text[head.end() : end].rstrip("=")
                 what = head["type"] or "text/plain"
-                yield Blob(at, end, what, size * 3 // 4 if in_base64 else size)
+                yield Blob(at, end, what, len(body) * 3 // 4 if in_base64 else len(body))
                 behind = end
         at = text.find("data:", behind)
 
@@ -179,8 +181,9 @@ def _what(run: str) -> str:
 
 def _is_needed(text: str, start: int, end: int) -> bool:
     """Whether a later call may have to repeat a run: part of an address, a token, a key."""
-    signed = text.startswith("eyJ", start) or "." in (text[end : end + 1], text[start - 1 : start])
+    signed = text.startswith("eyJ", start) or _DOT_BEFORE.match(text, max(0, start - 2))
+    signed = signed or _DOT_BEHIND.match(text, end)
     before = text[max(0, start - LOOK_BACK) : start]
     word = re.split(r"[\s\"'<>]", before)[-1]
     in_address = "://" in word or "?" in word or "&" in word
-    return signed or in_address or _NEEDED.search(before[-KEY_CHARACTERS:]) is not None
+    return bool(signed or in_address or _NEEDED.search(before[-KEY_CHARACTERS:]))

@@ -51,12 +51,14 @@ def _long_spans(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _elements(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:
-    for opened in _ELEMENT.finditer(text, start, stop):
-        end = text.find("</", opened.end(), stop)
-        while end >= 0 and not text.startswith(opened["name"], end + 2):
-            end = text.find("</", end + 2, stop)
-        if end >= 0:
-            yield opened.end(), end
+    """What stands in scripts and styles; from one that is never closed on there are none."""
+    opened = _ELEMENT.search(text, start, stop)
+    while opened:
+        closed = re.compile(f"</{opened['name']}", re.IGNORECASE).search(text, opened.end(), stop)
+        if not closed:
+            return
+        yield opened.end(), closed.start()
+        opened = _ELEMENT.search(text, closed.end(), stop)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -41,7 +41,8 @@ _ABOUT_LOCKS = re.compile(
     re.IGNORECASE,
 )
 _DECODES = re.compile(r"base-?64|b64", re.IGNORECASE)
-_STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"')
+# Possessive: an open string runs to the end of the text and is not tried again.
+_STRING = re.compile(r'"((?:[^"\\]++|\\.)*+)"?', re.DOTALL)
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[0-9a-fA-F]{4}"
     r"|[\"\\/bfnrt])"
@@ -135,7 +136,7 @@ def _in_strings(text: str, named: Collection[str]) -> Iterator[Blob]:
         return
     for string in _STRING.finditer(text):
         first, end = string.span(1)
-        if end - first < LONG_STRING:
+        if end - first < LONG_STRING or string.end() == end:
             continue
         value, places = _unescaped(text, first, end)
         for blob in (*bundles_in(value), *locks_in(value, named)):

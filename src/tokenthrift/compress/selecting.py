@@ -45,7 +45,8 @@ class Select(BaseModel):
 
     stage: Literal["select"] = "select"
     keep: float = Field(default=0.5, gt=0, le=1)
-    """Share of the open tokens to keep where no hard budget asks for less."""
+    """Share of the open tokens to keep where no hard budget asks for less. What a diff changes, and
+    the messages and own frames of a stack trace, stay in any case."""
     min_tokens: int = Field(default=800, ge=0)
     """Segments smaller than this are left whole unless a hard budget asks."""
     roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
