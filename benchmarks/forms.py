@@ -42,15 +42,16 @@ def texts() -> Iterator[str]:
     seen: set[str] = set()
     for family in FAMILIES:
         path = need(DATA / "compression" / f"{family}.jsonl.gz")
-        for line in gzip.open(path, "rt", encoding="utf-8"):
-            for message in json.loads(line)["messages"]:
-                content = message.get("content")
-                if message["role"] == "assistant" or not isinstance(content, str):
-                    continue
-                for text in strings(content):
-                    if text not in seen:
-                        seen.add(text)
-                        yield text
+        with gzip.open(path, "rt", encoding="utf-8") as file:
+            messages = [m for line in file for m in json.loads(line)["messages"]]
+        for message in messages:
+            content = message.get("content")
+            if message["role"] == "assistant" or not isinstance(content, str):
+                continue
+            for text in strings(content):
+                if text not in seen:
+                    seen.add(text)
+                    yield text
 
 
 def strings(content: str) -> list[str]:

@@ -210,7 +210,7 @@ def headed_lists() -> st.SearchStrategy[list[Choice]]:
                         head=head if head >= first else -1,
                         core=part == "core",
                         waits=part == "waits",
-                    )  # fmt: skip
+                    )
                 )
         heads = {u.head for u in out}
         return [replace(u, anchor=u.anchor and n in heads) for n, u in enumerate(out)]

@@ -137,7 +137,7 @@ def test_traces_are_told_by_content(language: str) -> None:
     "text",
     [
         "When you see Traceback (most recent call last): look at the last line.\nIt says why.\n",
-        "  We met at the harbour (see the map)\n  at noon, and at 10:30 again.\n  at home (later)\n",
+        "  We met at the harbour (see the map)\n  at noon, and at 10:30.\n  at home (later)\n",
         'The error is in File "a.py", line 3, in f, I think.\nSo we look there.\n',
         "A goroutine 1 [running] is shown.\nIt panicked at once.\nstack backtrace: none\n",
         "Caused by: bad weather\nSuppressed: the news\n",
