@@ -40,14 +40,19 @@ def bundles_in(text: str) -> list[Blob]:
 
 def _long_spans(text: str) -> Iterator[tuple[int, int]]:
     """Long lines; of a line with scripts or styles in markup what stands in these."""
+    step = LONG_LINE // 2  # a long line holds one whole step without a break
     at = 0
-    while len(text) - at >= LONG_LINE:
+    while len(text) - at >= step:
+        if text.find("\n", at, at + step) >= 0:
+            at += step
+            continue
+        start = text.rfind("\n", max(0, at - step), at) + 1 or max(0, at - step)
         end = text.find("\n", at)
         end = len(text) if end < 0 else end
-        if end - at >= LONG_LINE:
-            inner = [*_elements(text, at, end)]
-            yield from inner or [(at, end)]
-        at = end + 1
+        if end - start >= LONG_LINE:
+            inner = [*_elements(text, start, end)]
+            yield from inner or [(start, end)]
+        at = max(end, at + step)
 
 
 def _elements(text: str, start: int, stop: int) -> Iterator[tuple[int, int]]:

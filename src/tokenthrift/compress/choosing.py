@@ -111,13 +111,18 @@ class _Chooser:
         for queue in self._queues.values():
             if len(queue) > 1:  # the best is popped from the end
                 queue.sort(key=lambda i: (self._gain(i), -i))
-        self._core = Counter(u.block for u in units if u.core and not u.anchor and u.value >= 0)
+        self._core: Counter[int] = Counter()
+        if any(u.waits for u in units):
+            self._core.update(u.block for u in units if u.core and not u.anchor and u.value >= 0)
         self._waiting: dict[int, list[int]] = {}
-        ends = [queue[-1] for queue in self._queues.values()]
-        self._heap = [(-self._gain(i), i) for i in ends if not self._waits(i)]
+        self._heap: list[tuple[float, int]] = []
+        for queue in self._queues.values():
+            i = queue[-1]
+            if units[i].waits and self._core[units[i].block]:
+                self._waiting.setdefault(units[i].block, []).append(i)
+            else:
+                self._heap.append((-self._gain(i), i))
         heapq.heapify(self._heap)
-        for i in filter(self._waits, ends):
-            self._waiting.setdefault(units[i].block, []).append(i)
         self._opened: set[int] = set()
         self._done: set[int] = set()
         self._refused: set[int] = set()
@@ -223,7 +228,7 @@ class _Chooser:
         unit = self.units[i]
         for name in unit.names:
             self._unseen[name] = 0.0
-        if unit.core and not unit.anchor and unit.value >= 0:
+        if self._core[unit.block] and unit.core and not unit.anchor and unit.value >= 0:
             self._core[unit.block] -= 1
             if not self._core[unit.block]:
                 for one in self._waiting.pop(unit.block, ()):

@@ -132,7 +132,7 @@ def _edit(segment: Segment, blobs: Iterable[Blob]) -> Edit:
 
 def _in_strings(text: str, named: Collection[str]) -> Iterator[Blob]:
     """Minified code and lock files in the strings of a JSON text, at their places in it."""
-    if len(text) < LONG_STRING:
+    if not _may_hold_long_string(text):
         return
     for string in _STRING.finditer(text):
         first, end = string.span(1)
@@ -148,6 +148,16 @@ def _in_strings(text: str, named: Collection[str]) -> Iterator[Blob]:
                 _escaped(blob.before),
                 _escaped(blob.after),
             )
+
+
+def _may_hold_long_string(text: str) -> bool:
+    """A quick look: whether quotes that stand for themselves are so far apart somewhere."""
+    step = LONG_STRING // 2
+    for at in range(0, len(text) - step, step):
+        quote = text.find('"', at, at + step)
+        if quote < 0 or (quote > 0 and text[quote - 1] == "\\"):
+            return True
+    return False
 
 
 def _unescaped(text: str, start: int, end: int) -> tuple[str, list[tuple[int, int]]]:

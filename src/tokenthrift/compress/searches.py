@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["decode", "encode", "is_search", "search_lines"]
 
 FEWEST: Final = 2  # lines under one heading
+FEWEST_RESULTS: Final = 3  # lines of a text
 LONGEST_PATH: Final = 300
 SHORT_REST: Final = 20  # characters behind a path of a list, as "(3 matches)"
 BETWEEN: Final = "--"  # what grep writes between places of one file
@@ -105,11 +106,13 @@ def _below(rest: str) -> str:
 
 def is_search(lines: Sequence[str]) -> bool:
     """Whether more than half of the lines, none of them blank, are results of a search."""
+    if len(lines) < FEWEST_RESULTS or not any(map(_PATH.match, lines)):
+        return False
     paths = {m["path"] for m in map(_HIT.match, lines) if m}
     found = 0
     for line, head in _under(lines, listings=True):
         found += bool(head) or line == BETWEEN or _is_result(line, paths)
-    return len(lines) > 2 and 2 * found > len(lines)
+    return 2 * found > len(lines)
 
 
 def search_lines(text: str) -> list[Line]:
