@@ -84,6 +84,16 @@ def cut(text: str, keep: float, *, hard: bool) -> str:
     return str(plan(body, policy).body["messages"][-1]["content"])
 
 
+def by_file(text: str) -> str:
+    """The text as the stage `search` writes it."""
+    policy = Policy.model_validate({"floor_tokens": 0, "stages": [{"stage": "search"}]})
+    messages = [
+        {"role": "user", "content": "?"},
+        {"role": "tool", "tool_call_id": "c", "content": text},
+    ]
+    return str(plan({"model": MODEL, "messages": messages}, policy).body["messages"][-1]["content"])
+
+
 def kept_lines(lines: list[str], after: str) -> float:
     """Share of distinct lines that still stand whole."""
     left = set(after.split("\n"))
@@ -109,16 +119,12 @@ def main() -> None:
     count = counter_for(MODEL)
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
     searches = {"texts": 0, "before": 0, "after": 0}
-    by_file = Policy.model_validate({"floor_tokens": 0, "stages": [{"stage": "search"}]})
     for text in texts():
         hits = len(HIT.findall(text))
         if hits >= 3 and 2 * hits > text.count("\n"):
-            message = {"role": "tool", "tool_call_id": "c", "content": text}
-            body = {"model": MODEL, "messages": [{"role": "user", "content": "?"}, message]}
-            sent = str(plan(body, by_file).body["messages"][-1]["content"])
             searches["texts"] += 1
             searches["before"] += count(text)
-            searches["after"] += count(sent)
+            searches["after"] += count(by_file(text))
         form = "diff" if len(HUNK.findall(text)) > 1 else "trace" if TRACEBACK in text else ""
         inside = len(CHANGED.findall(text)) if form == "diff" else 3 * len(FRAME.findall(text))
         if not form or 4 * inside < text.count("\n") or count(text) < FEWEST_TOKENS:
@@ -127,17 +133,17 @@ def main() -> None:
             for hard in (True, False):
                 way = f"{'hard' if hard else 'soft'} {keep:g}"
                 after = cut(text, keep, hard=hard)
-                values[form, f"{way}: sent"].append(count(after) / count(text))
+                values[f"{form}: tokens sent", way].append(count(after) / count(text))
                 for name, value in measured(text, after).items():
-                    values[form, f"{way}: {name}"].append(value)
+                    values[name, way].append(value)
     rows = []
-    for (form, name), found in sorted(values.items()):
+    for (name, way), found in sorted(values.items()):
         low, high = interval(found)
         mean = sum(found) / len(found)
         rows.append(
-            {"form": form, "what": name, "n": len(found), "mean": mean, "low": low, "high": high}
+            {"what": name, "way": way, "n": len(found), "mean": mean, "low": low, "high": high}
         )
-        print(form, name, len(found), round(mean, 3))
+        print(name, way, len(found), round(mean, 3))
     print(searches)
     save("forms", {"rows": rows, "searches": searches}, data=data_digest(DATA / "compression"))
 
