@@ -18,8 +18,10 @@ from tokenthrift.compress.blobs import SHORTEST, blobs_in
 from tokenthrift.compress.bundles import bundles_in
 from tokenthrift.compress.eliding import found_in
 from tokenthrift.compress.locks import entries_of, locks_in, named_in
+from tokenthrift.compress.units import units_of
 from tokenthrift.pipeline import Plan, plan
 from tokenthrift.policy import load_policy
+from tokenthrift.tokens import counter_for
 
 MARK = re.compile(r"\[([\w .,/+-]+), (\d+ (?:B|kB|MB)), recall ([0-9a-f]{8})\]")
 RANDOM = random.Random(5)
@@ -344,3 +346,13 @@ def test_images_that_a_model_is_to_see_are_not_touched() -> None:
     sent_parts = made.body["messages"][0]["content"]
     assert sent_parts[1] == parts[1]
     assert Elide().level == 2
+
+
+@pytest.mark.parametrize("shift", range(0, 60, 7))
+def test_marks_are_not_cut(shift: int) -> None:
+    """Wherever a long line is cut into pieces, a mark in it stays in one piece."""
+    mark = "[image/png, 48 kB, recall 1a2b3c4d]"
+    text = f"{'word ' * 40}{'x' * shift} {mark} " * 12
+    units = units_of(text, "prose", counter_for("gpt-4o"))
+    assert len(units) > 6
+    assert sum(text[u.start : u.end].count(mark) for u in units) == 12

@@ -6,6 +6,7 @@ which id it can be had back. Short, because marks are paid for on every call.
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 POINTER_CHARACTERS: Final = 24
 KILO: Final = 1_000
+LONGEST_MARK: Final = 200  # characters of one for what is no text
+_BLOB_MARK = re.compile(r"\[[^\[\]\n]{1,160}, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]")
 _PAGE: Final = "[page as text"
 
 
@@ -41,6 +44,13 @@ def blob_mark(what: str, size_bytes: int, address: str) -> str:
             size_bytes = round(size_bytes / KILO)
             size = f"{size_bytes} {unit}"
     return f"[{what}, {size}, recall {address}]"
+
+
+def behind_mark(text: str, at: int) -> int:
+    """Where such a mark ends that a place stands inside of, or the place: marks are not cut."""
+    start = text.rfind("[", max(0, at - LONGEST_MARK), at)
+    mark = _BLOB_MARK.match(text, start) if start >= 0 else None
+    return max(at, mark.end()) if mark else at
 
 
 def page_mark(address: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.compress.diffs import diff_lines
 from tokenthrift.compress.html_units import html_spans
 from tokenthrift.compress.json_units import json_pieces
-from tokenthrift.compress.markers import is_page_mark
+from tokenthrift.compress.markers import behind_mark, is_page_mark
 from tokenthrift.compress.searches import search_lines
 from tokenthrift.compress.traces import log_lines, trace_lines
 from tokenthrift.types import Unit
@@ -223,6 +223,7 @@ def _cut(text: str, start: int, end: int, longest: int) -> Iterator[tuple[int, i
     while end - at > longest:
         match = _PIECE_END.search(text, at + longest // 2, at + longest)
         stop = match.end() if match else _character_border(text, at + longest)
+        stop = min(end, behind_mark(text, stop))
         yield at, stop
         at = stop
     yield at, end
