@@ -159,6 +159,21 @@ def pages(result: dict[str, Any]) -> str:
     return markdown(["half", "n", "metric", *ratios], rows)
 
 
+def forms(result: dict[str, Any]) -> str:
+    cells: dict[str, dict[str, str]] = {}
+    ways = sorted({r["way"] for r in result["rows"]}, key=lambda w: (w[:4], -float(w[5:])))
+    for r in result["rows"]:
+        text = f"{r['mean']:.2f} [{r['low']:.2f}, {r['high']:.2f}]"
+        cells.setdefault(r["what"], {"n": str(r["n"])})[r["way"]] = text
+    rows = [[what, found["n"], *[found[w] for w in ways]] for what, found in cells.items()]
+    found = result["searches"]
+    note = (
+        f"Searches by file: {found['texts']} results, {found['before']:,} to {found['after']:,} "
+        f"tokens ({1 - found['after'] / found['before']:.0%} less), without loss."
+    )
+    return f"{markdown(['share that stays', 'n', *ways], rows)}\n\n{note}"
+
+
 def scorer_speed(result: dict[str, Any]) -> str:
     head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold / one encode"]
     rows = []
@@ -175,7 +190,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
-    "redaction": redaction,
+    "redaction": redaction, "forms": forms,
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ make, fast to shrink, the same on every machine.
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from copy import deepcopy
@@ -210,6 +211,44 @@ def trace(rng: random.Random, lines: int) -> str:
     return "\n".join(["Traceback (most recent call last):", *frames, "ValueError: bad socket"])
 
 
+def base64_text(rng: random.Random, size: int) -> str:
+    """Random bytes in base64."""
+    return base64.b64encode(rng.randbytes(size)).decode()
+
+
+def blobs(rng: random.Random, lines: int) -> str:
+    """Lines of prose with images, digits and wrapped base64 between them, or such in JSON."""
+    out = []
+    for _ in range(lines):
+        data = base64_text(rng, rng.randint(60, 400))
+        wrapped = "\n".join(data[n : n + 76] for n in range(0, len(data), 76))
+        shapes = (
+            f"![{rng.choice(WORDS)}](data:image/png;base64,{data})",
+            wrapped,
+            rng.randbytes(120).hex(),
+            prose(rng, 1).strip(),
+        )
+        out.append(rng.choice(shapes))
+    if rng.random() < 0.5:
+        return "\n".join(out)
+    return json.dumps([{"text": text, "n": n} for n, text in enumerate(out)])
+
+
+def grouped_search(rng: random.Random, lines: int) -> str:
+    """Matches with their context, files in a row, separators, and lists of files."""
+    out: list[str] = []
+    while len(out) < lines:
+        path = f"src/{rng.choice(WORDS)}/{rng.choice(WORDS)}.py"
+        at = rng.randint(1, 90)
+        for _ in range(rng.randint(1, 4)):
+            at += rng.randint(1, 3)
+            out.append(
+                f"{path}{rng.choice([f':{at}:', f':{at}:', f'-{at}-', ':'])}{prose(rng, 1)}"[:80]
+            )
+        out += rng.choice([[], [], ["--"], [path], ["", "Binary file a.bin matches"]])
+    return "\n".join(line.replace("\n", " ") for line in out)
+
+
 def fenced(rng: random.Random, lines: int) -> str:
     """Prose around fenced data."""
     return (
@@ -235,6 +274,8 @@ GENERATORS: Final[tuple[Callable[[random.Random, int], str], ...]] = (
     trace,
     fenced,
     long_line,
+    blobs,
+    grouped_search,
 )
 
 

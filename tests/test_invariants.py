@@ -43,7 +43,9 @@ TIGHT: Final = {
     "floor_tokens": 20,
     "stages": [
         {"stage": "json"},
+        {"stage": "search", "folders": True},
         {"stage": "dedupe", "min_tokens": 16},
+        {"stage": "elide"},
         {"stage": "select", "keep": 0.3, "min_tokens": 40, "roles": ["tool", "user", "assistant"]},
     ],
 }
@@ -393,7 +395,10 @@ def test_budgets_keep_cache_marks(body: dict[str, Any], hard_tokens: int) -> Non
 
 
 # ----------------------------------------------------------------------------------- 5: verbatim
-MARKS: Final = re.compile(r"\n?\[-n: n lines cut, [^\]]*\]|\n?\[-\d+ messages\]\n|\[-\d+\]\n?")
+MARKS: Final = re.compile(
+    r"\n?\[-n: n lines cut, [^\]]*\]|\n?\[-\d+ messages\]\n|\[-\d+\]\n?"
+    r"|\[[^\[\]\n]*, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]"
+)
 
 
 def _flat(text: str) -> str:
@@ -532,10 +537,15 @@ def test_the_legend_survives_a_last_text_that_is_kept_whole() -> None:
 @examples(80, shrink=False)
 @given(body=PLAIN_CONVERSATIONS, policy=st.sampled_from(list(OMITTING.values())))
 def test_marks_are_explained(policy: Policy, body: dict[str, Any]) -> None:
-    """Invariant 5: where text was left out a legend says what marks mean and which id it has."""
+    """Invariant 5: where text was left out a legend, or the mark itself, says which id it has."""
     made = unmarked(body, policy)
-    if any(edit.level == 2 for step in made.trace for edit in step.edits):
-        sent = "\n".join(s.text for s in made.draft.segments)
+    edits = [edit for step in made.trace for edit in step.edits if edit.level == 2]
+    sent = "\n".join(s.text for s in made.draft.segments)
+    cut = "\n".join(text for edit in edits for text in edit.omitted)
+    for address, _ in (one for edit in edits for one in edit.apart):
+        assert f"recall {address}]" in sent + cut
+        assert address in made.omitted
+    if any(edit.recall_id for edit in edits):
         assert re.search(r"\[-n: n lines cut, [^\]]*recall [0-9a-f]{8}\]", sent)
 
 

@@ -67,6 +67,7 @@ class Edit:
         recall_id: content address of what went in its window, empty for lossless edits.
         omitted: the texts that `recall_id` is the address of; one object for all edits of a window.
         units: what became of each unit, where the plan is to be explained.
+        apart: texts under an address of their own each, as ``(recall id, text)``.
     """
 
     target: str
@@ -79,6 +80,7 @@ class Edit:
     recall_id: str = ""
     omitted: tuple[str, ...] = ()
     units: tuple[UnitNote, ...] = ()
+    apart: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,8 +102,9 @@ class Plan:
     @property
     def omitted(self) -> Mapping[str, tuple[str, ...]]:
         """The texts that were left out, in order, by the id that stands in their marks."""
-        edits = (edit for step in self.trace for edit in step.edits)
-        return {edit.recall_id: edit.omitted for edit in edits if edit.recall_id}
+        edits = [edit for step in self.trace for edit in step.edits]
+        apart = {key: (text,) for edit in edits for key, text in edit.apart}
+        return apart | {edit.recall_id: edit.omitted for edit in edits if edit.recall_id}
 
     @property
     def tool_tokens(self) -> int:

@@ -306,8 +306,9 @@ class Unit:
     ``carry`` is context that helps to score it but is not part of it (speaker, heading, title).
     ``anchor`` marks what the rest cannot be read without (a table's header): it goes last.
     ``opens`` marks the first unit of a line, or of a record of data.
-    ``head`` is the number, within its segment, of the unit that is kept with it (the id of a row,
-    the header of a hunk), or -1; an anchor that is a head is kept for what hangs on it only.
+    ``head`` is the number, within its segment, of the unit that is kept with it (the heading of a
+    file, the header of a hunk), or -1; an anchor that is a head is kept for what hangs on it only.
+    ``part`` is what it is in the form of its kind (``changed``, ``context``, ``frame`` ...).
     """
 
     start: int
@@ -317,6 +318,7 @@ class Unit:
     anchor: bool = False
     opens: bool = False
     head: int = -1
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

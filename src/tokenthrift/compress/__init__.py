@@ -5,7 +5,8 @@ decides about models or money.
 """
 
 from tokenthrift.compress.digests import Digest
-from tokenthrift.compress.lossless import Dedupe, Json, Log
+from tokenthrift.compress.eliding import Elide
+from tokenthrift.compress.lossless import Dedupe, Json, Log, Search
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.paying import CachePrices
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
@@ -25,6 +26,7 @@ __all__ = [
     "Compaction",
     "Dedupe",
     "Digest",
+    "Elide",
     "Html",
     "Json",
     "Log",
@@ -34,6 +36,7 @@ __all__ = [
     "Redact",
     "Redacted",
     "Rules",
+    "Search",
     "Select",
     "Tools",
     "compress",

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.markers import digest_head, recall_id
 from tokenthrift.compress.names import name_set
-from tokenthrift.compress.worth import ERROR_WORDS
+from tokenthrift.compress.structure import ERROR_WORDS
 from tokenthrift.draft import Draft, Edit, Resources
 
 if TYPE_CHECKING:

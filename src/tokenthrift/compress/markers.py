@@ -6,6 +6,7 @@ which id it can be had back. Short, because marks are paid for on every call.
 
 from __future__ import annotations
 
+import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 
 POINTER_CHARACTERS: Final = 24
+KILO: Final = 1_000
+LONGEST_MARK: Final = 200  # characters of one for what is no text
+_BLOB_MARK = re.compile(r"\[[^\[\]\n]{1,160}, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]")
 _PAGE: Final = "[page as text"
 
 
@@ -35,6 +39,23 @@ def legend(recall_id: str) -> str:
 def digest_head(tokens: int, recall_id: str) -> str:
     """The line above the skeleton of a result that went."""
     return f"[digest of {tokens} tokens: edges, errors, names; recall {recall_id}]"
+
+
+def blob_mark(what: str, size_bytes: int, address: str) -> str:
+    """What stands for something that is no text: its type, its size and its content address."""
+    size = f"{size_bytes} B"
+    for unit in ("kB", "MB"):
+        if size_bytes >= KILO:
+            size_bytes = round(size_bytes / KILO)
+            size = f"{size_bytes} {unit}"
+    return f"[{what}, {size}, recall {address}]"
+
+
+def behind_mark(text: str, at: int) -> int:
+    """Where such a mark ends that a place stands inside of, or the place: marks are not cut."""
+    start = text.rfind("[", max(0, at - LONGEST_MARK), at)
+    mark = _BLOB_MARK.match(text, start) if start >= 0 else None
+    return max(at, mark.end()) if mark else at
 
 
 def page_mark(address: str) -> str:

@@ -45,7 +45,8 @@ class Select(BaseModel):
 
     stage: Literal["select"] = "select"
     keep: float = Field(default=0.5, gt=0, le=1)
-    """Share of the open tokens to keep where no hard budget asks for less."""
+    """Share of the open tokens to keep where no hard budget asks for less. What a diff changes, and
+    the messages and own frames of a stack trace, stay in any case."""
     min_tokens: int = Field(default=800, ge=0)
     """Segments smaller than this are left whole unless a hard budget asks."""
     roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
@@ -92,7 +93,8 @@ class Select(BaseModel):
             )
         if self.when != "always" and (self.when == "loop") != in_loop(draft):
             return draft.edit(self.name, [])
-        whole = [s for s in draft.open_segments() if s.level < self.level]  # not cut before
+        cut = _cut_before(draft, self.name)
+        whole = [s for s in draft.open_segments() if s.id not in cut]
         segments = [s for s in whole if s.role in self.roles and s.tokens >= self.min_tokens]
         notes = [
             (s.id, f"select: under {self.min_tokens} tokens, left whole")
@@ -103,9 +105,22 @@ class Select(BaseModel):
         if self.keep >= 1:
             segments = [s for s in segments if self.pages == "main" and is_page_mark(s.text)]
             target = 2 * _size(draft, segments)  # no limit: only what is beside main text goes
+        manner = replace(manner, core_stays=True)
         if not segments:
             return draft.edit(self.name, [], notes)
         return select(draft, segments, target, replace(manner, notes=notes, exact=False))
+
+
+def _cut_before(draft: Draft, stage: str) -> set[str]:
+    """Segments of the window that a selection has cut, or another stage as hard but by marks.
+
+    What stands for a blob is no cut of the text around it.
+    """
+    here = (draft.window.first_turn, draft.window.last_turn)
+    steps = [step for step in draft.trace if step.window == here]
+    elided = {e.target for step in steps for e in step.edits if e.apart}
+    selected = {e.target for step in steps if step.stage == stage for e in step.edits}
+    return {s.id for s in draft.segments if s.level > 1 and s.id not in elided} | selected
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -134,6 +149,8 @@ class Manner:
         with_legend: whether it explains its marks (or a later selection does).
         pages: what may stay of web pages.
         exact: whether the target is a budget that must be met, or a share that is wished for.
+        core_stays: whether the core of a text (what a diff changes, the messages of a trace) stays
+            however much more than the target it is.
     """
 
     stage: str = "select"
@@ -143,6 +160,7 @@ class Manner:
     with_legend: bool = True
     pages: PagesKept = "all"
     exact: bool = True
+    core_stays: bool = False
 
 
 PLAINLY: Final = Manner()
@@ -161,11 +179,13 @@ def select(
     """
     if not segments:
         return draft.edit(manner.stage, [], manner.notes)
-    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     # Under a hard budget what is asked decides, and a name without its row answers nothing.
     alone = not manner.exact or in_loop(draft)
     units = [units_of(s.text, s.kind, draft.count, names_alone=alone) for s in segments]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
+    if manner.core_stays and worth.core.any():
+        target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
+    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
     material = _Material.of(draft, segments, units, worth, manner)
@@ -187,6 +207,28 @@ def select(
             break
         allowance += slack if slack > 0 else slack - 8
     return best if best is not None else draft
+
+
+def _lacking(units: Sequence[Sequence[Unit]], worth: Worth, share: float) -> int:
+    """Tokens that the core of segments, with its heads and marks, takes beyond a share of each."""
+    lacking, first = 0.0, 0
+    for own in units:
+        core = worth.core[first : first + len(own)].tolist()
+        first += len(own)
+        stays = {n for n, is_core in enumerate(core) if is_core}
+        stays |= {head for n in stays for head in _above(own, n)}
+        gaps = sum(n + 1 not in stays for n in stays)
+        needs = sum(own[n].tokens for n in stays) + GAP_TOKENS * gaps
+        lacking += max(0.0, needs - share * sum(u.tokens for u in own)) if stays else 0.0
+    return int(lacking)
+
+
+def _above(units: Sequence[Unit], n: int) -> list[int]:
+    """What a unit hangs on, the next first."""
+    heads: list[int] = []
+    while (n := units[n].head) >= 0:
+        heads.append(n)
+    return heads
 
 
 def _without_asides(
@@ -225,6 +267,7 @@ class _Material:
     skipped: int
     with_legend: bool
     why: Sequence[tuple[str, ...]]
+    given: Sequence[int] = ()
 
     @classmethod
     def of(
@@ -250,12 +293,15 @@ class _Material:
             running=worth.running.tolist() if worth.running.any() else (),
             names=worth.names.of_unit,
             name_worth=worth.names.worth.tolist(),
+            core=np.flatnonzero(worth.core).tolist() if worth.waits.any() else (),
+            waits=worth.waits.tolist() if worth.waits.any() else (),
         )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
         why = worth.reasons() if manner.resources.explain else []
-        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
+        given = np.flatnonzero(worth.core).tolist() if manner.core_stays else ()
+        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why, given)
 
     @property
     def most_tokens(self) -> int:
@@ -267,7 +313,7 @@ class _Material:
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
         allowance = allowance_tokens - self.fixed_tokens
-        kept = choose_units(self.choices, allowance)
+        kept = choose_units(self.choices, allowance, self.given)
         writer = Writer(self.skipped, with_legend=self.with_legend)
         flags = []
         at = 0
