@@ -252,6 +252,11 @@ class EncoderUse:
 
 
 # ---------------------------------------------------------------------------------------- segments
+# Why a text is protected that a user message brings as the result of the model's own command: it is
+# not cut, but what it repeats may be pointed at.
+RESULT: Final = "latest user text, the result of a command"
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Our addressable piece of a part: the thing that edits name.

@@ -49,7 +49,7 @@ class Pointer:
 
     Attributes:
         source: id of the segment.
-        first: the first of its lines (1-based); 0 for the whole of it.
+        first: the first of its lines (1-based); 0 for the whole, which may hold pointers itself.
         last: the last of them.
         say: whether rows of a written form stand for them.
         numbers: that the lines have here; None: what they have there.
@@ -100,7 +100,7 @@ class Pointer:
         """
         if self.last > len(source):
             raise ValueError(f"{self.source} has {len(source)} lines, none is {self.last}")
-        there = source[self.first - 1 : self.last] if self.first else source
+        there = source[self.first - 1 : self.last]
         if self.numbers:
             return [self.numbers.before(bare(line), n) for n, line in enumerate(there)]
         return [bare(line) for line in there] if self.is_bare else list(there)
@@ -139,6 +139,9 @@ def decode(text: str, sent: Mapping[str, str]) -> str:
         if source not in sent:
             raise ValueError(f"line {n}: there is no {source} before it")
         there = lines_of(sent[source]).said
+        if not found["first"]:
+            out.append(decode("\n".join(there), sent))
+            continue
         out += _read(found, there).lines(there)
     return "\n".join(out)
 

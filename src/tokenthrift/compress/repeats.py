@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from tokenthrift.history import Copies
     from tokenthrift.types import Segment
 
-LEAST_TOKENS: Final = 16  # of a run; its pointer costs about 8
+LEAST_TOKENS: Final = 24  # of a run; its pointer costs about 8
+LEAST_RENUMBERED: Final = 3  # lines of a run that has other numbers here
 
 
 class Copy(NamedTuple):
@@ -85,7 +86,7 @@ def repeated_runs(
     known = _Known(draft.history.copies(lines_of), draft.segments)
     for segment in segments:
         lines = lines_of(segment.text)
-        if draft.is_open(segment) and segment.tokens >= max(min_tokens, draft.floor_tokens):
+        if draft.may_point(segment) and segment.tokens >= max(min_tokens, draft.floor_tokens):
             runs = _paying(_runs(segment, lines, known, draft), min_tokens)
             if runs and not holds_pointers(segment.text):
                 text = _with_pointers(lines.said, [run for run, _ in runs])
@@ -201,6 +202,8 @@ def _renumbered(lines: Lines, at: int, floor: int, copy: Copy) -> Run | None:
     most = min(len(here) - at, len(there) - copy.at)
     while n < most and is_copy(n):
         n += 1
+    if back + n < LEAST_RENUMBERED:
+        return None
     moved = numbers and numbers.moved(-back)
     return Run(at - back, back + n, copy._replace(at=copy.at - back), moved, is_bare)
 

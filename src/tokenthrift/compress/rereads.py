@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tokenthrift.compress.pointers import Pointer, lines_of, words_of
+from tokenthrift.compress.pointers import Pointer, holds_pointers, lines_of, words_of
 from tokenthrift.compress.repeats import repeated_runs
 from tokenthrift.draft import Draft, Edit, Resources
 
@@ -52,7 +52,11 @@ class Dedupe(BaseModel):
             if first is None:
                 if _stays(draft, segment):
                     whole[segment.text] = segment
-            elif draft.is_open(segment) and segment.tokens >= least:
+            elif (
+                draft.may_point(segment)
+                and segment.tokens >= least
+                and not holds_pointers(segment.text)
+            ):
                 text = Pointer(first.id, words=words_of(segment.text)).written(())
                 edits.append(Edit(segment.id, "replace", text, f"same as {first.id}"))
         pointed = {e.target for e in edits}
