@@ -149,9 +149,7 @@ class Copies:
         return self._index.texts[number]
 
 
-def note_places(
-    places: dict[str, list[tuple[int, int]]], number: int, keys: Sequence[str]
-) -> None:
+def note_places(places: dict[str, list[tuple[int, int]]], number: int, keys: Sequence[str]) -> None:
     """Note where the lines of a text stand, short ones and what stands everywhere left out.
 
     Args:

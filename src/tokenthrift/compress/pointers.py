@@ -7,29 +7,34 @@ messages; the next ones to the same message are short::
     a line that was changed
     [m3 lines 44-60]
 
-Further words say what is different: ``numbered from 15`` (and like the lines it points to, or like
-``"  15→"``), ``without numbers``, and ``say`` where rows of a written form stand for the lines.
+Further words say what is different: ``numbered from 15`` (like those that are pointed at, or as in
+``numbered from "  15→"``), ``without numbers``, ``each behind "> "``, ``each without "    "``, and
+``what m3 lines 10-42 say`` where rows of a written form stand for the lines.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.changes import WORDS, key_of, read_change
 from tokenthrift.compress.forms import rows_of
-from tokenthrift.compress.numbering import Numbers, bare
 from tokenthrift.history import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tokenthrift.compress.changes import Change
+    from tokenthrift.types import Unit
+
 WORDS_CHARACTERS: Final = 24
+OPENINGS: Final = ("[same as m", "[what m", "[m")
 
 _POINTER = re.compile(
     r"\[(?P<opens>same as |what )?(?P<source>m\d+(?:\.\d+)?)"
     r"(?: lines? (?P<first>\d+)(?:-(?P<last>\d+))?)?(?P<say> say)?"
-    r'(?: numbered from (?:(?P<number>\d+)|"(?P<prefix>[^"\n]+)")|(?P<bare> without numbers))?'
+    rf"(?:{WORDS})?"
     r'(?:: "(?P<words>[^"\n]*)")?\]'
 )
 
@@ -40,7 +45,7 @@ def lines_of(text: str) -> Lines:
     said = [row.said for row in rows] or text.split("\n")
     if rows and text.endswith("\n"):
         said.append("")
-    return Lines(said, [bare(line) for line in said], in_rows=bool(rows))
+    return Lines(said, [key_of(line) for line in said], in_rows=bool(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,7 @@ class Pointer:
         first: the first of its lines (1-based); 0 for the whole, which may hold pointers itself.
         last: the last of them.
         say: whether rows of a written form stand for them.
-        numbers: that the lines have here; None: what they have there.
-        is_bare: whether they have no numbers here.
+        change: how they differ here.
         words: how they begin.
     """
 
@@ -61,15 +65,14 @@ class Pointer:
     first: int = 0
     last: int = 0
     say: bool = False
-    numbers: Numbers | None = None
-    is_bare: bool = False
+    change: Change | None = None
     words: str = ""
 
-    def written(self, above: Sequence[str]) -> str:
+    def written(self, copy: str = "") -> str:
         """The pointer as it stands in a text.
 
         Args:
-            above: the lines it points to; numbers that look like theirs need not be shown.
+            copy: the first line that it points to.
         """
         out = [self.source]
         if self.first:
@@ -77,13 +80,8 @@ class Pointer:
             out.append(f" line{span}")
         if self.say:
             out.append(" say")
-        if self.is_bare:
-            out.append(" without numbers")
-        if self.numbers:
-            own = _style(above)
-            alike = own and (own.width, own.sign) == (self.numbers.width, self.numbers.sign)
-            number = str(self.numbers.first) if alike else f'"{self.numbers.before("", 0)}"'
-            out.append(f" numbered from {number}")
+        if self.change:
+            out.append(self.change.written(copy))
         if self.words:
             out.insert(0, "what " if self.say else "same as ")
             out.append(f': "{self.words}"')
@@ -101,9 +99,9 @@ class Pointer:
         if self.last > len(source):
             raise ValueError(f"{self.source} has {len(source)} lines, none is {self.last}")
         there = source[self.first - 1 : self.last]
-        if self.numbers:
-            return [self.numbers.before(bare(line), n) for n, line in enumerate(there)]
-        return [bare(line) for line in there] if self.is_bare else list(there)
+        if self.change is None:
+            return list(there)
+        return [self.change.line(copy, n) for n, copy in enumerate(there)]
 
 
 def words_of(text: str) -> str:
@@ -114,9 +112,27 @@ def words_of(text: str) -> str:
 
 def holds_pointers(text: str) -> bool:
     """Whether a line of a text reads like a pointer; then none may be put into it."""
-    if not any(opening in text for opening in ("[same as m", "[what m", "[m")):
+    if not any(opening in text for opening in OPENINGS):
         return False
     return any(_POINTER.fullmatch(line) for line in text.split("\n"))
+
+
+def with_pointers(text: str, units: Sequence[Unit]) -> list[Unit]:
+    """Units of a text of which pointers are anchors: lines that are read by them cost nothing more.
+
+    Args:
+        text: of a segment.
+        units: its units.
+    """
+    if not holds_pointers(text):
+        return list(units)
+    return [
+        replace(unit, anchor=True) if _is_pointer(text, unit) else unit for unit in units
+    ]
+
+
+def _is_pointer(text: str, unit: Unit) -> bool:
+    return bool(_POINTER.fullmatch(text[unit.start : unit.end].rstrip("\n")))
 
 
 def decode(text: str, sent: Mapping[str, str]) -> str:
@@ -147,21 +163,12 @@ def decode(text: str, sent: Mapping[str, str]) -> str:
 
 
 def _read(found: re.Match[str], source: Sequence[str]) -> Pointer:
-    first = int(found["first"] or 0)
-    numbers = Numbers.of(found["prefix"]) if found["prefix"] else None
-    if found["number"]:
-        numbers = _style(source[first - 1 : first])
-        numbers = numbers and numbers.moved(int(found["number"]) - numbers.first)
+    first = int(found["first"])
     return Pointer(
         found["source"],
         first,
         int(found["last"] or first),
         say=bool(found["say"]),
-        numbers=numbers,
-        is_bare=bool(found["bare"]),
+        change=read_change(found.groupdict(), source[first - 1] if first <= len(source) else ""),
         words=found["words"] or "",
     )
-
-
-def _style(lines: Sequence[str]) -> Numbers | None:
-    return Numbers.of(lines[0]) if lines else None

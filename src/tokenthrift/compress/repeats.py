@@ -1,7 +1,7 @@
 """Runs of lines that an earlier segment already holds, found by looking lines up.
 
 Greedy and one pass: at each line the longest run that continues an earlier copy is taken. Lines
-that are equal but for the number they begin with are copies too.
+that are equal but for their numbers or their indent are copies too.
 """
 
 from __future__ import annotations
@@ -11,19 +11,20 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from tokenthrift.compress.numbering import Numbers
+from tokenthrift.compress.changes import change_between
 from tokenthrift.compress.pointers import Pointer, holds_pointers, lines_of, words_of
 from tokenthrift.history import Lines, note_places
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from tokenthrift.compress.changes import Change
     from tokenthrift.draft import Draft
     from tokenthrift.history import Copies
     from tokenthrift.types import Segment
 
 LEAST_TOKENS: Final = 24  # of a run; its pointer costs about 8
-LEAST_RENUMBERED: Final = 3  # lines of a run that has other numbers here
+LEAST_CHANGED: Final = 3  # lines of a run that differs from its copy in numbers or indent
 
 
 class Copy(NamedTuple):
@@ -39,15 +40,13 @@ class Run:
     """``lines`` lines from ``start`` (0-based) are a copy of those from ``copy`` on.
 
     Attributes:
-        numbers: of the lines here, where only they differ.
-        is_bare: whether only the copy has numbers.
+        change: how the lines differ from it.
     """
 
     start: int
     lines: int
     copy: Copy
-    numbers: Numbers | None = None
-    is_bare: bool = False
+    change: Change | None = None
 
     @property
     def end(self) -> int:
@@ -62,11 +61,10 @@ class Run:
             at + 1,
             at + self.lines,
             say=lines.in_rows,
-            numbers=self.numbers,
-            is_bare=self.is_bare,
+            change=self.change,
             words=words,
         )
-        return made.written(lines.said[at : at + 1])
+        return made.written(lines.said[at])
 
 
 def repeated_runs(
@@ -126,9 +124,7 @@ class _Known:
         return [n for n, key in enumerate(keys) if key in past or key in here]
 
 
-def _runs(
-    segment: Segment, lines: Lines, known: _Known, draft: Draft
-) -> list[tuple[Run, int]]:
+def _runs(segment: Segment, lines: Lines, known: _Known, draft: Draft) -> list[tuple[Run, int]]:
     """Runs that do not overlap, in order, with the tokens of each."""
     seeds = known.seeds(lines.keys)
     if not seeds or lines.in_rows:
@@ -141,7 +137,7 @@ def _runs(
             continue
         best: Run | None = None
         for copy in known.copies(lines.keys[at]):
-            run = _run(lines, at, end, copy)
+            run = _run(lines.said, at, end, copy)
             if run and (best is None or _rank(run, source) > _rank(best, source)):
                 best = run
         if best is None:
@@ -162,50 +158,33 @@ def _sizes(text: str, lines: Sequence[str], draft: Draft) -> list[int]:
 
 def _rank(run: Run, source: str) -> tuple[int, bool, bool]:
     """Longer runs first, then those to the message that was pointed at before, then plain ones."""
-    return run.lines, run.copy.source == source, run.numbers is None and not run.is_bare
+    return run.lines, run.copy.source == source, run.change is None
 
 
-def _run(lines: Lines, at: int, floor: int, copy: Copy) -> Run | None:
+def _run(lines: Sequence[str], at: int, floor: int, copy: Copy) -> Run | None:
     """The longest run through a line and its copy that begins at ``floor`` or later."""
-    here, there = lines.said, copy.lines.said
-    if here[at] == there[copy.at]:
-        back = 0
-        while at - back > floor and back < copy.at:
-            if here[at - back - 1] != there[copy.at - back - 1]:
-                break
-            back += 1
-        n = 1
-        most = min(len(here) - at, len(there) - copy.at)
-        while n < most and here[at + n] == there[copy.at + n]:
-            n += 1
-        return Run(at - back, back + n, copy._replace(at=copy.at - back))
-    return _renumbered(lines, at, floor, copy)
-
-
-def _renumbered(lines: Lines, at: int, floor: int, copy: Copy) -> Run | None:
-    here, there = lines.said, copy.lines.keys
-    is_bare = here[at] == lines.keys[at]
-    numbers = None if is_bare else Numbers.of(here[at])
-    if numbers is None and not is_bare:
-        return None
+    there = copy.lines.said
+    change = None
+    if lines[at] != there[copy.at]:
+        change = change_between(lines[at], there[copy.at])
+        if change is None:
+            return None
 
     def is_copy(offset: int) -> bool:
-        line = there[copy.at + offset]
-        return here[at + offset] == (line if numbers is None else numbers.before(line, offset))
+        other = there[copy.at + offset]
+        return lines[at + offset] == (change.line(other, offset) if change else other)
 
-    if not is_copy(0):
-        return None
     back = 0
     while at - back > floor and back < copy.at and is_copy(-back - 1):
         back += 1
     n = 1
-    most = min(len(here) - at, len(there) - copy.at)
+    most = min(len(lines) - at, len(there) - copy.at)
     while n < most and is_copy(n):
         n += 1
-    if back + n < LEAST_RENUMBERED:
+    if change and back + n < LEAST_CHANGED:
         return None
-    moved = numbers and numbers.moved(-back)
-    return Run(at - back, back + n, copy._replace(at=copy.at - back), moved, is_bare)
+    moved = change and change.moved(-back)
+    return Run(at - back, back + n, copy._replace(at=copy.at - back), moved)
 
 
 def _paying(runs: Sequence[tuple[Run, int]], min_tokens: int) -> list[tuple[Run, int]]:

@@ -57,7 +57,7 @@ class Dedupe(BaseModel):
                 and segment.tokens >= least
                 and not holds_pointers(segment.text)
             ):
-                text = Pointer(first.id, words=words_of(segment.text)).written(())
+                text = Pointer(first.id, words=words_of(segment.text)).written()
                 edits.append(Edit(segment.id, "replace", text, f"same as {first.id}"))
         pointed = {e.target for e in edits}
         # Also of a text that was cut: the lines it still shows are there word for word.

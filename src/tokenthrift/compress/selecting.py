@@ -16,6 +16,7 @@ from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.main_text import aside_units
 from tokenthrift.compress.markers import is_page_mark
+from tokenthrift.compress.pointers import with_pointers
 from tokenthrift.compress.relevance.rungs import PLAIN, RungName, check
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import ASIDE, Worth, worth_of
@@ -162,7 +163,10 @@ def select(
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     # Under a hard budget what is asked decides, and a name without its row answers nothing.
     alone = not manner.exact or in_loop(draft)
-    units = [units_of(s.text, s.kind, draft.count, names_alone=alone) for s in segments]
+    units = [
+        with_pointers(s.text, units_of(s.text, s.kind, draft.count, names_alone=alone))
+        for s in segments
+    ]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
