@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
 from tokenthrift.history import History
-from tokenthrift.types import EncoderUse
+from tokenthrift.types import RESULT, EncoderUse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -174,6 +174,11 @@ class Draft:
         """Whether stages may edit the segment in this window."""
         return segment.turn >= self.window.first_turn and not segment.protected
 
+    def may_point(self, segment: Segment) -> bool:
+        """Whether what the segment repeats may be replaced by pointers in this window."""
+        is_result = segment.protected == RESULT and segment.turn >= self.window.first_turn
+        return is_result or self.is_open(segment)
+
     def open_segments(self) -> list[Segment]:
         """The segments a stage may edit, in order; those under the floor are left out."""
         return [s for s in self.segments if self.is_open(s) and s.tokens >= self.floor_tokens]
@@ -235,7 +240,8 @@ class Draft:
             segment = by_id.get(edit.target)
             if segment is None:
                 raise EditError(f"{stage}: no segment {edit.target!r}")
-            if not self.is_open(segment):
+            lossless = edit.level <= 1 and not edit.recall_id
+            if not (self.is_open(segment) or (lossless and self.may_point(segment))):
                 why = segment.protected or "frozen in an earlier turn"
                 raise EditError(f"{stage}: segment {edit.target} may not change: {why}")
             if edit.target in changed:

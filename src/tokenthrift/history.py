@@ -20,12 +20,27 @@ PLACES: Final = 8  # places of one line that are remembered, the first ones
 SHORT_LINE: Final = 12  # characters; shorter lines (braces, blanks) are not looked up
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """A text by its lines.
+
+    Attributes:
+        said: what each line says: itself, or the line that a row of a written form stands for.
+        keys: the same for lines that may be copies of each other.
+        in_rows: whether rows of a written form stand for the lines.
+    """
+
+    said: Sequence[str]
+    keys: Sequence[str]
+    in_rows: bool = False
+
+
 @dataclass(slots=True)
 class _Index:
     """Everything read so far by any view; each kind of entry is read when first asked for."""
 
     segments: list[Segment] = field(default_factory=list)
-    texts: list[list[str]] = field(default_factory=list)
+    texts: list[Lines] = field(default_factory=list)
     lines: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     copies: dict[str, int] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
@@ -66,25 +81,23 @@ class History:
         new._index.segments += segments
         return new
 
-    def first_copy(self, text: str) -> Segment | None:
-        """The first segment that reads like this and was not cut."""
-        self._read_lines()
-        number = self._index.copies.get(text, self.size)
-        return self._index.segments[number] if number < self.size else None
+    def copies(self, read: Callable[[str], Lines]) -> Copies:
+        """Where lines stand in it.
 
-    @property
-    def known_lines(self) -> Collection[str]:
-        """Lines that stand in it; some may stand only in a later turn."""
-        self._read_lines()
-        return self._index.lines
-
-    def places(self, line: str) -> list[tuple[int, int]]:
-        """Where one of the known lines stands: numbers of segments, of lines (0-based) in them."""
-        return [p for p in self._index.lines.get(line, ()) if p[0] < self.size]
-
-    def lines(self, number: int) -> Sequence[str]:
-        """The lines of a segment as it is sent."""
-        return self._index.texts[number]
+        Args:
+            read: the lines of a text as it is sent, the same function each time.
+        """
+        index = self._index
+        with index.lock:
+            for number in range(len(index.texts), self.size):
+                segment = index.segments[number]
+                lines = read(segment.text)
+                index.texts.append(lines)
+                if segment.text and segment.level <= 1:
+                    whole = "\n".join(lines.said) if lines.in_rows else segment.text
+                    index.copies.setdefault(whole, number)
+                note_places(index.lines, number, lines.keys)
+        return Copies(index, self.size)
 
     def shows(self, names: Iterable[str], read: Callable[[str], Iterable[str]]) -> set[str]:
         """Those of the names that stand in it.
@@ -102,19 +115,50 @@ class History:
         first = index.names
         return {name for name in names if first.get(name, self.size) < self.size}
 
-    def _read_lines(self) -> None:
-        index = self._index
-        if len(index.texts) >= self.size:
-            return
-        with index.lock:
-            for number in range(len(index.texts), self.size):
-                segment = index.segments[number]
-                if segment.text and segment.level <= 1:
-                    index.copies.setdefault(segment.text, number)
-                lines = segment.text.splitlines(keepends=True)
-                for n, line in enumerate(lines):
-                    if len(line) > SHORT_LINE:
-                        places = index.lines.setdefault(line, [])
-                        if len(places) < PLACES:
-                            places.append((number, n))
-                index.texts.append(lines)
+
+class Copies:
+    """Where the lines of a history stand.
+
+    Args:
+        index: what it is looked up in.
+        size: how many segments there are.
+    """
+
+    __slots__ = ("_index", "_size")
+
+    def __init__(self, index: _Index, size: int) -> None:
+        self._index = index
+        self._size = size
+
+    def first(self, text: str) -> Segment | None:
+        """The first segment that says this and was not cut."""
+        number = self._index.copies.get(text, self._size)
+        return self._index.segments[number] if number < self._size else None
+
+    @property
+    def known(self) -> Collection[str]:
+        """Keys of its lines; some may stand only in a later turn."""
+        return self._index.lines
+
+    def places(self, key: str) -> list[tuple[int, int]]:
+        """Where lines of a key stand: numbers of segments, and of lines (0-based) in them."""
+        return [p for p in self._index.lines.get(key, ()) if p[0] < self._size]
+
+    def lines(self, number: int) -> Lines:
+        """The lines of a segment as it is sent."""
+        return self._index.texts[number]
+
+
+def note_places(places: dict[str, list[tuple[int, int]]], number: int, keys: Sequence[str]) -> None:
+    """Note where the lines of a text stand, short ones and what stands everywhere left out.
+
+    Args:
+        places: by key.
+        number: of the text.
+        keys: of its lines.
+    """
+    for n, key in enumerate(keys):
+        if len(key) > SHORT_LINE:
+            known = places.setdefault(key, [])
+            if len(known) < PLACES:
+                known.append((number, n))

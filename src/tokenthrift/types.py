@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -268,6 +268,11 @@ class EncoderUse:
 
 
 # ---------------------------------------------------------------------------------------- segments
+# Why a text is protected that a user message brings as the result of the model's own command: it is
+# not cut, but what it repeats may be pointed at.
+RESULT: Final = "latest user text, the result of a command"
+
+
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Our addressable piece of a part: the thing that edits name.

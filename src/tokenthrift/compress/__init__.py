@@ -6,11 +6,12 @@ decides about models or money.
 
 from tokenthrift.compress.digests import Digest
 from tokenthrift.compress.eliding import Elide
-from tokenthrift.compress.lossless import Dedupe, Json, Log, Search
+from tokenthrift.compress.lossless import Json, Log, Search
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.paying import CachePrices
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.redaction import REDACT, Redact, Redacted, redact
+from tokenthrift.compress.rereads import Dedupe
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
 from tokenthrift.compress.tool_list import TOOLS, Choose, Tools, fit_tools

@@ -13,8 +13,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.tables import blocks_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from tokenthrift.compress.tables import Block
 
 RECORDS_SHARE: Final = 0.5  # of a text, from which on its lists of objects are records
 ALIKE: Final = 0.8  # share of a list's elements that must be containers of one shape
@@ -197,7 +201,8 @@ def json_pieces(text: str, longest: int, *, names_alone: bool = False) -> Iterat
         longest: characters of a line from which on it is cut, and of a piece where members allow.
         names_alone: whether the cell that names a row may stay without the rest of it.
     """
-    first = text.find("\n@") + 1 if "\n@" in text and text.count("\n") > 2 else len(text)
+    blocks = list(blocks_of(text)) if text.count("\n") > 2 else []
+    first = blocks[0].start if blocks else len(text)
     members = members_of(text, 0, first)
     starts = [m.start for m in members]
     record = 0
@@ -211,12 +216,21 @@ def json_pieces(text: str, longest: int, *, names_alone: bool = False) -> Iterat
             opens = now != record or a == 0
             yield Piece(a, b, _read_under(members, starts, (a, b)), opens=opens, anchor=anchor)
             record = now
-    columns: list[str] = []
-    for start, end in _lines(text, first, len(text)):
-        if text[start] == "@":
-            columns = [h for h in text[start:end].rstrip("\n").split("|")[1:] if "=" not in h]
-            yield Piece(start, end, opens=True, anchor=True)
-        elif end - start <= LONG_ROW:
+    for block in blocks:
+        yield Piece(block.start, block.body, opens=True, anchor=True)
+        if block.is_text:
+            yield from (Piece(a, b) for a, b in _lines(text, block.body, block.end))
+        else:
+            yield from _rows(text, block, longest, names_alone=names_alone)
+    if blocks:
+        yield from (Piece(a, b) for a, b in _lines(text, blocks[-1].end, len(text)))
+
+
+def _rows(text: str, block: Block, longest: int, *, names_alone: bool) -> Iterator[Piece]:
+    head = text[block.start : block.body].rstrip("\n")
+    columns = [h for h in head.split("|")[1:] if "=" not in h]
+    for start, end in _lines(text, block.body, block.end):
+        if end - start <= LONG_ROW:
             yield from _row(text, (start, end), names_alone=names_alone)
         else:
             yield from _cells(text, (start, end), columns, longest)

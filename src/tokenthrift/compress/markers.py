@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-POINTER_CHARACTERS: Final = 24
 KILO: Final = 1_000
 LONGEST_MARK: Final = 200  # characters of one for what is no text
 _BLOB_MARK = re.compile(r"\[[^\[\]\n]{1,160}, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]")
@@ -66,21 +65,6 @@ def page_mark(address: str) -> str:
 def is_page_mark(text: str) -> bool:
     """Whether a text begins with that line."""
     return text.startswith(_PAGE)
-
-
-def pointer(segment_id: str, text: str, lines: tuple[int, int] | None = None) -> str:
-    """A reference to text that an earlier message holds word for word.
-
-    Args:
-        segment_id: where; a model cannot count messages, so the text's beginning is named too.
-        text: what stands there.
-        lines: which lines of it (1-based), or all.
-    """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    words = first.strip()[:POINTER_CHARACTERS].replace('"', "'")
-    if lines is None:
-        return f'[same as {segment_id}: "{words}"]'
-    return f'[same as {segment_id} lines {lines[0]}-{lines[1]}: "{words}"]\n'
 
 
 def recall_id(texts: Iterable[str]) -> str:

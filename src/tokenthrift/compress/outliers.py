@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.tables import blocks_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -46,15 +48,15 @@ def odd_rows(rows: Sequence[Sequence[str]]) -> list[bool]:
 def odd_in_tables(text: str) -> list[tuple[int, int]]:
     """Where the odd rows of JSON written as tables stand (the form of `tables`)."""
     spans: list[tuple[int, int]] = []
-    at = text.find("\n@") + 1
-    while at:
-        lines, end = [], text.find("\n", at) + 1
-        while end and end < len(text) and text[end] != "@":
-            start, end = end, text.find("\n", end) + 1
-            lines.append((start, end or len(text)))
+    for block in blocks_of(text):
+        if block.is_text:
+            continue
+        lines, end = [], block.body
+        while end < block.end:
+            start, end = end, text.find("\n", end) + 1 or len(text)
+            lines.append((start, end))
         odd = odd_rows([text[a:b].rstrip("\n").split("|") for a, b in lines])
         spans += [span for span, is_odd in zip(lines, odd, strict=True) if is_odd]
-        at = end if end and end < len(text) else 0
     return spans
 
 

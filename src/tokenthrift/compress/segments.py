@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift import wire
 from tokenthrift.compress.kinds import pieces
 from tokenthrift.tokens import message_framing, request_framing
-from tokenthrift.types import Frame, Segment
+from tokenthrift.types import RESULT, Frame, Segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -175,7 +175,12 @@ def _around_the_data(
 
 
 def protect(
-    segments: Iterable[Segment], *, first_turn: int, last_turn: int, assistant: bool
+    segments: Iterable[Segment],
+    *,
+    first_turn: int,
+    last_turn: int,
+    assistant: bool,
+    results: bool = False,
 ) -> tuple[Segment, ...]:
     """Mark what may not be altered when the turns from first to last are open.
 
@@ -184,6 +189,7 @@ def protect(
         first_turn: where the window begins; segments before it are left as they are.
         last_turn: where it ends.
         assistant: whether the model's own text is protected too.
+        results: whether user messages bring the results of the model's commands.
     """
     everything = tuple(segments)
     latest = max(
@@ -202,7 +208,7 @@ def protect(
         if segment.role == "system":
             why = SYSTEM
         elif segment.id in asked:
-            why = LATEST
+            why = RESULT if results else LATEST
         elif assistant and segment.role == "assistant":
             why = ASSISTANT
         out.append(replace(segment, protected=why))

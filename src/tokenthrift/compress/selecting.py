@@ -16,6 +16,7 @@ from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.main_text import aside_units
 from tokenthrift.compress.markers import is_page_mark
+from tokenthrift.compress.pointers import with_pointers
 from tokenthrift.compress.relevance.rungs import PLAIN, RungName, check
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import ASIDE, Worth, worth_of
@@ -181,7 +182,10 @@ def select(
         return draft.edit(manner.stage, [], manner.notes)
     # Under a hard budget what is asked decides, and a name without its row answers nothing.
     alone = not manner.exact or in_loop(draft)
-    units = [units_of(s.text, s.kind, draft.count, names_alone=alone) for s in segments]
+    units = [
+        with_pointers(s.text, units_of(s.text, s.kind, draft.count, names_alone=alone))
+        for s in segments
+    ]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.core_stays and worth.core.any():
         target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))

@@ -1,4 +1,4 @@
-"""Lossless JSON: white space removed, arrays of like objects written as tables, with a decoder.
+"""Lossless JSON: no white space, like objects as tables, long texts as they are, with a decoder.
 
 Numbers keep their very digits. `decode(encode(x))` is the same JSON value as ``x``, key order
 included; only insignificant white space and the escaping of strings are not kept. Documents that
@@ -14,6 +14,14 @@ Form of a table, where an array of objects stood::
 Cells: nothing = the key is absent; JSON literals, quoted strings, arrays and objects as in JSON;
 anything else is a plain string. ``key=value`` in the head is the same in every row; a dotted key is
 a path into nested objects.
+
+A string of many lines, such as a file or what a command printed, stands below without its escapes::
+
+    {"stdout":@1,"exitCode":0}
+    @1 3 lines
+    def main():
+        print("hello")
+
 """
 
 from __future__ import annotations
@@ -21,8 +29,12 @@ from __future__ import annotations
 import heapq
 import json
 import re
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["decode", "encode", "minify"]
 
@@ -30,6 +42,8 @@ MIN_ROWS: Final = 3  # fewer rows do not pay for the head
 MAX_COLUMNS: Final = 64
 MAX_DEPTH: Final = 3  # of nested objects that become dotted columns
 SHARED_KEYS: Final = 0.6  # least share of cells that are filled
+MIN_BREAKS: Final = 3  # lines less one of a string that stands below
+MIN_ESCAPES: Final = 8  # characters that it saves there; its head costs about 6 tokens
 
 _WHITE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -41,6 +55,9 @@ _CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _PLAIN = re.compile(rf'[^\s"{{\[@|={_CONTROL}](?:[^|{_CONTROL}]*[^\s|{_CONTROL}])?')
 _PLAIN_KEY = re.compile(r"[\w $@/:#-]*[\w$@/:#-]")
 _HEAD = re.compile(r"@(\d+) (\d+) rows\|(.*)")
+_TEXT_HEAD = re.compile(r"@(\d+) (\d+) lines")
+# In a text that stands as it is: what no message may hold, and what is no line of text.
+_UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _REFERENCE = re.compile(r'("(?:[^"\\]|\\.)*")|@(\d+)')
 
 
@@ -55,6 +72,7 @@ class _RepeatedKeyError(ValueError):
 
 
 ABSENT: Final = object()
+BREAK: Final = "\n"
 _written = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -109,7 +127,7 @@ def encode(text: str) -> str | None:
         text: one JSON document.
 
     Returns:
-        Minified JSON, or its table form where arrays of like objects are in it.
+        Minified JSON, or its table form where arrays of like objects or long texts are in it.
     """
     try:
         value = parse(text)
@@ -135,7 +153,18 @@ def _skeleton(value: Any, tables: list[str]) -> str:
     if isinstance(value, dict):
         inner = [f"{_written(k)}:{_skeleton(v, tables)}" for k, v in value.items()]
         return "{" + ",".join(inner) + "}"
+    if isinstance(value, str) and not isinstance(value, Number) and _is_text(value):
+        name = f"@{len(tables) + 1}"
+        tables.append(f"{name} {value.count(BREAK) + 1} lines\n{value}")
+        return name
     return dump(value)
+
+
+def _is_text(value: str) -> bool:
+    """Whether a string of JSON is worth standing below."""
+    if value.count(BREAK) < MIN_BREAKS or _UNSEEN.search(value):
+        return False
+    return len(_written(value)) - len(value) >= MIN_ESCAPES
 
 
 # ---------------------------------------------------------------------------------------- encoding
@@ -263,15 +292,19 @@ def decode(text: str) -> str:
     if len(lines) > 1 and lines[-1] == "" and not _rows_reach(lines):
         lines.pop()  # the line break that a sent document may end with
     while at < len(lines):
-        head = _HEAD.fullmatch(lines[at])
+        text_head = _TEXT_HEAD.fullmatch(lines[at])
+        head = text_head or _HEAD.fullmatch(lines[at])
         if head is None:
             raise ValueError(f"line {at + 1}: expected the head of a table")
         number, rows = head.group(1), int(head.group(2))
         body = lines[at + 1 : at + 1 + rows]
         if len(body) != rows:
             raise ValueError(f"line {at + 1}: {rows} rows promised, {len(body)} found")
-        columns = [_head_cell(h) for h in _cells(head.group(3))]
-        tables[number] = "[" + ",".join(dump(_row(line, columns)) for line in body) + "]"
+        if text_head:
+            tables[number] = _written(BREAK.join(body))
+        else:
+            columns = [_head_cell(h) for h in _cells(head.group(3))]
+            tables[number] = "[" + ",".join(dump(_row(line, columns)) for line in body) + "]"
         at += 1 + rows
 
     def put(match: re.Match[str]) -> str:
@@ -285,10 +318,10 @@ def decode(text: str) -> str:
 
 
 def _rows_reach(lines: list[str]) -> bool:
-    """Whether the last line is a row: of a single column, and absent."""
+    """Whether the last line is a row of a single absent column, or the last line of a text."""
     at = 1
     while at < len(lines):
-        head = _HEAD.fullmatch(lines[at])
+        head = _TEXT_HEAD.fullmatch(lines[at]) or _HEAD.fullmatch(lines[at])
         if head is None:
             return False
         at += 1 + int(head.group(2))
@@ -328,3 +361,36 @@ def _value(cell: str) -> Any:
     if cell[0] in '"{[':
         return parse(cell)
     return cell
+
+
+# ------------------------------------------------------------------------------------- the form
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A table or a text below the JSON that refers to it.
+
+    Attributes:
+        start: where its head begins.
+        body: where what stands under the head begins.
+        end: where that ends.
+        is_text: whether it is a text that stands as it is.
+    """
+
+    start: int
+    body: int
+    end: int
+    is_text: bool
+
+
+def blocks_of(text: str) -> Iterator[Block]:
+    """What stands below the JSON in an encoded document, in order."""
+    at = text.find("\n@") + 1
+    while 0 < at < len(text) and text[at] == "@":
+        body = text.find(BREAK, at) + 1 or len(text)
+        head = _TEXT_HEAD.fullmatch(text[at:body].rstrip(BREAK))
+        end = body
+        if head is None:
+            end = text.find("\n@", body - 1) + 1 or len(text)
+        for _ in range(int(head[2]) if head else 0):
+            end = text.find(BREAK, end) + 1 or len(text)
+        yield Block(at, body, end, head is not None)
+        at = end

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from tokenthrift.compress.loops import acts_in_text
 from tokenthrift.compress.paying import bargain, crosses
 from tokenthrift.compress.question import question_of
 from tokenthrift.compress.segments import Parts, protect, split, turns_of
@@ -212,7 +213,11 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
     one_off = first < last
     segments = protect(
-        new.segments, first_turn=first, last_turn=last, assistant=not (over or one_off)
+        new.segments,
+        first_turn=first,
+        last_turn=last,
+        assistant=not (over or one_off),
+        results=acts_in_text((*before.segments, *new.segments)),
     )
     return replace(
         before,
