@@ -38,7 +38,11 @@ def examples(count: int, *, shrink: bool = True) -> settings:
         phases=[p for p in Phase if shrink or p in (Phase.explicit, Phase.generate)],
         deadline=None,
         derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.filter_too_much,
+        ],
     )
 
 
