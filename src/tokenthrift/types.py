@@ -290,6 +290,7 @@ class Unit:
     ``carry`` is context that helps to score it but is not part of it (speaker, heading, title).
     ``anchor`` marks what the rest cannot be read without (a table's header): it goes last.
     ``opens`` marks the first unit of a line, or of a record of data.
+    ``needs`` are places, among its segment's units, of what must stay if it does (a signature).
     """
 
     start: int
@@ -298,6 +299,7 @@ class Unit:
     carry: str = ""
     anchor: bool = False
     opens: bool = False
+    needs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

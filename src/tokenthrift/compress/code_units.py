@@ -1,0 +1,236 @@
+"""Units of source text along its syntax, and the marks that stand where some of it went.
+
+A unit is a whole statement, a run of short ones, or what holds others together: a signature with its
+decorators and the head of its docstring, an `else`, a closing bracket. What is left of a file parses:
+a mark is a comment on a line of its own, and fills a block that would be empty. What does not parse
+as any language is cut by lines.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+from tokenthrift.compress import markers
+from tokenthrift.compress.grammars import GRAMMARS
+from tokenthrift.compress.listings import listings
+from tokenthrift.compress.outline import outline
+from tokenthrift.compress.syntax import error_share, parse
+from tokenthrift.types import Unit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tokenthrift.compress.listings import Listing
+    from tokenthrift.compress.outline import Piece, PieceRole
+    from tokenthrift.compress.syntax import Node
+    from tokenthrift.types import Kind, TokenCounter
+
+# Kinds that a source may pass for; PHP passes for HTML.
+CODE_KINDS: Final = frozenset({"code", "prose", "markdown", "html"})
+MOST_ERRORS: Final = 0.05  # share of a text that may not fit the grammar
+MARK_TOKENS: Final = 12  # of "    # [-12: lines 40-51]\n"
+QUOTES: Final = '"""'
+
+_INDENT = re.compile(r"[ \t]*")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a unit stands in its file.
+
+    Attributes:
+        lines: numbers of its first and its last line.
+        indent: of its first statement.
+        comment: what begins a comment; empty for a line that is no source.
+        filler: what an emptied block needs.
+        filled_to: the unit up to which all of its block must go for that.
+        role: what it is.
+    """
+
+    lines: tuple[int, int]
+    indent: str = ""
+    comment: str = ""
+    filler: str = ""
+    filled_to: int = -1
+    role: PieceRole = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A text that was cut along its syntax.
+
+    Attributes:
+        units: cover the text without gaps.
+        places: of the units.
+    """
+
+    units: Sequence[Unit]
+    places: Sequence[_Place]
+
+    @property
+    def roles(self) -> list[PieceRole]:
+        """What each unit is."""
+        return [place.role for place in self.places]
+
+    def gap(self, first: int, end: int) -> str:
+        """The mark in place of units from ``first`` to before ``end``."""
+        inside = [p for p in self.places[first:end] if p.comment]
+        if not inside:
+            return markers.gap(end - first, own_line=True)
+        place = inside[0]
+        filler = place.filler if 0 <= place.filled_to < end else ""
+        lines = (inside[0].lines[0], inside[-1].lines[1])
+        return f"{place.indent}{filler}{markers.lines_gap(place.comment, lines)}"
+
+
+def source_of(text: str, kind: Kind, count: TokenCounter, before: str = "") -> Source | None:
+    """Cut a text along its syntax; None where it is not the source of a program.
+
+    Args:
+        text: of a segment.
+        kind: of it.
+        count: sizes of the units come from one count of the whole.
+        before: what stands before it, where a fence or a path may name the language.
+
+    Raises:
+        MissingExtraError: the extra ``code`` is not installed.
+    """
+    if kind not in CODE_KINDS or (kind == "html" and not text.lstrip().startswith("<?php")):
+        return None
+    starts = [0, *accumulate(len(line) + 1 for line in text.split("\n"))]
+    cut = _Cut(starts, text)
+    for listing in listings(text, before, surely=kind == "code"):
+        cut.add(listing)
+    if not cut.has_source:
+        return None
+    return cut.finished(count)
+
+
+class _Cut:
+    """Collects units on the way through a text."""
+
+    def __init__(self, starts: Sequence[int], text: str) -> None:
+        self._starts = starts
+        self._text = text
+        self._first: list[int] = []  # lines
+        self._needs: list[tuple[int, ...]] = []
+        self._carries: list[str] = []
+        self._places: list[_Place] = []
+        self._line = 0  # up to which lines are in units
+        self.has_source = False
+
+    def add(self, listing: Listing) -> None:
+        """The units of a listing, and of the lines before it."""
+        if listing.line < self._line:
+            return  # inside another
+        parsed = _pieces(listing)
+        if parsed is None:
+            return
+        pieces, shown = parsed
+        self._plain_up_to(shown.line)
+        base = len(self._first)
+        grammar = GRAMMARS[shown.languages[0]]
+        ends = [*(p.first for p in pieces[1:]), len(shown.rows)]
+        for piece, end in zip(pieces, ends, strict=True):
+            row = _first_statement(shown.rows, piece.first, end, grammar.comment)
+            indent = _INDENT.match(shown.rows[row])
+            self._first.append(shown.line + piece.first)
+            self._needs.append(tuple(base + n for n in piece.needs))
+            self._carries.append(piece.carry)
+            self._places.append(
+                _Place(
+                    (shown.number + piece.first, shown.number + end - 1),
+                    indent[0] if indent else "",
+                    grammar.comment,
+                    grammar.filler,
+                    base + piece.filled_to if piece.filled_to >= 0 else -1,
+                    piece.role,
+                )
+            )
+        self._line = shown.line + len(shown.rows)
+        self.has_source = True
+
+    def _plain_up_to(self, line: int) -> None:
+        for n in range(self._line, line):
+            self._first.append(n)
+            self._needs.append(())
+            self._carries.append("")
+            self._places.append(_Place((n + 1, n + 1)))
+        self._line = line
+
+    def finished(self, count: TokenCounter) -> Source:
+        """The units of the whole text."""
+        text = self._text
+        lines = len(self._starts) - 1
+        self._plain_up_to(lines if self._starts[lines - 1] < len(text) else lines - 1)
+        starts = [self._starts[n] for n in self._first]
+        ends = [*starts[1:], len(text)]
+        sizes = [count(text)] if len(ends) == 1 else count.pieces(text, ends)
+        units = [
+            Unit(start, end, tokens, carry=carry, opens=True, needs=needs)
+            for start, end, tokens, carry, needs in zip(
+                starts, ends, sizes, self._carries, self._needs, strict=True
+            )
+        ]
+        return Source(units, self._places)
+
+
+def _first_statement(rows: Sequence[str], first: int, end: int, comment: str) -> int:
+    """The first row that is not blank and no comment, or the first one."""
+    for row in range(first, end):
+        bare = rows[row].lstrip()
+        if bare and not bare.startswith(comment):
+            return row
+    return first
+
+
+def _pieces(listing: Listing) -> tuple[list[Piece], Listing] | None:
+    """The pieces of a listing in the language that fits it best, and what of it is source."""
+    best: tuple[float, Node, bytes, int, str] | None = None
+    for language in listing.languages:
+        for source, above in _parts(listing, language):
+            root = parse(source, language)
+            share = 1.0 if root is None else error_share(root, len(source))
+            if root is not None and share <= (MOST_ERRORS if best is None else best[0]):
+                best = (share, root, source, above, language)
+            if share == 0:
+                break
+        if best is not None and best[0] == 0:
+            break
+    if best is None:
+        return None
+    _, root, source, above, language = best
+    found = outline(root, source, GRAMMARS[language], above)
+    return (found, replace(listing, languages=(language,))) if found else None
+
+
+def _parts(listing: Listing, language: str) -> Iterator[tuple[bytes, int]]:
+    """A listing as it is parsed: with what a part of a file lacks above its first line."""
+    text = "\n".join(listing.rows)
+    above = _openers(listing.rows) if language == "python" else []
+    yield "\n".join([*above, text]).encode("utf-8", "replace"), len(above)
+    if language == "python" and text.count(QUOTES) % 2:
+        yield "\n".join([QUOTES, *listing.rows]).encode("utf-8", "replace"), 1
+
+
+def _openers(rows: Sequence[str]) -> list[str]:
+    """Heads of the blocks that a part of a Python file begins in the middle of."""
+    levels: list[str] = []
+    least = -1
+    for row in rows:
+        bare = row.lstrip()
+        if not bare or bare.startswith("#"):
+            continue
+        indent = row[: len(row) - len(bare)]
+        if least < 0 or len(indent) < least:
+            least = len(indent)
+            levels.append(indent)
+        if not indent:
+            break
+    if levels and levels[-1]:
+        levels.append("")
+    return [f"{indent}if 1:" for indent in reversed(levels[1:])]
+
