@@ -4,13 +4,49 @@ from __future__ import annotations
 
 from itertools import groupby
 from math import sqrt
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import examples
-from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
+from tokenthrift.compress.choosing import GAP_TOKENS, Choices
+from tokenthrift.compress.choosing import choose_units as choose
+
+
+class Choice(NamedTuple):
+    """One unit."""
+
+    value: float
+    tokens: int
+    template: int
+    block: int
+    opening_tokens: int = 0
+    anchor: bool = False
+    names: Sequence[int] = ()
+    head: int = -1
+
+
+def choose_units(units: list[Choice], budget: int, worth: Sequence[float] = ()) -> list[bool]:
+    """The choice among units given one by one."""
+    openings = {u.block: u.opening_tokens for u in units}
+    choices = Choices(
+        values=[u.value for u in units],
+        tokens=[u.tokens for u in units],
+        templates=[u.template for u in units],
+        blocks=[u.block for u in units],
+        openings=[openings.get(n, 0) for n in range(1 + max(openings, default=0))],
+        anchors=[n for n, u in enumerate(units) if u.anchor],
+        heads=[u.head for u in units],
+        names=[u.names for u in units],
+        name_worth=worth,
+    )
+    return choose(choices, budget)
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def spent(units: list[Choice], kept: list[bool]) -> int:
@@ -181,3 +217,26 @@ def test_a_name_is_bought_once() -> None:
     """Of two units with the same name one is kept before a third brings another name."""
     units = [Choice(0.1, 5, -1, 0, names=n) for n in ([0], [0], [1])]
     assert choose_units(units, 5 + 5 + GAP_TOKENS, [4.0, 1.0]) == [True, False, True]
+
+
+def test_a_unit_is_kept_with_its_head() -> None:
+    """What cannot be read without another unit brings it along, or does not fit."""
+    units = [Choice(0.1, 5, -1, 0), Choice(0.2, 5, -1, 0), Choice(9.0, 5, -1, 0, head=0)]
+    assert choose_units(units, 10 + GAP_TOKENS) == [True, False, True]
+    assert choose_units(units, 5 + GAP_TOKENS) == [True, False, False]
+
+
+@examples(300)
+@given(unit_lists(anchors=True), st.lists(st.integers(0, 9), max_size=24), st.integers(0, 250))
+def test_heads_fit_the_budget_and_are_never_missing(
+    units: list[Choice], heads: list[int], budget_tokens: int
+) -> None:
+    """Whatever hangs on what, the budget is met, and no unit stands without its head."""
+    made = []
+    for n, unit in enumerate(units):
+        head = n - 1 - heads[n] if n < len(heads) else -1
+        alike = head >= 0 and units[head].block == unit.block
+        made.append(unit._replace(head=head if alike else -1))
+    kept = choose_units(made, budget_tokens)
+    assert spent(made, kept) <= max(0, budget_tokens)
+    assert all(kept[u.head] for u, k in zip(made, kept, strict=True) if k and u.head >= 0)

@@ -11,7 +11,7 @@ from hypothesis import given
 from strategies import chat_bodies, conversations, examples
 from tokenthrift import wire
 from tokenthrift.compress import join, split
-from tokenthrift.compress.question import question_of
+from tokenthrift.compress.question import question_of, trajectory_of
 from tokenthrift.compress.segments import protect, turns_of
 from tokenthrift.tokens import count_request, counter_for
 
@@ -178,9 +178,10 @@ def test_join_writes_changed_texts_only() -> None:
 
 
 def test_the_question_is_the_latest_user_text() -> None:
-    """The question is what the user last said, the context what the model last did."""
-    question, context = question_of(conversation("suatu").messages, 4)
-    assert question == "text 1"
-    assert context.splitlines() == ["f {}", "text 2"]
-    assert question_of(conversation("suatu").messages, 5)[0] == "text 4"
-    assert question_of(conversation("s").messages, 1) == ("", "")
+    """The question is what the user last said, the trajectory what the model last did."""
+    messages = conversation("suatu").messages
+    assert question_of(messages[:4]) == "text 1"
+    assert trajectory_of(messages[:4]).splitlines() == ["f {}", "text 2"]
+    assert question_of(messages) == "text 4"
+    alone = conversation("s").messages
+    assert (question_of(alone), trajectory_of(alone)) == ("", "")

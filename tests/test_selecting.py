@@ -33,7 +33,7 @@ def draft(*results: str, question: str = QUESTION, budget_tokens: int | None = N
     parts = split(request, count)
     last = parts.frames[-1].turn
     segments = protect(parts.segments, first_turn=0, last_turn=last, assistant=True)
-    window = Window(0, last, question, "", budget_tokens)
+    window = Window(0, last, question, budget_tokens)
     return Draft(request, segments, parts.frames, window, count, parts.base_tokens)
 
 
@@ -60,11 +60,11 @@ def the_step(made: Draft) -> Step:
     st.integers(40, 160),
     st.sampled_from([0.2, 0.35, 0.5, 0.8]),
 )
-def test_the_share_is_kept_and_not_exceeded(make: Any, seed: int, lines: int, keep: float) -> None:
-    """What is left of the open text is at most the share, marks included, and not far below it."""
+def test_the_share_is_kept(make: Any, seed: int, lines: int, keep: float) -> None:
+    """What is left of the open text is the share with a hundredth more at most, marks included."""
     before = draft(make(random.Random(seed), lines))
     after = selected(before, keep=keep, min_tokens=0)
-    assert open_tokens(after) <= max(keep * open_tokens(before), 20)
+    assert open_tokens(after) <= max(keep * open_tokens(before) + max(8, before.tokens / 100), 20)
     if open_tokens(before) > 1_500:
         assert open_tokens(after) > 0.5 * keep * open_tokens(before)
 

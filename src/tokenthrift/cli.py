@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from tokenthrift.addresses import shown
 from tokenthrift.catalog import load_catalog
 from tokenthrift.errors import RecallError, ReplayError, TokenthriftError
 from tokenthrift.ledger import open_ledger
 from tokenthrift.pipeline import plan as make_plan
 from tokenthrift.policy import json_schema, load_policy, shipped_policies
-from tokenthrift.recall import SQLiteRecall, answer, wish_of
+from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL, Options, replay
 from tokenthrift.replay.outcome_view import outcome_json, outcome_view, problem_lines
 from tokenthrift.replay.progress_bar import progress_bar
@@ -38,6 +40,7 @@ from tokenthrift.report import (
     grouped_view,
     instant,
     plan_latencies,
+    plan_page,
     plan_view,
     totals_json,
     totals_view,
@@ -127,18 +130,24 @@ def plan(
     body: Annotated[
         bool, typer.Option("--body", help="Print only the body that would be sent, as JSON.")
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="Write a page that shows all of it, kept and dropped text."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what would be sent for one request, to which model, and why. Sends nothing."""
     rules = load_policy(policy)
     catalog = load_catalog(rules.cards_path)
-    resources = replace(rules.resources, explain=why or as_json)
+    resources = replace(rules.resources, explain=why or as_json or html is not None)
     request = _request(file, line, model)
     made = make_plan(request, rules, catalog=catalog, resources=resources)
+    explained = explain(made, catalog)
+    if html is not None:
+        _write_page(html, plan_page(made, explained))
     if body:
         _print_json(made.body)
         return
-    explained = explain(made, catalog)
     if as_json:
         _print_json(explained.as_json())
         return
@@ -150,6 +159,15 @@ def plan(
     if diff:
         console.print()
         console.print(diff_view(made))
+
+
+def _write_page(path: Path, page: str) -> None:
+    try:
+        path.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        why = f"{path}: cannot be written: {error.strerror or error}"
+        raise typer.BadParameter(why, param_hint="--html") from error
+    typer.echo(f"{path}: written, {len(page.encode()) / 1000:,.0f} kB", err=True)
 
 
 def _request(file: str, line: int, model: str) -> Mapping[str, Any]:
@@ -260,17 +278,17 @@ def report(
 def recall_command(
     recall_id: Annotated[str, typer.Argument(metavar="ID", help="The id in a mark.")],
     *,
-    store: Annotated[Path, typer.Option(help="The SQLite store that the policy names.")],
+    store: Annotated[str, typer.Option(help="The store of the policy: a file, or redis://...")],
     lines: Annotated[str | None, typer.Option(help="Which lines of it, e.g. 10-40.")] = None,
     query: Annotated[str | None, typer.Option(help="Only lines about this.")] = None,
     tokens: Annotated[int, typer.Option(min=50, help="Show at most so many.")] = TOKENS_SHOWN,
 ) -> None:
     """Show text that was cut, from the store of a policy's recall."""
     wish = wish_of(json.dumps({"id": recall_id, "lines": lines, "query": query}))
-    with SQLiteRecall(store, ttl_days=None, create=False) as kept:
+    with closing(open_recall(store, ttl_days=None, create=False)) as kept:
         texts = kept.get(wish.recall_id)
     if texts is None:
-        raise RecallError(f"{store}: nothing is kept under {recall_id!r}")
+        raise RecallError(f"{shown(store)}: nothing is kept under {recall_id!r}")
     typer.echo(answer(wish, texts, tokens, counter_for(DEFAULT_MODEL)))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
+from tokenthrift.history import History
 from tokenthrift.types import EncoderUse
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import (
         Encoder,
         Frame,
+        Message,
         Request,
         Reranker,
         Scorer,
@@ -104,7 +106,6 @@ class Window:
 
     Attributes:
         question: what the window's last turn asks.
-        context: what else shows where the work is going (last calls and their reasons).
         budget_tokens: hard cap on the whole draft, framing included, or None.
         may_cut: whether a selective stage may still cut what is open; then nothing may point at it.
     """
@@ -112,7 +113,6 @@ class Window:
     first_turn: int
     last_turn: int
     question: str = ""
-    context: str = ""
     budget_tokens: int | None = None
     epoch: int = 0
     may_cut: bool = False
@@ -131,6 +131,7 @@ class Draft:
         base_tokens: what the request costs beside its messages (tool schemas, primed reply).
         floor_tokens: no segment smaller than this is touched.
         trace: one step per stage that ran, over all windows.
+        history: an index of the first segments, all frozen; what it does not cover is looked at.
     """
 
     request: Request
@@ -141,6 +142,7 @@ class Draft:
     base_tokens: int = 0
     floor_tokens: int = 0
     trace: tuple[Step, ...] = ()
+    history: History = field(default_factory=History, compare=False, repr=False)
 
     @property
     def tokens(self) -> int:
@@ -150,6 +152,11 @@ class Draft:
             + sum(s.tokens for s in self.segments)
             + sum(f.tokens for f in self.frames if not f.removed)
         )
+
+    @property
+    def seen(self) -> Sequence[Message]:
+        """The messages up to the end of the window, as the caller sent them."""
+        return self.request.messages[: self.frames[-1].message + 1] if self.frames else ()
 
     @property
     def removed(self) -> frozenset[int]:
@@ -194,16 +201,18 @@ class Draft:
         frames = self.frames
         if gone:
             frames = tuple(replace(f, removed=True) if f.message in gone else f for f in frames)
-        after = replace(self, segments=segments, frames=frames)
-        if (changed or gone) and after.tokens >= self.tokens:
+        after = replace(self, segments=segments, frames=frames) if changed or gone else self
+        before_tokens = self.tokens
+        tokens = after.tokens if changed or gone else before_tokens
+        if (changed or gone) and tokens >= before_tokens:
             remarks.append(("", f"{stage}: the edits together would not shrink the request"))
-            edits, done, after = [], [], self
+            edits, done, after, tokens = [], [], self, before_tokens
         applied = {e.target for e in done}
         step = Step(
             stage=stage,
             window=(self.window.first_turn, self.window.last_turn),
-            tokens_before=self.tokens,
-            tokens_after=after.tokens,
+            tokens_before=before_tokens,
+            tokens_after=tokens,
             edits=tuple(e for e in edits if e.action == "remove" or e.target in applied),
             notes=tuple(remarks),
         )

@@ -26,12 +26,14 @@ from pydantic import (
     ValidationError,
 )
 
+from tokenthrift.addresses import scheme_of, shown
 from tokenthrift.compress import (
     Budget,
     Compaction,
     Dedupe,
     Html,
     Json,
+    Log,
     Recall,
     Rules,
     Select,
@@ -55,6 +57,7 @@ __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_re
 BUILT_IN: Final[dict[str, type[BaseModel]]] = {
     "json": Json,
     "html": Html,
+    "log": Log,
     "dedupe": Dedupe,
     "select": Select,
 }
@@ -95,7 +98,10 @@ EncoderEntry = Annotated[
 class Policy(BaseModel):
     """What to do with calls."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    # What was given may hold a password; our own messages take care of that.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )
 
     version: Literal[1] = 1
     """Of the policy format."""
@@ -149,10 +155,12 @@ class Policy(BaseModel):
         return None if self.cards is None else Path(self._source).parent / self.cards
 
     @property
-    def recall_path(self) -> Path | None:
-        """Where what was cut is kept; None for memory."""
+    def recall_store(self) -> str | Path | None:
+        """Where what was cut is kept: a server's URL, a file, or None for memory."""
         store = self.recall.store
-        return None if store is None else Path(self._source).parent / store
+        if store is None or scheme_of(store):
+            return store
+        return Path(self._source).parent / store
 
     @property
     def resources(self) -> Resources:
@@ -259,10 +267,11 @@ def _explained(error: ErrorDetails, data: Any) -> tuple[str, str, str]:
     if error["type"] != "extra_forbidden":
         message = error["msg"].removeprefix("Value error, ")
         given = error.get("input")
-        shown = "" if isinstance(given, dict | list | tuple) else f", got {given!r}"
+        plain = shown(given) if isinstance(given, str) else given
+        got = "" if isinstance(given, dict | list | tuple) else f", got {plain!r}"
         quote = error["type"] == "string_type" and isinstance(given, bool)
         hint = "YAML reads on, off, yes and no as truth values; quote the word" if quote else ""
-        return path, message + shown, hint
+        return path, message + got, hint
     key = str(error["loc"][-1])
     known = _keys_at(error["loc"][:-1], data)
     return path, f"unknown key {key!r}", f"valid: {', '.join(known)}{_nearest(key, known)}"

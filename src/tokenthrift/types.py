@@ -290,7 +290,8 @@ class Unit:
     ``carry`` is context that helps to score it but is not part of it (speaker, heading, title).
     ``anchor`` marks what the rest cannot be read without (a table's header): it goes last.
     ``opens`` marks the first unit of a line, or of a record of data.
-    ``needs`` are places, among its segment's units, of what must stay if it does (a signature).
+    ``head`` is the number, within its segment, of the unit that is kept with it (the id of a row,
+    the header of a hunk), or -1; an anchor that is a head is kept for what hangs on it only.
     """
 
     start: int
@@ -299,7 +300,7 @@ class Unit:
     carry: str = ""
     anchor: bool = False
     opens: bool = False
-    needs: tuple[int, ...] = ()
+    head: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class Account:
         PolicyError: the policy is wrong.
         CatalogError: the policy's model cards cannot be read.
         RecallError: the policy's store cannot be opened.
+        MissingExtraError: the store is a server, and what speaks to it is not installed.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Account:
         self.stream_usage = True
         """Whether streams may be asked for their usage; a provider that refuses switches it off."""
         self.recall_store: RecallStore = open_recall(
-            self.policy.recall_path, ttl_days=self.policy.recall.ttl_days
+            self.policy.recall_store, ttl_days=self.policy.recall.ttl_days
         )
         self._stored: OrderedDict[str, None] = OrderedDict()
         self._sinks: tuple[Sink, ...] = (ledger,)
@@ -267,6 +268,9 @@ class Account:
         try:
             self.recall_store.put(new)
         except Exception as error:  # noqa: BLE001 - the call is worth more than a later recall
+            with self._lock:  # the next call of the conversation tries again
+                for key in new:
+                    self._stored.pop(key, None)
             self.report(error)
 
     def _remember(self, request: Request, model: str) -> None:

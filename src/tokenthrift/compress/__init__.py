@@ -3,7 +3,7 @@
 Everything here is pure. Nothing decides about models or money.
 """
 
-from tokenthrift.compress.lossless import Dedupe, Json
+from tokenthrift.compress.lossless import Dedupe, Json, Log
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.segments import join, split
@@ -17,6 +17,7 @@ __all__ = [
     "Dedupe",
     "Html",
     "Json",
+    "Log",
     "Memo",
     "Offer",
     "Recall",

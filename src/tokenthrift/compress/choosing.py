@@ -8,13 +8,17 @@ the queue (Minoux, 1978).
 
 from __future__ import annotations
 
-import heapq
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import chain
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy.typing as npt
 
 GAP_TOKENS: Final = 3  # of "[-12]"
 # Value of a unit next to a kept one, which closes a gap; in running text it is also read with it.
@@ -24,52 +28,72 @@ REPEAT_WORTH: Final = 0.6  # value of the second unit of a template, relative to
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Everything the choice needs to know of one unit.
+class Choices:
+    """Everything the choice needs to know of units, in columns, in the order of the text.
 
     Attributes:
-        value: how much it is worth, 0 or more; below 0 it goes even where there is room.
-        tokens: what it costs by itself.
-        template: units with the same one are repeats of each other; -1 for none.
-        block: units of one block are neighbours in the text; gaps are counted inside it.
-        opening_tokens: what keeping the first unit of its block costs on top.
-        anchor: kept when and only when anything else of its block is (a table's head).
-        running: whether it is part of running text.
-        names: numbers of the names in it.
+        values: how much each is worth, 0 or more; below 0 it goes even where there is room.
+        tokens: what each costs by itself.
+        templates: units with the same one are repeats of each other; -1 for none.
+        blocks: units of one block are neighbours in the text; gaps are counted inside it.
+        openings: by block, what keeping the first unit of it costs on top.
+        anchors: units that are kept when and only when anything else of their block is (a table's
+            head).
+        heads: of each the unit that is kept with it, or -1; empty for none. An anchor that is a
+            head is kept for what hangs on it, not for its whole block.
+        running: whether each is part of running text; empty for none.
+        names: numbers of the names in each; empty for none.
+        name_worth: by number of the name. Where there are any, gains count against the square root
+            of a unit's size: a name is as well shown by a short unit as by a long one.
     """
 
-    value: float
-    tokens: int
-    template: int
-    block: int
-    opening_tokens: int = 0
-    anchor: bool = False
-    running: bool = False
-    names: Sequence[int] = ()
+    values: Sequence[float]
+    tokens: Sequence[int]
+    templates: Sequence[int]
+    blocks: Sequence[int]
+    openings: Sequence[int]
+    anchors: Sequence[int] = ()
+    heads: Sequence[int] = ()
+    running: Sequence[bool] = ()
+    names: Sequence[Sequence[int]] = ()
+    name_worth: Sequence[float] = field(default=())
+
+    @property
+    def scale(self) -> npt.NDArray[np.float64]:
+        """(n,) what gains are multiplied by."""
+        sizes = np.asarray(self.tokens, np.float64)
+        return 1 / np.sqrt(sizes + 2) if len(self.name_worth) else np.ones(len(sizes))
+
+    @property
+    def fresh(self) -> npt.NDArray[np.float64]:
+        """(n,) worth of all names of each unit while nothing shows any."""
+        if not len(self.name_worth):
+            return np.zeros(len(self.values))
+        counts = np.fromiter(map(len, self.names), np.int64, len(self.names))
+        flat = np.fromiter(chain.from_iterable(self.names), np.int64, int(counts.sum()))
+        worth = np.asarray(self.name_worth, np.float64)[flat]
+        owners = np.repeat(np.arange(len(counts)), counts)
+        return np.asarray(np.bincount(owners, worth, len(counts)), np.float64)
 
 
-def choose_units(
-    units: Sequence[Choice], budget_tokens: int, name_worth: Sequence[float] = ()
-) -> list[bool]:
+def choose_units(units: Choices, budget_tokens: int) -> list[bool]:
     """Keep the most valuable units that fit; ties go to the earlier one.
 
     Repeats of a template wait in a queue of their own and only its head competes, so that a choice
     takes n log n steps however often an event repeats.
 
     Args:
-        units: in the order of the text.
+        units: what there is to choose from.
         budget_tokens: for units, gap marks and openings.
-        name_worth: by number of the name. Where there are any, gains count against the square root
-            of a unit's size: a name is as well shown by a short unit as by a long one.
 
     Returns:
         For each unit whether it is kept. Units plus gap marks plus openings fit the budget.
     """
-    chooser = _Chooser(units, name_worth)
+    chooser = _Chooser(units)
     left = budget_tokens
     while left > 0:
         i = chooser.next()
-        if i is None:
+        if i < 0:
             break
         left -= chooser.take(i, left)
     return chooser.kept
@@ -78,108 +102,142 @@ def choose_units(
 class _Chooser:
     """The state of one choice: what competes, and what is kept."""
 
-    def __init__(self, units: Sequence[Choice], name_worth: Sequence[float] = ()) -> None:
+    def __init__(self, units: Choices) -> None:
+        n = len(units.values)
         self.units = units
-        self.kept = [False] * len(units)
-        self._unseen = list(name_worth)
-        self._sizes = [math.sqrt(u.tokens + 2) if self._unseen else 1.0 for u in units]
-        self._anchors: dict[int, list[int]] = {}
-        self._queues: dict[int, list[int]] = {}
-        for i, unit in enumerate(units):
-            if unit.anchor:
-                self._anchors.setdefault(unit.block, []).append(i)
-            elif unit.value >= 0:
-                self._queues.setdefault(_queue_of(units, i), []).append(i)
-        self._discount = dict.fromkeys(self._queues, 1.0)
-        for queue in self._queues.values():
-            if len(queue) > 1:  # the best is popped from the end
-                queue.sort(key=lambda i: (self._gain(i), -i))
-        self._heap = [(-self._gain(q[-1]), q[-1]) for q in self._queues.values()]
-        heapq.heapify(self._heap)
+        self.kept = [False] * n
+        self._done = [False] * n
+        self._unseen = list(units.name_worth)
+        self._names = units.names if self._unseen else [()] * n
+        self._scale = units.scale.tolist()
+        self._value = list(units.values)
+        blocks = np.asarray(units.blocks, np.int64)
+        # Whether the unit before it stands in the same block.
+        self._joined = [False, *(blocks[1:] == blocks[:-1]).tolist(), False] if n else [False]
         self._opened: set[int] = set()
-        self._done: set[int] = set()
+        self._anchors: dict[int, list[int]] = {}
+        with_others = set(units.heads)
+        for i in units.anchors:
+            self._done[i] = True
+            if i not in with_others:
+                self._anchors.setdefault(units.blocks[i], []).append(i)
+        gains = (np.asarray(units.values, np.float64) + units.fresh) * units.scale
+        self._gains = gains.tolist()
+        self._queues = self._queued()
+        self._discount = dict.fromkeys(self._queues, 1.0)
+        heads = [queue[-1] for queue in self._queues.values()]
+        self._heap = [(-self._gains[i], i) for i in [*self._alone(), *heads]]
+        heapify(self._heap)
+
+    def _alone(self) -> list[int]:
+        """Units that compete by themselves."""
+        rows = zip(self.units.templates, self._value, self._done, strict=True)
+        return [i for i, (t, value, done) in enumerate(rows) if t < 0 <= value and not done]
+
+    def _queued(self) -> dict[int, list[int]]:
+        """Repeats by template, the best last."""
+        queues: dict[int, list[int]] = {}
+        for i, template in enumerate(self.units.templates):
+            if template >= 0 and self._value[i] >= 0 and not self._done[i]:
+                queues.setdefault(template, []).append(i)
+        for queue in queues.values():
+            if len(queue) > 1:
+                queue.sort(key=lambda i: (self._gains[i], -i))
+        return queues
 
     def _gain(self, i: int) -> float:
         """What keeping a unit would bring now, for its size."""
-        unit = self.units[i]
-        fresh = sum(self._unseen[name] for name in unit.names)
-        gain = (unit.value * self._discount[_queue_of(self.units, i)] + fresh) / self._sizes[i]
-        if unit.template < 0 and self._beside_kept(i):
-            gain *= NEXT_RUNNING_WORTH if unit.running else NEXT_WORTH
+        gain: float = self._value[i]
+        template = self.units.templates[i]
+        if template >= 0:
+            gain *= self._discount[template]
+        for name in self._names[i]:
+            gain += self._unseen[name]
+        gain *= self._scale[i]
+        joined, kept = self._joined, self.kept
+        if template < 0 and ((joined[i] and kept[i - 1]) or (joined[i + 1] and kept[i + 1])):
+            running = self.units.running and self.units.running[i]
+            gain *= NEXT_RUNNING_WORTH if running else NEXT_WORTH
         return gain
 
-    def _beside_kept(self, i: int) -> bool:
-        block = self.units[i].block
-        return any(
-            0 <= j < len(self.units) and self.kept[j] and self.units[j].block == block
-            for j in (i - 1, i + 1)
-        )
-
-    def next(self) -> int | None:
-        """The most valuable unit that nothing has been decided about."""
-        while self._heap:
-            stored, i = heapq.heappop(self._heap)
-            if i in self._done:
+    def next(self) -> int:
+        """The most valuable unit that nothing has been decided about; -1 for none."""
+        heap, done, names = self._heap, self._done, self._names
+        while heap:
+            stored, i = heappop(heap)
+            if done[i]:
                 continue
-            if self.units[i].names:
+            if self.kept[i]:  # as the head of another
+                self._advance(i)
+                continue
+            if names[i] and heap:
                 gain = self._gain(i)
-                if gain < -stored and self._heap and (-gain, i) > self._heap[0]:
-                    heapq.heappush(self._heap, (-gain, i))
+                if gain < -stored and (-gain, i) > heap[0]:
+                    heappush(heap, (-gain, i))
                     continue
-            self._done.add(i)
             return i
-        return None
+        return -1
 
     def take(self, i: int, left: int) -> int:
         """Keep a unit if it fits, and let the next of its kind compete; what it costs."""
-        name = _queue_of(self.units, i)
+        template = self.units.templates[i]
         cost = self._keep(i, left)
         if cost is not None:
-            self._discount[name] *= REPEAT_WORTH
-            for shown in self.units[i].names:
-                self._unseen[shown] = 0.0
+            if template >= 0:
+                self._discount[template] *= REPEAT_WORTH
             self._favour(i)
-        queue = self._queues[name]
-        queue.pop()
-        if queue:
-            heapq.heappush(self._heap, (-self._gain(queue[-1]), queue[-1]))
+        self._advance(i)
         return cost or 0
 
+    def _advance(self, i: int) -> None:
+        """A unit is decided about; the next of its kind competes."""
+        self._done[i] = True
+        template = self.units.templates[i]
+        if template >= 0:
+            queue = self._queues[template]
+            queue.pop()
+            if queue:
+                heappush(self._heap, (-self._gain(queue[-1]), queue[-1]))
+
     def _keep(self, i: int, left: int) -> int | None:
-        unit = self.units[i]
-        opening = unit.block not in self._opened
-        together = [*(self._anchors.get(unit.block, ()) if opening else ()), i]
-        cost = unit.opening_tokens + GAP_TOKENS if opening else 0
+        """Keep a unit with what it needs; what it costs, None where it does not fit."""
+        block, tokens, kept = self.units.blocks[i], self.units.tokens, self.kept
+        opening = block not in self._opened
+        cost = self.units.openings[block] + GAP_TOKENS if opening else 0
+        anchors = self._anchors.get(block, ()) if opening else ()
+        together = (*anchors, *self._heads(i), i)
         for one in together:  # each changes the gaps that the next one finds
-            cost += self.units[one].tokens + _gap_change(self.units, self.kept, one)
-            self.kept[one] = True
+            cost += tokens[one] + self._gap_change(one)
+            kept[one] = True
         if cost > left:
             for one in together:
-                self.kept[one] = False
+                kept[one] = False
             return None
-        self._opened.add(unit.block)
+        self._opened.add(block)
+        for one in together:
+            for shown in self._names[one]:
+                self._unseen[shown] = 0.0
         return cost
+
+    def _heads(self, i: int) -> list[int]:
+        """What must be kept with a unit and is not yet, the outermost first."""
+        heads: list[int] = []
+        head = self.units.heads[i] if self.units.heads else -1
+        while head >= 0 and not self.kept[head]:
+            heads.append(head)
+            head = self.units.heads[head]
+        return heads[::-1]
+
+    def _gap_change(self, i: int) -> int:
+        """Tokens of gap marks that keeping a unit adds (or saves) inside its block."""
+        joined, kept = self._joined, self.kept
+        before = not joined[i] or kept[i - 1]
+        after = not joined[i + 1] or kept[i + 1]
+        return GAP_TOKENS * (1 - before - after)
 
     def _favour(self, i: int) -> None:
         """The neighbours of a kept unit are worth a little more: with them a gap closes."""
-        for j in (i - 1, i + 1):
-            if 0 <= j < len(self.units) and j not in self._done:
-                near = self.units[j]
-                alone = near.template < 0 and not near.anchor and near.value >= 0
-                if alone and near.block == self.units[i].block:
-                    heapq.heappush(self._heap, (-self._gain(j), j))
-
-
-def _queue_of(units: Sequence[Choice], i: int) -> int:
-    """Repeats of a template share a queue; any other unit has one, under a number of its own."""
-    template = units[i].template
-    return template if template >= 0 else -1 - i
-
-
-def _gap_change(units: Sequence[Choice], kept: Sequence[bool], i: int) -> int:
-    """Tokens of gap marks that keeping a unit adds (or saves) inside its block."""
-    block = units[i].block
-    before = i > 0 and units[i - 1].block == block
-    after = i + 1 < len(units) and units[i + 1].block == block
-    closed = (not before or kept[i - 1]) + (not after or kept[i + 1])
-    return GAP_TOKENS * (1 - closed)
+        joined, done = self._joined, self._done
+        for j in (i - 1 if joined[i] else -1, i + 1 if joined[i + 1] else -1):
+            if j >= 0 and not done[j] and self.units.templates[j] < 0 <= self._value[j]:
+                heappush(self._heap, (-self._gain(j), j))

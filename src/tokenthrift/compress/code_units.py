@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.compress import markers
 from tokenthrift.compress.grammars import GRAMMARS
 from tokenthrift.compress.listings import listings
-from tokenthrift.compress.outline import outline
+from tokenthrift.compress.outline import Piece, outline
 from tokenthrift.compress.syntax import error_share, parse
 from tokenthrift.types import Unit
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tokenthrift.compress.listings import Listing
-    from tokenthrift.compress.outline import Piece, PieceRole
+    from tokenthrift.compress.outline import PieceRole
     from tokenthrift.compress.syntax import Node
     from tokenthrift.types import Kind, TokenCounter
 
@@ -116,8 +116,7 @@ class _Cut:
         self._starts = starts
         self._text = text
         self._first: list[int] = []  # lines
-        self._needs: list[tuple[int, ...]] = []
-        self._carries: list[str] = []
+        self._pieces: list[Piece] = []
         self._places: list[_Place] = []
         self._line = 0  # up to which lines are in units
         self.has_source = False
@@ -138,8 +137,8 @@ class _Cut:
             row = _first_statement(shown.rows, piece.first, end, grammar.comment)
             indent = _INDENT.match(shown.rows[row])
             self._first.append(shown.line + piece.first)
-            self._needs.append(tuple(base + n for n in piece.needs))
-            self._carries.append(piece.carry)
+            head = base + piece.head if piece.head >= 0 else -1
+            self._pieces.append(replace(piece, head=head))
             self._places.append(
                 _Place(
                     (shown.number + piece.first, shown.number + end - 1),
@@ -156,8 +155,7 @@ class _Cut:
     def _plain_up_to(self, line: int) -> None:
         for n in range(self._line, line):
             self._first.append(n)
-            self._needs.append(())
-            self._carries.append("")
+            self._pieces.append(Piece(n))
             self._places.append(_Place((n + 1, n + 1)))
         self._line = line
 
@@ -170,10 +168,8 @@ class _Cut:
         ends = [*starts[1:], len(text)]
         sizes = [count(text)] if len(ends) == 1 else count.pieces(text, ends)
         units = [
-            Unit(start, end, tokens, carry=carry, opens=True, needs=needs)
-            for start, end, tokens, carry, needs in zip(
-                starts, ends, sizes, self._carries, self._needs, strict=True
-            )
+            Unit(a, b, n, carry=p.carry, anchor=p.anchor, opens=True, head=p.head)
+            for a, b, n, p in zip(starts, ends, sizes, self._pieces, strict=True)
         ]
         return Source(units, self._places)
 

@@ -33,6 +33,7 @@ _VARYING = re.compile(
     r"(?:(?<!\S)|(?<=\.\.))(?![A-Za-z]{3,}\d\b)(?:(?!\.\.)\S)*?\d\S*"
     r"|(?<==)[^\s,;)\]}]+|(?<![^\s\"'(=:\[])/\S+|\"[^\"]*\"|'[^']*'"
 )
+_ZEROS: Final = str.maketrans("123456789", "000000000")
 _WORD = re.compile(r"[^\s,;:=()\[\]{}<>|]+|[=\[(<|]")
 
 
@@ -76,10 +77,15 @@ def events_of(lines: Sequence[str]) -> Events:
     words: dict[str, int] = {}
     numbers: dict[tuple[int, ...], int] = {}
     own: list[int] = []
+    known: dict[str, int] = {}  # which digits a line has makes no difference
     for line in lines:
-        masked = _VARYING.sub("0", line[:LONGEST_LINE])
-        key = tuple(words.setdefault(w, len(words)) for w in _WORD.findall(masked)[:LONGEST])
-        own.append(numbers.setdefault(key, len(numbers)))
+        shape = line[:LONGEST_LINE].translate(_ZEROS)
+        number = known.get(shape, -1)
+        if number < 0:
+            masked = _VARYING.sub("0", shape)
+            key = tuple(words.setdefault(w, len(words)) for w in _WORD.findall(masked)[:LONGEST])
+            number = known[shape] = numbers.setdefault(key, len(numbers))
+        own.append(number)
     keys = list(numbers)
     for _ in range(ROUNDS):
         keys = _merged(keys)

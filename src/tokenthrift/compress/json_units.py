@@ -21,6 +21,8 @@ ALIKE: Final = 0.8  # share of a list's elements that must be containers of one 
 FEWEST: Final = 2  # elements of a list of records
 FEWEST_ENTRIES: Final = 4  # entries of a map of records
 LONG_ROW: Final = 1_200  # characters; a longer row of a table is cut too
+SHORT_NAME: Final = 4  # characters; a shorter first cell of a row names nothing
+LONG_REST: Final = 40  # characters; what is shorter goes with the name
 SHORT: Final = 20  # characters; shorter than that nothing stands alone
 DEEPEST_PATH: Final = 8  # keys; a path names no more
 ROOT: Final = 0
@@ -175,6 +177,7 @@ class Piece:
         opens: whether a record, or what follows the records, begins with it.
         anchor: whether the rows behind it cannot be read without it.
         row: whether it is a row of a table or the plain cells of one, which no one may cut.
+        rest: whether it is what stands in a row behind the cell that names it.
     """
 
     start: int
@@ -183,14 +186,16 @@ class Piece:
     opens: bool = False
     anchor: bool = False
     row: bool = False
+    rest: bool = False
 
 
-def json_pieces(text: str, longest: int) -> Iterator[Piece]:
+def json_pieces(text: str, longest: int, *, names_alone: bool = False) -> Iterator[Piece]:
     """Cut a JSON document: lines, long ones between members.
 
     Args:
         text: minified or not, or in the form of `tables`.
         longest: characters of a line from which on it is cut, and of a piece where members allow.
+        names_alone: whether the cell that names a row may stay without the rest of it.
     """
     first = text.find("\n@") + 1 if "\n@" in text and text.count("\n") > 2 else len(text)
     members = members_of(text, 0, first)
@@ -212,7 +217,7 @@ def json_pieces(text: str, longest: int) -> Iterator[Piece]:
             columns = [h for h in text[start:end].rstrip("\n").split("|")[1:] if "=" not in h]
             yield Piece(start, end, opens=True, anchor=True)
         elif end - start <= LONG_ROW:
-            yield Piece(start, end, opens=True, row=True)
+            yield from _row(text, (start, end), names_alone=names_alone)
         else:
             yield from _cells(text, (start, end), columns, longest)
 
@@ -223,6 +228,17 @@ def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         stop = text.find("\n", at, end) + 1 or end
         yield at, stop
         at = stop
+
+
+def _row(text: str, span: tuple[int, int], *, names_alone: bool) -> Iterator[Piece]:
+    """A row: the cell that names it, and the rest where that is long enough to go alone."""
+    start, end = span
+    cut = text.find("|", start, end) + 1
+    if names_alone and cut - start > SHORT_NAME and end - cut > LONG_REST:
+        yield Piece(start, cut, opens=True, row=True)
+        yield Piece(cut, end, row=True, rest=True)
+    else:
+        yield Piece(start, end, opens=True, row=True)
 
 
 def _cells(

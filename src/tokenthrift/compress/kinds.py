@@ -90,7 +90,7 @@ def _kind_by_lines(head: str) -> Kind:
     half = len(lines) / 2
 
     def hits(rule: re.Pattern[str]) -> int:
-        return sum(rule.search(line) is not None for line in lines)
+        return sum(map(bool, map(rule.search, lines)))
 
     if len(lines) >= 3:
         if hits(_SEARCH_LINE) > half:

@@ -1,4 +1,4 @@
-"""Stages that lose nothing: JSON as tables, repeated text as pointers to the earlier copy."""
+"""Stages that lose nothing: JSON as tables, logs by forms, repeated text as pointers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tokenthrift.compress import tables
+from tokenthrift.compress import forms, tables
 from tokenthrift.compress.markers import pointer
 from tokenthrift.compress.repeats import repeated_runs
 from tokenthrift.draft import Draft, Edit, Resources
@@ -46,6 +46,37 @@ class Json(BaseModel):
         return draft.edit(self.name, edits, notes)
 
 
+class Log(BaseModel):
+    """Write the words that many lines of a log share once, and of each line what is its own."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    stage: Literal["log"] = "log"
+
+    @property
+    def name(self) -> str:
+        """The word that names the stage."""
+        return self.stage
+
+    @property
+    def level(self) -> int:
+        """How hard it compresses."""
+        return 1
+
+    def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
+        """Encode every open log that gets smaller by enough."""
+        edits, notes = [], []
+        for segment in draft.open_segments():
+            if segment.kind != "log":
+                continue
+            text = forms.encode(segment.text)
+            if text is None:
+                notes.append((segment.id, "log: its lines share too little"))
+            else:
+                edits.append(Edit(segment.id, "replace", text, "shared words of lines once"))
+        return draft.edit(self.name, edits, notes)
+
+
 def _stays(draft: Draft, segment: Segment) -> bool:
     """Whether a text can be pointed at: nothing may cut it later."""
     return not (draft.window.may_cut and draft.is_open(segment))
@@ -82,11 +113,12 @@ class Dedupe(BaseModel):
     def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Point open segments to earlier text."""
         edits: list[Edit] = []
+        past = draft.history
         whole: dict[str, Segment] = {}
-        for segment in draft.segments:
+        for segment in draft.segments[past.size :]:
             if not segment.text or segment.level > 1:
                 continue
-            first = whole.get(segment.text)
+            first = past.first_copy(segment.text) or whole.get(segment.text)
             if first is None:
                 if _stays(draft, segment):
                     whole[segment.text] = segment
@@ -98,7 +130,7 @@ class Dedupe(BaseModel):
                 edits.append(Edit(segment.id, "replace", text, f"same as {first.id}"))
         pointed = {e.target for e in edits}
         # Also of a text that was cut: the lines it still shows are there word for word.
-        earlier = [s for s in draft.segments if s.text and s.id not in pointed]
+        earlier = [s for s in draft.segments[past.size :] if s.text and s.id not in pointed]
         sources = {s.id for s in earlier if _stays(draft, s)}
         for segment, runs in repeated_runs(earlier, sources, draft, self.min_tokens):
             lines = segment.text.splitlines(keepends=True)

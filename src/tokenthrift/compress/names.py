@@ -13,7 +13,7 @@ import numpy as np
 from tokenthrift.compress.relevance.matching import byte_table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     import numpy.typing as npt
 
@@ -24,6 +24,9 @@ _RUN = re.compile(r"[\w./-]+")
 _MIXED = re.compile(r"(?=.*\d)(?=.*[^\W\d]).{5,}")
 _CAMEL = re.compile(r"[^\W\d_A-Z][A-Z]")
 _EDGES: Final = "./-"
+SHORT_NUMBER: Final = 3  # digits; it is a name only where values stand
+LONG_NUMBER: Final = 5
+FEW_CHARACTERS: Final = 600  # up to here reading run by run is faster
 _BEFORE_NUMBER: Final = '"#:, '
 
 _SIGN, _LOWER, _UPPER, _DIGIT, _UNDERSCORE = 1, 2, 3, 4, 5
@@ -38,6 +41,7 @@ _CLASS: Final = byte_table(
 
 # Set on the recorded agent conversations (benchmarks/README.md).
 NEWEST_WORTH: Final = 6.0  # of a name in the newest text, against a relevance of at most 1
+NAMING_WORTH: Final = 2.0  # of a name that names a row, against one further on in it
 OLDEST_SHARE: Final = 0.1  # of that, of a name that only the oldest text has
 
 
@@ -54,50 +58,57 @@ class Names:
     worth: npt.NDArray[np.float32]
 
 
-def names_in(texts: Sequence[str], ages: Sequence[float], shown: Collection[str]) -> Names:
+def names_in(
+    texts: Sequence[str],
+    ages: Sequence[float],
+    unseen: Callable[[Collection[str]], set[str]],
+    naming: Collection[int] = (),
+) -> Names:
     """The names of units; a name is worth most where the newest text has it.
 
     Args:
         texts: of the units.
-        ages: of each, from near 0 (oldest) to 1 (newest).
-        shown: names in text that stays in any case; to show them again is worth nothing.
+        ages: of each, from near 0 (oldest) to 1 (newest), not falling.
+        unseen: those of some names that no text shows that stays in any case; to show the others
+            again is worth nothing.
+        naming: units whose names stand for what follows them; those are worth more.
     """
-    numbers: dict[str, int] = {}
-    newest: list[float] = []
-    of_unit = []
-    for found, age in zip(names_of(texts), ages, strict=True):
-        own = []
-        for name in dict.fromkeys(found):
-            if name in shown:
-                continue
-            number = numbers.setdefault(name, len(numbers))
-            if number == len(newest):
-                newest.append(age)
-            newest[number] = max(newest[number], age)
-            own.append(number)
-        of_unit.append(own)
-    ages_of = np.array(newest, np.float32)
-    worth = NEWEST_WORTH * (OLDEST_SHARE + (1 - OLDEST_SHARE) * ages_of)
-    return Names(of_unit, worth.astype(np.float32))
+    found = names_of(texts)
+    newest: dict[str, float] = {}
+    for names, age in zip(found, ages, strict=True):
+        newest.update(dict.fromkeys(names, age))
+    fresh = unseen(newest.keys())
+    kept = [name for name in newest if name in fresh]
+    number = {name: n for n, name in enumerate(kept)}
+    of_unit = [
+        [number[name] for name in dict.fromkeys(names) if name in number] if names else ()
+        for names in found
+    ]
+    shares = OLDEST_SHARE + (1 - OLDEST_SHARE) * np.array([newest[n] for n in kept], np.float32)
+    shares[list({n for unit in naming for n in of_unit[unit]})] *= NAMING_WORTH
+    return Names(of_unit, (NEWEST_WORTH * shares).astype(np.float32))
 
 
 def names_of(texts: Sequence[str]) -> list[list[str]]:
     """The names of each text, in order; ASCII texts are read by whole-array operations."""
     out: list[list[str]] = [[] for _ in texts]
     plain = [n for n, text in enumerate(texts) if text.isascii()]
-    for n, name in _in_ascii(plain, "\n".join(texts[n] for n in plain), texts):
+    if sum(len(texts[n]) for n in plain) < FEW_CHARACTERS:
+        plain = []
+    for n, name in _in_ascii(plain, "\n".join([texts[n] for n in plain]), texts):
         out[n].append(name)
+    by_arrays = set(plain)
     for n, text in enumerate(texts):
-        if not text.isascii():
+        if n not in by_arrays:
             runs = ((m.group(), m.start()) for m in _RUN.finditer(text))
             out[n] = [name for run, at in runs if (name := _name(run, text, at))]
     return out
 
 
 @lru_cache(maxsize=1_024)
-def name_set(text: str) -> frozenset[str]:
-    """The names of one text; remembered, as texts of a conversation come again at each turn."""
-    return frozenset(names_of([text])[0])
+def name_set(text: str) -> Collection[str]:
+    """The names of one text in order; remembered, as the model's texts come again at each turn."""
+    return dict.fromkeys(names_of([text])[0]).keys()
 
 
 def _in_ascii(
@@ -134,9 +145,17 @@ def _in_ascii(
 
 def _name(run: str, text: str, at: int) -> str:
     """The name in a run of its characters, or nothing."""
+    name = _name_alone(run)
+    short = len(name) < LONG_NUMBER and name.isdigit()
+    return "" if short and not _is_value(text, at, run) else name
+
+
+@lru_cache(maxsize=65_536)
+def _name_alone(run: str) -> str:
+    """The name that a run may be, wherever it stands."""
     name = run.strip(_EDGES)
     if name.isdigit():
-        return name if len(name) >= 5 or (len(name) >= 3 and _is_value(text, at, run)) else ""
+        return name if len(name) >= SHORT_NUMBER else ""
     inside = any(sign in name for sign in _EDGES) or "_" in name.strip("_")
     dunder = name.startswith("__") and name.endswith("__") and len(name) > 4
     code = len(name) >= 5 and name.isalpha() and name.isupper() and name.isascii()
@@ -157,6 +176,5 @@ def recurring(texts: Iterable[str], limit: int) -> list[str]:
         texts: the newest first; among equals the newest name comes first.
         limit: how many at most.
     """
-    found = (dict.fromkeys(names_of([text])[0]) for text in texts)
-    counts = Counter(name for names in found for name in names)
+    counts = Counter(name for text in texts for name in name_set(text))
     return [name for name, n in counts.most_common() if n > 1][:limit]

@@ -48,14 +48,16 @@ class Piece:
 
     Attributes:
         first: row; a piece reaches to the next one.
-        needs: numbers of the pieces that must stay if this one does.
+        head: number of the piece that stays with it, or -1.
+        anchor: it stays for what hangs on it only: a frame that is not the last of its statement.
         carry: names of what it is in.
         role: what it is.
         filled_to: of the first piece of a block that must not be empty, the number of the last.
     """
 
     first: int
-    needs: list[int] = field(default_factory=list)
+    head: int = -1
+    anchor: bool = False
     carry: str = ""
     role: PieceRole = ""
     filled_to: int = -1
@@ -125,6 +127,9 @@ class _Maker:
 
     def __init__(self, source: bytes, grammar: Grammar, above: int) -> None:
         self.pieces: list[Piece] = []
+        # Of each opened statement the last frame, and of each piece the statement that it is in.
+        self._last_frames: list[int] = []
+        self._owners: list[int] = []
         self._grammar = grammar
         self._source = source
         self._rows = source.decode("utf-8", "replace").split("\n")[above:]
@@ -139,6 +144,9 @@ class _Maker:
             framed = next((n for n, s in enumerate(spans) if s.node and not s.soft), framed)
         self._frames(spans[:framed], -1, _Names(role="signature"), 0)
         self._stretch(spans[framed:], -1, "", 0)
+        for piece, owner in zip(self.pieces, self._owners, strict=True):
+            if piece.head < 0 <= owner:
+                piece.head = self._last_frames[owner]
         if self.pieces:
             self.pieces[0].first = 0
 
@@ -250,13 +258,14 @@ class _Maker:
         return [_Span(first, last, hard=True)] if rows else []
 
     # ----------------------------------------------------------------------------- the pieces
-    def _add(self, first: int, parent: int, carry: str, role: PieceRole = "") -> None:
-        self.pieces.append(Piece(first, [parent] if parent >= 0 else [], carry, role))
+    def _add(self, first: int, owner: int, carry: str, role: PieceRole = "") -> None:
+        self.pieces.append(Piece(first, carry=carry, role=role))
+        self._owners.append(owner)
 
     def _size(self, first: int, last: int) -> int:
         return self._starts[last + 1 + self._added] - self._starts[first + self._added]
 
-    def _stretch(self, spans: Sequence[_Span], parent: int, carry: str, depth: int) -> None:
+    def _stretch(self, spans: Sequence[_Span], owner: int, carry: str, depth: int) -> None:
         """Statements one after the other: long ones are opened, short ones stand together."""
         room = 0  # bytes that the last piece may still take
         end = -2
@@ -264,27 +273,27 @@ class _Maker:
             role = self._role(span)
             size = self._size(span.first, span.last)
             if span.text:
-                self._paragraphs(span, parent, carry)
+                self._paragraphs(span, owner, carry)
                 room = 0
-            elif role != "import" and self._opened(span, size, (parent, carry), depth):
+            elif role != "import" and self._opened(span, size, (owner, carry), depth):
                 room = 0
             elif size <= room and role == self.pieces[-1].role and (
                 role == "import" or (role == "" and span.first == end + 1)
             ):
                 room -= size
             else:
-                self._add(span.first, parent, carry, role)
+                self._add(span.first, owner, carry, role)
                 room = (IMPORT_RUN if role == "import" else RUN) - size
             end = span.last
 
-    def _paragraphs(self, span: _Span, parent: int, carry: str) -> None:
+    def _paragraphs(self, span: _Span, owner: int, carry: str) -> None:
         """Lines of a text, cut where lines are blank."""
         at = -1
         before = True
         for row in range(span.first, span.last + 1):
             blank = not self._rows[row].strip(_SIGNS)
             if at < 0 or (before and not blank and self._size(at, row) > RUN):
-                self._add(row, parent, carry)
+                self._add(row, owner, carry)
                 at = row
             before = blank
 
@@ -310,29 +319,38 @@ class _Maker:
         spans += inside.spans or [_Span(row, span.last, hard=True)]
         if all(s.hard for s in spans):
             return False
-        parent, carry = under
+        owner, carry = under
         inner = f"{carry} {inside.name}".strip() if inside.defines else carry
         names = _Names(carry, inner, "signature" if inside.defines else "")
-        self._frames(spans, parent, names, depth)
+        self._frames(spans, owner, names, depth)
         return True
 
-    def _frames(self, spans: Sequence[_Span], parent: int, names: _Names, depth: int) -> None:
-        """What is hard as frames that need each other, what is between as pieces that need them."""
-        frames: list[int] = []
+    def _frames(self, spans: Sequence[_Span], owner: int, names: _Names, depth: int) -> None:
+        """What is hard as frames that stay together, what is between as pieces that hang on them.
+
+        A chain of heads leads from what is inside to the last frame, and from there to the first
+        one; so the last one stands for all.
+        """
+        own = owner
+        if any(s.hard for s in spans):
+            own = len(self._last_frames)
+            self._last_frames.append(-1)
+        last = -1
         for is_hard, group in groupby(spans, lambda s: s.hard):
             inner = list(group)
             first = len(self.pieces)
-            if is_hard:
-                self._add(inner[0].first, -1, names.carry, "" if frames else names.role)
-                frames.append(first)
+            if not is_hard:
+                self._stretch(inner, own, names.inner, depth + 1)
+                if self._grammar.filler and inner[0].block in self._grammar.blocks:
+                    self.pieces[first].filled_to = len(self.pieces) - 1
                 continue
-            self._stretch(inner, frames[0] if frames else parent, names.inner, depth + 1)
-            if self._grammar.filler and inner[0].block in self._grammar.blocks:
-                self.pieces[first].filled_to = len(self.pieces) - 1
-        for frame in frames[1:]:
-            self.pieces[frame].needs = frames[:1]
-        if frames:
-            self.pieces[frames[0]].needs = [*frames[1:], *([parent] if parent >= 0 else [])]
+            self._add(inner[0].first, owner, names.carry)
+            if last >= 0:
+                self.pieces[last].anchor = True
+                self.pieces[first].head = last
+            self._last_frames[own] = last = first
+        if last >= 0:
+            self.pieces[last].role = names.role
 
 
 def _join(spans: list[_Span], span: _Span) -> None:

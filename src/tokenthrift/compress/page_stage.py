@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from tokenthrift.compress.kinds import kind_of
 from tokenthrift.compress.markers import page_mark, recall_id
 from tokenthrift.compress.pages import is_page, read_page
+from tokenthrift.compress.question import trajectory_of
 from tokenthrift.draft import Draft, Edit, Resources
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _markup_matters(draft: Draft) -> str:
     question = _ADDRESS.sub(" ", draft.window.question)
     if kind_of(question) != "html" and (found := _ABOUT_MARKUP.search(question)):
         return f"the question is about markup ({found[0].strip()})"
-    found = _EDITS_PAGES.search(_ADDRESS.sub(" ", draft.window.context))
+    found = _EDITS_PAGES.search(_ADDRESS.sub(" ", trajectory_of(draft.seen)))
     return f"the work is on pages ({found[0]})" if found else ""
 
 

@@ -18,21 +18,21 @@ TRAJECTORY_MESSAGES: Final = 10  # the model's messages in which names may recur
 NAMES: Final = 24
 
 
-def question_of(messages: Sequence[Message], end: int) -> tuple[str, str]:
-    """The question and the trajectory of ``messages[:end]``.
+def question_of(messages: Sequence[Message]) -> str:
+    """What messages ask: their latest user text."""
+    latest = next((m for m in reversed(messages) if m.role == "user"), None)
+    return _shortened("\n".join(_texts(latest)), QUESTION_CHARACTERS) if latest else ""
 
-    Returns:
-        ``(question, context)``: the latest user text; and the last texts and calls of the model,
-        newest first, and the names that recur in its earlier ones. Results are no context: what is
-        being cut must not vote for itself.
+
+def trajectory_of(messages: Sequence[Message]) -> str:
+    """Where the work was going.
+
+    The last texts and calls of the model, newest first, and the names that recur in its earlier
+    ones. Results are no part of it: what is being cut must not vote for itself.
     """
-    seen = messages[:end]
-    latest = next((m for m in reversed(seen) if m.role == "user"), None)
-    question = _shortened("\n".join(_texts(latest)), QUESTION_CHARACTERS) if latest else ""
-    own = [m for m in reversed(seen) if m.role == "assistant"]
+    own = [m for m in reversed(messages) if m.role == "assistant"]
     said = ["\n".join(_said(m)) for m in own[:TRAJECTORY_MESSAGES]]
-    context = [*said[:CONTEXT_MESSAGES], " ".join(recurring(said, NAMES))]
-    return question, "\n".join(context).strip()
+    return "\n".join([*said[:CONTEXT_MESSAGES], " ".join(recurring(said, NAMES))]).strip()
 
 
 def _said(message: Message) -> Iterator[str]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from tokenthrift import wire
+from tokenthrift.addresses import scheme_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import Request
 
 NAME: Final = "tokenthrift_recall"
+SERVERS: Final = ("redis", "rediss", "unix")  # whose addresses may be a store
 # Paid for on every request, so every word counts: about 100 tokens.
 TOOL: Final[Mapping[str, Any]] = {
     "type": "function",
@@ -49,15 +51,23 @@ class Recall(BaseModel):
 
     offer: bool = False
     """Whether models are offered the tool ``tokenthrift_recall``; the client answers its calls."""
-    store: str | None = None
-    """SQLite file that keeps what was cut, relative to the policy's file. None: in memory, and only
-    where the tool is offered."""
+    store: str | None = Field(default=None, repr=False)
+    """What keeps cut texts: a SQLite file, relative to the policy's file, or a Redis server,
+    ``redis://host:port/0`` (extra ``redis``). None: memory, and only where the tool is offered."""
     ttl_days: float = Field(default=7, gt=0)
     """How long it is kept."""
     max_calls: int = Field(default=3, ge=1, le=100)
     """How many times a call may go on with recalled text, each time with a further request."""
     max_tokens: int = Field(default=2000, ge=50)
     """No recall gives back more than this."""
+
+    @field_validator("store")
+    @classmethod
+    def _of_a_known_kind(cls, store: str | None) -> str | None:
+        scheme = scheme_of(store or "")
+        if scheme and scheme not in SERVERS:
+            raise ValueError(f"no store {scheme}://; use {'://, '.join(SERVERS)}://, or a file")
+        return store
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from tokenthrift.compress.choosing import GAP_TOKENS, Choice, choose_units
+from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.main_text import aside_units
 from tokenthrift.compress.markers import is_page_mark
@@ -103,7 +103,7 @@ class Select(BaseModel):
             target = 2 * _size(draft, segments)  # no limit: only what is beside main text goes
         if not segments:
             return draft.edit(self.name, [], notes)
-        return select(draft, segments, target, replace(manner, notes=notes))
+        return select(draft, segments, target, replace(manner, notes=notes, exact=False))
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -131,6 +131,7 @@ class Manner:
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
         pages: what may stay of web pages.
+        exact: whether the target is a budget that must be met, or a share that is wished for.
     """
 
     stage: str = "select"
@@ -139,6 +140,7 @@ class Manner:
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
     pages: PagesKept = "all"
+    exact: bool = True
 
 
 PLAINLY: Final = Manner()
@@ -158,7 +160,9 @@ def select(
     if not segments:
         return draft.edit(manner.stage, [], manner.notes)
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
-    units = [units_of(s.text, s.kind, draft.count) for s in segments]
+    # Under a hard budget what is asked decides, and a name without its row answers nothing.
+    alone = not manner.exact or in_loop(draft)
+    units = [units_of(s.text, s.kind, draft.count, names_alone=alone) for s in segments]
     worth = worth_of(draft, segments, units, manner.rung, manner.resources)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
@@ -175,7 +179,9 @@ def select(
         if best is None or (not fits and best.tokens > after.tokens):
             best = after
         slack = goal - after.tokens
-        if 0 <= slack <= max(8, goal // 100) or (fits and allowance >= material.most_tokens):
+        near = max(8, goal // 100)
+        is_near = (0 if manner.exact else -near) <= slack <= near
+        if is_near or (fits and allowance >= material.most_tokens):
             break
         allowance += slack if slack > 0 else slack - 8
     return best if best is not None else draft
@@ -195,14 +201,23 @@ def _without_asides(
     return replace(worth, values=np.where(np.concatenate(beside), ASIDE, worth.values))
 
 
+def _heads(units: Sequence[Sequence[Unit]]) -> list[int]:
+    """Of each unit the place of the one that is kept with it, or -1; empty where none has one."""
+    heads: list[int] = []
+    first = 0
+    for own in units:
+        heads += [first + u.head if u.head >= 0 else -1 for u in own]
+        first += len(own)
+    return heads if max(heads, default=-1) >= 0 else []
+
+
 @dataclass(frozen=True, slots=True)
 class _Material:
     """Units of the segments with what each is worth; computed once, chosen from several times."""
 
     segments: Sequence[Segment]
     units: Sequence[Sequence[Unit]]
-    choices: Sequence[Choice]
-    name_worth: Sequence[float]
+    choices: Choices
     loose: dict[int, Frame]
     fixed_tokens: int
     skipped: int
@@ -220,42 +235,37 @@ class _Material:
     ) -> _Material:
         """Put together what a choice needs to know."""
         loose = _loose(draft, segments)
-        choices: list[Choice] = []
-        values, templates = worth.values.tolist(), worth.templates.tolist()
-        for block, (segment, own) in enumerate(zip(segments, units, strict=True)):
-            frame = loose.get(segment.message)
-            opening = frame.tokens if frame else -GAP_TOKENS
-            for unit in own:
-                n = len(choices)
-                choices.append(
-                    Choice(
-                        value=values[n],
-                        tokens=unit.tokens,
-                        template=templates[n],
-                        block=block,
-                        opening_tokens=opening,
-                        anchor=unit.anchor,
-                        running=bool(worth.running[n]),
-                        names=worth.names.of_unit[n],
-                    )
-                )
+        frames = [loose.get(s.message) for s in segments]
+        every = [u for own in units for u in own]
+        choices = Choices(
+            values=worth.values.tolist(),
+            tokens=[u.tokens for u in every],
+            templates=worth.templates.tolist(),
+            blocks=np.repeat(np.arange(len(units)), [len(own) for own in units]).tolist(),
+            openings=[-GAP_TOKENS if frame is None else frame.tokens for frame in frames],
+            anchors=[n for n, u in enumerate(every) if u.anchor],
+            heads=_heads(units),
+            running=worth.running.tolist() if worth.running.any() else (),
+            names=worth.names.of_unit,
+            name_worth=worth.names.worth.tolist(),
+        )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
         why = worth.reasons() if manner.resources.explain else []
-        shown = worth.names.worth.tolist()
-        return cls(segments, units, choices, shown, loose, fixed, before, manner.with_legend, why)
+        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
 
     @property
     def most_tokens(self) -> int:
         """An allowance under which everything stays that can."""
-        gaps = sum(c.tokens + max(0, c.opening_tokens) + 2 * GAP_TOKENS for c in self.choices)
-        return self.fixed_tokens + gaps
+        choices = self.choices
+        gaps = 2 * GAP_TOKENS * len(choices.tokens) + sum(max(0, o) for o in choices.openings)
+        return self.fixed_tokens + sum(choices.tokens) + gaps
 
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
         allowance = allowance_tokens - self.fixed_tokens
-        kept = choose_units(self.choices, allowance, self.name_worth)
+        kept = choose_units(self.choices, allowance)
         writer = Writer(self.skipped, with_legend=self.with_legend)
         flags = []
         at = 0
@@ -276,7 +286,7 @@ class _Material:
         for segment, own in zip(self.segments, self.units, strict=True):
             if edit.target in (segment.id, f"m{segment.message}"):
                 notes += [
-                    UnitNote(u.start, u.end, kept[n], self.choices[n].value, self.why[n])
+                    UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
                     for n, u in enumerate(own, at)
                 ]
             at += len(own)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import heapq
 import json
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 __all__ = ["decode", "encode", "minify"]
@@ -54,6 +55,7 @@ class _RepeatedKeyError(ValueError):
 
 
 ABSENT: Final = object()
+_written = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def minify(text: str) -> str:
@@ -93,14 +95,11 @@ def dump(value: Any) -> str:
     """Minified JSON of a parsed value."""
     if isinstance(value, Number):
         return str(value)
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, dict):
-        inner = ",".join(f"{json.dumps(k, ensure_ascii=False)}:{dump(v)}" for k, v in value.items())
-        return "{" + inner + "}"
+        return "{" + ",".join([f"{_written(k)}:{dump(v)}" for k, v in value.items()]) + "}"
     if isinstance(value, list):
         return "[" + ",".join(map(dump, value)) + "]"
-    return json.dumps(value)
+    return _written(value)
 
 
 def encode(text: str) -> str | None:
@@ -134,10 +133,8 @@ def _skeleton(value: Any, tables: list[str]) -> str:
             return name
         return "[" + ",".join(_skeleton(v, tables) for v in value) + "]"
     if isinstance(value, dict):
-        inner = ",".join(
-            f"{json.dumps(k, ensure_ascii=False)}:{_skeleton(v, tables)}" for k, v in value.items()
-        )
-        return "{" + inner + "}"
+        inner = [f"{_written(k)}:{_skeleton(v, tables)}" for k, v in value.items()]
+        return "{" + ",".join(inner) + "}"
     return dump(value)
 
 
@@ -232,11 +229,19 @@ def _table(name: str, rows: list[dict[str, Any]], columns: list[tuple[str, ...]]
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return _quoted(dump(value))
+    return _plain_cell(value)
+
+
+@lru_cache(maxsize=16_384, typed=True)
+def _plain_cell(value: Any) -> str:
+    """The cell of a scalar; tables repeat their values."""
     if value is ABSENT:
         return ""
     if isinstance(value, str) and not isinstance(value, Number):
         plain = _PLAIN.fullmatch(value) and not _NUMBER.fullmatch(value) and value not in _LITERALS
-        return value if plain else _quoted(json.dumps(value, ensure_ascii=False))
+        return value if plain else _quoted(_written(value))
     return _quoted(dump(value))
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
+from functools import lru_cache
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.forms import rows_of
 from tokenthrift.compress.html_units import html_spans
 from tokenthrift.compress.json_units import json_pieces
 from tokenthrift.compress.markers import is_page_mark
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 # that. Prose is left in larger units: half a sentence seldom answers anything.
 LONG: Final = (240, 240)
 LONG_PROSE: Final = (400, 600)
+LONG_NAMED: Final = (100, 100)  # of JSON, where a piece is kept for the names in it
 PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
 SHORT_SENTENCE: Final = 20  # characters; a shorter one goes with the next
 # A Han, Kana or Hangul character says about what three Latin letters do.
@@ -48,7 +51,9 @@ _SPEAKER = re.compile(r"(?P<name>[^\W\d_][\w .'’-]{0,40}): ")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
-def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
+def units_of(
+    text: str, kind: Kind, count: TokenCounter, *, names_alone: bool = False
+) -> list[Unit]:
     """The units of a segment's text, in order.
 
     Args:
@@ -56,9 +61,18 @@ def units_of(text: str, kind: Kind, count: TokenCounter) -> list[Unit]:
         kind: its kind; tables are cut by rows only, their heads are anchors, as is the mark above
             a page written as text.
         count: sizes of the units come from one count of the whole.
+        names_alone: whether data may be cut down to the names in it: the cell that names a row is
+            a unit of its own, and pieces of JSON are short.
     """
     if kind == "json":
-        return _json_units(text, count)
+        return _json_units(text, count, names_alone=names_alone)
+    rows = rows_of(text) if kind == "log" else []
+    if rows:
+        sizes = count.pieces(text, [row.end for row in rows])
+        return [
+            Unit(row.start, row.end, tokens, anchor=row.anchor, opens=True, head=row.head)
+            for row, tokens in zip(rows, sizes, strict=True)
+        ]
     if kind == "html" and is_page_mark(text):
         kind = "markdown"
     rows_only = kind == "table"
@@ -84,11 +98,12 @@ def _opens(text: str, start: int) -> bool:
     return start == 0 or text[start - 1] == "\n"
 
 
-def _json_units(text: str, count: TokenCounter) -> list[Unit]:
+def _json_units(text: str, count: TokenCounter, *, names_alone: bool) -> list[Unit]:
     pieces: list[Piece] = []
-    for piece in json_pieces(text, LONG[0]):
-        density = _density(text, piece.start, piece.end, LONG[0])
-        longest = LONG[1] // density
+    limits = LONG_NAMED if names_alone else LONG
+    for piece in json_pieces(text, limits[0], names_alone=names_alone):
+        density = _density(text, piece.start, piece.end, limits[0])
+        longest = limits[1] // density
         if piece.anchor or piece.row or piece.end - piece.start <= 2 * longest:
             pieces.append(piece)
             continue
@@ -98,8 +113,16 @@ def _json_units(text: str, count: TokenCounter) -> list[Unit]:
         ]
     sizes = [count(text)] if len(pieces) == 1 else count.pieces(text, [p.end for p in pieces])
     return [
-        Unit(p.start, p.end, tokens, carry=p.carry, anchor=p.anchor, opens=p.opens)
-        for p, tokens in zip(pieces, sizes, strict=True)
+        Unit(
+            p.start,
+            p.end,
+            tokens,
+            carry=p.carry,
+            anchor=p.anchor,
+            opens=p.opens,
+            head=n - 1 if p.rest else -1,
+        )
+        for n, (p, tokens) in enumerate(zip(pieces, sizes, strict=True))
     ]
 
 
@@ -132,6 +155,7 @@ def carried(text: str, spans: Sequence[tuple[int, int]], kind: Kind) -> list[str
     return out
 
 
+@lru_cache(maxsize=64)
 def is_passages(text: str) -> bool:
     """Whether a text is a list of passages: nearly all of it in long lines."""
     lines = [len(line) for line in text.split("\n") if line.strip()]

@@ -22,6 +22,7 @@ from tokenthrift.compress.segments import Parts, protect, split, turns_of
 from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
+from tokenthrift.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,9 +167,9 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     segments = protect(
         new.segments, first_turn=first, last_turn=last, assistant=not (over or one_off)
     )
-    question, context = question_of(before.request.messages, new.end)
     return replace(
         before,
+        history=before.history.grown(before.segments),
         segments=(*before.segments, *segments),
         frames=(*before.frames, *new.frames),
         base_tokens=new.base_tokens,
@@ -176,8 +177,7 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
             before.window,
             first_turn=first,
             last_turn=last,
-            question=question,
-            context=context,
+            question=question_of(before.request.messages[: new.end]),
             budget_tokens=budget_tokens,
         ),
     )
@@ -197,6 +197,7 @@ def _reopened(draft: Draft, turn: int, goal_tokens: int) -> Draft:
         segments=protect(segments, first_turn=0, last_turn=turn, assistant=False),
         frames=tuple(replace(f, removed=False) for f in draft.frames),
         window=window,
+        history=History(),
     )
 
 

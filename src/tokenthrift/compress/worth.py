@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.compress.events import events_of
+from tokenthrift.compress.forms import rows_of
 from tokenthrift.compress.html_units import density
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.names import Names, name_set, names_in
+from tokenthrift.compress.outliers import odd_in_tables
+from tokenthrift.compress.question import trajectory_of
 from tokenthrift.compress.relevance.likeness import Likeness
 from tokenthrift.compress.relevance.material import Units
 from tokenthrift.compress.relevance.reasons import reasons_of
@@ -24,7 +27,7 @@ from tokenthrift.compress.relevance.rungs import Question, score_units
 from tokenthrift.compress.units import is_passages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -43,6 +46,9 @@ EVENT_WORTH: Final = 0.8  # in logs, of a line that tells of an event first
 NAMED_WORTH: Final = 0.8  # in logs, of a line with a word of the question that few lines have
 NAMED_SHARE: Final = 0.03  # of all units
 NAMED_LINES: Final = 3
+ODD_WORTH: Final = 0.05  # of a row of a table that is not like the others
+AGENT_ODD_WORTH: Final = 6.0  # the same, or the first to tell of an event, against names
+ID_WORTH: Final = 0.2  # of the cell that names a row whose rest may go
 EDGE_WORTH: Final = 0.05  # of the first and last unit of a segment
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -56,12 +62,14 @@ REPEATING_KINDS: Final = frozenset({"search", "table", "trace", "json"})
 NO_TEMPLATE: Final = -1
 ASIDE: Final = np.float32(-1)  # of a unit that goes even where there is room
 
-ERROR, RARE, EDGE = "error", "rare", "edge"
+ERROR, RARE, EDGE, ODD, ID = "error", "rare", "edge", "odd", "id"
 EVENT, NAMED = "event", "named"
 _PHRASES: Final = {
     ERROR: "tells of an error",
     RARE: "occurs once",
     EDGE: "first or last",
+    ODD: "not like the other rows",
+    ID: "names a row",
     EVENT: "tells of an event first",
     NAMED: "has a rare word of the question",
 }
@@ -122,11 +130,11 @@ def worth_of(
     resources: Resources,
 ) -> Worth:
     """What every unit is worth for the draft's window, segment after segment."""
-    texts = [s.text[u.start : u.end] for s, own in zip(segments, units, strict=True) for u in own]
+    texts = [t for s, own in zip(segments, units, strict=True) for t in _said(s, own)]
     tokens = [u.tokens for own in units for u in own]
     place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
     agent = in_loop(draft) and not all(_is_retrieved(s) for s in segments)
-    question = Question(draft.window.question, draft.window.context if agent else "")
+    question = Question(draft.window.question, trajectory_of(draft.seen) if agent else "")
     wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
     records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
     carries = [u.carry for own in units for u in own]
@@ -143,13 +151,21 @@ def worth_of(
         named = logs & _named(score)
         structure[NAMED] = NAMED_WORTH * named.astype(np.float32)
         values = relevance + sum(structure.values())
-        structure[EVENT] = EVENT_WORTH * _first_told(told, values, np.array(tokens), logs)
+        event = AGENT_ODD_WORTH if agent else EVENT_WORTH
+        structure[EVENT] = event * _first_told(told, values, np.array(tokens), logs)
         templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
     names = Names([()] * len(texts), np.zeros(0, np.float32))
+    naming = _naming(units)
+    templates[list(naming)] = NO_TEMPLATE  # ids are alike in form, but none repeats another
+    if naming and not agent:
+        structure[ID] = ID_WORTH * np.isin(np.arange(len(texts)), list(naming)).astype(np.float32)
+    odd = _odd(segments, units)
+    if odd.any():
+        structure[ODD] = (AGENT_ODD_WORTH if agent else ODD_WORTH) * odd
     if agent:
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
         ages = ((place + 1) / max(1, len(segments))).tolist()
-        names = names_in(texts, ages, _shown(draft, segments))
+        names = names_in(texts, ages, lambda found: _unseen(draft, segments, found), naming)
     pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
     if pages.any():
         dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
@@ -164,11 +180,20 @@ def worth_of(
     return Worth(values.astype(np.float32), templates, running, repeated, names, score, structure)
 
 
-def _shown(draft: Draft, segments: Sequence[Segment]) -> set[str]:
-    """Names in the text that stays whatever is chosen among the segments."""
+def _said(segment: Segment, units: Sequence[Unit]) -> list[str]:
+    """What each unit says: its text, or the line that a row of a written form stands for."""
+    rows = rows_of(segment.text) if segment.kind == "log" else []
+    return [r.said for r in rows] or [segment.text[u.start : u.end] for u in units]
+
+
+def _unseen(draft: Draft, segments: Sequence[Segment], found: Collection[str]) -> set[str]:
+    """The names among those found that no text shows that stays whatever is chosen."""
     chosen = {s.id for s in segments}
-    staying = [s for s in draft.segments if s.id not in chosen and s.message not in draft.removed]
-    return set().union(*(name_set(s.text) for s in staying))
+    gone = draft.removed
+    later = draft.segments[draft.history.size :]
+    staying = [s for s in later if s.id not in chosen and s.message not in gone]
+    names = set(found).difference(*(name_set(s.text) for s in staying))
+    return names - draft.history.shows(names, name_set)
 
 
 def _structure(
@@ -189,6 +214,29 @@ def _structure(
         RARE: rare,
         EDGE: EDGE_WORTH * (structured & edges).astype(np.float32),
     }
+
+
+def _naming(units: Sequence[Sequence[Unit]]) -> set[int]:
+    """The units that name a row whose rest may go."""
+    out: set[int] = set()
+    first = 0
+    for own in units:
+        out.update(first + u.head for u in own if u.head >= 0)
+        first += len(own)
+    return out
+
+
+def _odd(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> FloatArray:
+    """(n,) 1 for units in rows of tables that are not like the others."""
+    out: list[bool] = []
+    for segment, own in zip(segments, units, strict=True):
+        spans = odd_in_tables(segment.text) if segment.kind == "json" else []
+        starts = {start for start, _ in spans}
+        inside = False
+        for unit in own:
+            inside = unit.start in starts or (inside and not unit.opens)
+            out.append(inside)
+    return np.array(out, np.float32)
 
 
 def _named(score: Score) -> npt.NDArray[np.bool_]:
@@ -217,8 +265,10 @@ def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) 
 def _tell_of_errors(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """(n,) whether a unit holds a word for errors."""
     out = np.zeros(len(texts), np.bool_)
-    joined = "\0".join(texts).lower()
-    sizes = np.fromiter((len(t.lower()) for t in texts), np.int64, len(texts))
+    joined = "\0".join(texts)
+    lowered = texts if joined.isascii() else [t.lower() for t in texts]
+    joined = joined.lower()
+    sizes = np.fromiter(map(len, lowered), np.int64, len(texts))
     ends = np.cumsum(sizes + 1)
     for word in ERROR_WORDS:
         at = joined.find(word)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tokenthrift.addresses import scheme_of
 from tokenthrift.recall.answers import NO_MORE, NO_ROOM, Wish, answer, wish_of
 from tokenthrift.recall.memory import MemoryRecall
+from tokenthrift.recall.redis import RedisRecall
 from tokenthrift.recall.sqlite import SQLiteRecall
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ __all__ = [
     "NO_ROOM",
     "MemoryRecall",
     "RecallStore",
+    "RedisRecall",
     "SQLiteRecall",
     "Wish",
     "answer",
@@ -45,10 +48,22 @@ class RecallStore(Protocol):
         ...
 
 
-def open_recall(where: str | os.PathLike[str] | None, *, ttl_days: float) -> RecallStore:
-    """The store in a SQLite file; in memory where there is none.
+def open_recall(
+    where: str | os.PathLike[str] | None, *, ttl_days: float | None, create: bool = True
+) -> RecallStore:
+    """The store at the URL of a Redis server, or in a SQLite file; in memory where there is none.
+
+    Args:
+        where: a URL, a file, or None.
+        ttl_days: how long texts are kept; None takes what is there.
+        create: whether a missing file is made.
 
     Raises:
-        RecallError: the file cannot be opened.
+        RecallError: the file cannot be opened, or the URL cannot be read.
+        MissingExtraError: a server is named, and the extra is not installed.
     """
-    return MemoryRecall(ttl_days) if where is None else SQLiteRecall(where, ttl_days)
+    if where is None:
+        return MemoryRecall() if ttl_days is None else MemoryRecall(ttl_days)
+    if isinstance(where, str) and scheme_of(where):
+        return RedisRecall(where, ttl_days)
+    return SQLiteRecall(where, ttl_days, create=create)

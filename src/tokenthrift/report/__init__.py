@@ -6,6 +6,7 @@ Nothing is decided or estimated here; what is not known is said to be unknown.
 from tokenthrift.report import formats
 from tokenthrift.report.explain import Explanation, SegmentLine, StageLine, explain
 from tokenthrift.report.latency import Latencies
+from tokenthrift.report.plan_page import plan_page
 from tokenthrift.report.plan_view import diff_view, plan_view, why_view
 from tokenthrift.report.summary import (
     by_words,
@@ -34,6 +35,7 @@ __all__ = [
     "grouped_view",
     "instant",
     "plan_latencies",
+    "plan_page",
     "plan_view",
     "tally_json",
     "tally_view",

@@ -18,7 +18,7 @@ from tokenthrift.types import Usage
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tokenthrift.catalog import Catalog
+    from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.draft import Edit, Step
     from tokenthrift.pipeline import Plan
     from tokenthrift.types import Segment, TokenCounter
@@ -88,7 +88,9 @@ class Explanation:
         framing_tokens_before: of what is no segment: framing, tool schemas, calls and media.
         savings: of the input of this one request, nothing cached, no answer.
         verdicts: rows under `VERDICT_COLUMNS`.
-        epochs: compactions, in words.
+        epoch: how many compactions the conversation has been through; ``epochs`` has them in words.
+        cache: what a provider's prompt cache may still know of the request, in words.
+        hard_tokens: the budget, if there is one.
         recall: whether the recall tool is offered, or why not; ``recall_tool_tokens`` its size.
     """
 
@@ -112,6 +114,9 @@ class Explanation:
     prices: str
     recall: str = ""
     recall_tool_tokens: int = 0
+    epoch: int = 0
+    cache: str = ""
+    hard_tokens: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; money in nano-dollars, None where a price is not known."""
@@ -161,7 +166,27 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         prices=catalog.snapshot,
         recall=plan.offer.reason if plan.policy.recall.offer else "",
         recall_tool_tokens=plan.tool_tokens,
+        epoch=plan.epoch,
+        cache=cache_words(plan, catalog.get(plan.model)),
+        hard_tokens=plan.policy.budget.hard_tokens,
     )
+
+
+def cache_words(plan: Plan, card: ModelCard | None) -> str:
+    """What a provider's prompt cache may still know of a request."""
+    last = plan.draft.window.last_turn
+    if plan.policy.scope == "request":
+        return "a one-off: no later request begins like this one"
+    if any(s.stage == COMPACT and s.window[1] == last for s in plan.trace):
+        return "a compaction re-wrote the past in this turn, so the cache begins anew"
+    if not last:
+        return "the first turn: later ones begin with what is sent now"
+    known = plan.draft.base_tokens
+    known += sum(s.tokens for s in plan.draft.segments if s.turn < last)
+    known += sum(f.tokens for f in plan.draft.frames if f.turn < last and not f.removed)
+    words = f"the first {known:,} of {plan.tokens_after:,} tokens are those of the turn before"
+    least = card.cache.min_tokens if card is not None and card.cache is not None else 0
+    return words if known >= least else f"{words}; {plan.model} caches from {least:,} on"
 
 
 def current_steps(trace: Sequence[Step]) -> list[Step]:

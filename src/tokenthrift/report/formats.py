@@ -18,6 +18,14 @@ LEAST_DECIMALS: Final = 2
 MOST_DECIMALS: Final = 9  # nano-dollars
 CUT: Final = "..."
 
+# Controls other than tab and line feed, marks that turn the text behind them around (Unicode
+# technical report 36), and halves of surrogate pairs, which no file can hold.
+_CONTROLS: Final = (*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0))
+_DIRECTIONS: Final = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_UNSEEN: Final = {
+    code: ascii(chr(code))[1:-1] for code in (*_CONTROLS, *_DIRECTIONS, *range(0xD800, 0xE000))
+}
+
 
 def count(number: int) -> str:
     """A whole number: ``1,234,567``."""
@@ -66,6 +74,11 @@ def ms(value: float | None) -> str:
 def clip(text: str, width: int) -> str:
     """A text of at most ``width`` characters, its cut shown."""
     return text if len(text) <= width else text[: max(0, width - len(CUT))] + CUT
+
+
+def visible(text: str) -> str:
+    """A text for a page: any script as it is; what is unseen or turns text is written out."""
+    return text.replace("\r\n", "\n").translate(_UNSEEN)
 
 
 def printable(text: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
 from tokenthrift.report import formats
+from tokenthrift.report.matching import pieces_of
 from tokenthrift.report.tables import (
     BEFORE_AFTER,
     FAINT,
@@ -32,14 +32,11 @@ if TYPE_CHECKING:
     from tokenthrift.pipeline import Plan
     from tokenthrift.report.explain import Explanation, SegmentLine, UnitLine
 
-LONG_LINE: Final = 240  # characters; longer lines are compared sentence by sentence
 CONTEXT_LINES: Final = 1
 KEPT_SHOWN: Final = 4  # units of a text whose reasons are shown
 DROPPED_SHOWN: Final = 2
 UNIT_CHARACTERS: Final = 90
 STATE_STYLES: Final = {"kept": "", "cut": GAIN, "removed": GAIN}
-
-_SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])")
 
 
 def plan_view(explained: Explanation) -> Group:
@@ -202,18 +199,10 @@ def _verdicts(explained: Explanation) -> Group | None:
 
 
 def _diff(before: str, after: str) -> Iterator[Text]:
-    old, new = _pieces(before), _pieces(after)
+    old, new = ([p.rstrip() for p in pieces_of(text)] for text in (before, after))
     lines = difflib.unified_diff(old, new, n=CONTEXT_LINES, lineterm="")
     for number, line in enumerate(lines):
         if number < 2:  # the two lines that name files
             continue
         style = {"-": LOSS, "+": GAIN, "@": FAINT}.get(line[:1], "")
-        yield Text(formats.printable(line.rstrip("\n")), style=style)
-
-
-def _pieces(text: str) -> list[str]:
-    """Lines; long ones by sentence, as that is what is kept or dropped in them."""
-    out: list[str] = []
-    for line in text.splitlines():
-        out += [line] if len(line) <= LONG_LINE else _SENTENCE_END.split(line)
-    return out
+        yield Text(formats.printable(line), style=style)

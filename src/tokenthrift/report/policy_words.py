@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 from rich.text import Text
 
+from tokenthrift.addresses import shown
 from tokenthrift.report.formats import printable
 from tokenthrift.report.tables import FAINT, Cell, Column, stacked, table
 
@@ -158,7 +159,7 @@ def _value(value: Any) -> str:
         return separator.join(many) or "none"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return shown(str(value))
 
 
 def _summary(model: type[BaseModel]) -> str:

@@ -241,8 +241,9 @@ def language_of(question: Iterable[str], text: Iterable[str] = ()) -> str:
     """
     shares = dict.fromkeys(STOP_WORDS, 0.0)
     for words in (question, islice(text, SAMPLE_WORDS)):
-        sample = Counter(w.lower() for w in words)
-        for word, times in sample.items():
-            for name in _LANGUAGES_OF.get(word, ()):
-                shares[name] += times / sample.total()
+        sample = [word.lower() for word in words]
+        telling = Counter(filter(_LANGUAGES_OF.__contains__, sample))
+        for word, times in telling.items():
+            for name in _LANGUAGES_OF[word]:
+                shares[name] += times / len(sample)
     return max(shares, key=lambda name: shares[name])
