@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from tokenthrift.compress.listings import Listing
     from tokenthrift.compress.outline import PieceRole
     from tokenthrift.compress.syntax import Node
-    from tokenthrift.types import Kind, TokenCounter
+    from tokenthrift.draft import Draft
+    from tokenthrift.types import Kind, Segment, TokenCounter
 
 # Kinds that a source may pass for; PHP passes for HTML.
 CODE_KINDS: Final = frozenset({"code", "prose", "markdown", "html"})
 MOST_ERRORS: Final = 0.05  # share of a text that may not fit the grammar
 MARK_TOKENS: Final = 12  # of "    # [-12: lines 40-51]\n"
+CHARACTERS_BEFORE: Final = 300
 QUOTES: Final = '"""'
 
 _INDENT = re.compile(r"[ \t]*")
@@ -63,7 +65,7 @@ class Source:
     """A text that was cut along its syntax.
 
     Attributes:
-        units: cover the text without gaps.
+        units: cover the text without gaps; each says what it hangs on.
         places: of the units.
     """
 
@@ -71,9 +73,24 @@ class Source:
     places: Sequence[_Place]
 
     @property
+    def loose(self) -> list[Unit]:
+        """The units as if none hung on another."""
+        return [replace(unit, head=-1, anchor=False) for unit in self.units]
+
+    @property
+    def comment(self) -> str:
+        """What begins a comment in the last of its languages."""
+        return next(place.comment for place in reversed(self.places) if place.comment)
+
+    @property
     def roles(self) -> list[PieceRole]:
         """What each unit is."""
         return [place.role for place in self.places]
+
+    @property
+    def lines(self) -> list[int]:
+        """How many lines each unit is."""
+        return [last - first + 1 for first, last in (place.lines for place in self.places)]
 
     def gap(self, first: int, end: int) -> str:
         """The mark in place of units from ``first`` to before ``end``."""
@@ -107,6 +124,17 @@ def source_of(text: str, kind: Kind, count: TokenCounter, before: str = "") -> S
     if not cut.has_source:
         return None
     return cut.finished(count)
+
+
+def sources_of(draft: Draft, segments: Sequence[Segment]) -> list[Source | None]:
+    """Segments of a draft cut along their syntax, None for those that are no source."""
+    out = []
+    for segment in segments:
+        whole = draft.request.messages[segment.message].parts[segment.part].text or ""
+        begin = segment.span[0]
+        before = whole[max(0, begin - CHARACTERS_BEFORE) : begin]
+        out.append(source_of(segment.text, segment.kind, draft.count, before))
+    return out
 
 
 class _Cut:

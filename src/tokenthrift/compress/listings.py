@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 FEWEST_LINES: Final = 5
 NUMBERED_SHARE: Final = 0.5  # of the lines of a text, from which on numbers are those of lines
 LINES_ABOVE: Final = 4  # in which a path may name the language
-HINT_CHARACTERS: Final = 300
 
 _NUMBER = re.compile(r"[ \t]*(\d{1,7})(\t|:|→| ?\|)")
 _TAG = re.compile(r"</?([A-Za-z][\w-]*)(?: [^<>]*)?>[^<>]*(?:</\1>)?$")
@@ -72,7 +71,7 @@ def listings(text: str, before: str = "", *, surely: bool = False) -> Iterator[L
         above = "\n".join(lines[max(0, listing.line - LINES_ABOVE) : listing.line])
         found = candidates(
             "\n".join(listing.rows),
-            f"{before[-HINT_CHARACTERS:]}{above}\n",
+            f"{before}{above}\n",
             surely=surely or bool(numbered),
         )
         if found:

@@ -22,9 +22,9 @@ PieceRole: TypeAlias = Literal["", "signature", "import"]
 
 # Bytes: short statements that stand together are one piece up to this; a longer one is opened if
 # there are statements in it. A definition is opened sooner, for its signature to stay.
-RUN: Final = 240
-LONG_STATEMENT: Final = 480
-LONG_DEFINITION: Final = 200
+RUN: Final = 120
+LONG_STATEMENT: Final = 240
+LONG_DEFINITION: Final = 160
 IMPORT_RUN: Final = 2_000
 SHORT_TEXT: Final = 3  # lines; so few are not worth a mark
 LONG_TEXT: Final = 6  # lines; of a longer comment or docstring the first paragraph is the head
