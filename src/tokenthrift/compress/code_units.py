@@ -1,9 +1,9 @@
 """Units of source text along its syntax, and the marks that stand where some of it went.
 
-A unit is a whole statement, a run of short ones, or what holds others together: a signature with its
-decorators and the head of its docstring, an `else`, a closing bracket. What is left of a file parses:
-a mark is a comment on a line of its own, and fills a block that would be empty. What does not parse
-as any language is cut by lines.
+A unit is a whole statement, a run of short ones, or what holds others together: a signature with
+its decorators and the head of its docstring, an `else`, a closing bracket. What is left of a file
+parses: a mark is a comment on a line of its own, and fills a block that would be empty. What does
+not parse as any language is cut by lines.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tokenthrift.types import Unit
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tokenthrift.compress.grammars import Grammar
     from tokenthrift.compress.listings import Listing
     from tokenthrift.compress.outline import PieceRole
     from tokenthrift.compress.syntax import Node
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 # Kinds that a source may pass for; PHP passes for HTML.
 CODE_KINDS: Final = frozenset({"code", "prose", "markdown", "html"})
-MOST_ERRORS: Final = 0.05  # share of a text that may not fit the grammar
+MOST_ERRORS: Final = 0.03  # share of a text that may not fit the grammar
 MARK_TOKENS: Final = 12  # of "    # [-12: lines 40-51]\n"
 CHARACTERS_BEFORE: Final = 300
 QUOTES: Final = '"""'
@@ -71,6 +72,10 @@ class Source:
 
     units: Sequence[Unit]
     places: Sequence[_Place]
+
+    def of(self, segment: Segment) -> Segment:
+        """The segment that it is the text of, told to be code."""
+        return replace(segment, kind="code")
 
     @property
     def loose(self) -> list[Unit]:
@@ -156,28 +161,27 @@ class _Cut:
         parsed = _pieces(listing)
         if parsed is None:
             return
-        pieces, shown = parsed
-        self._plain_up_to(shown.line)
+        pieces, grammar = parsed
+        self._plain_up_to(listing.line)
         base = len(self._first)
-        grammar = GRAMMARS[shown.languages[0]]
-        ends = [*(p.first for p in pieces[1:]), len(shown.rows)]
-        for piece, end in zip(pieces, ends, strict=True):
-            row = _first_statement(shown.rows, piece.first, end, grammar.comment)
-            indent = _INDENT.match(shown.rows[row])
-            self._first.append(shown.line + piece.first)
-            head = base + piece.head if piece.head >= 0 else -1
-            self._pieces.append(replace(piece, head=head))
+        rows = listing.rows
+        for piece, end in zip(pieces, [*(p.first for p in pieces[1:]), len(rows)], strict=True):
+            first = piece.first
+            indent = _INDENT.match(rows[_first_statement(rows, first, end, grammar.comment)])
             self._places.append(
                 _Place(
-                    (shown.number + piece.first, shown.number + end - 1),
+                    (listing.number + first, listing.number + end - 1),
                     indent[0] if indent else "",
                     grammar.comment,
                     grammar.filler,
-                    base + piece.filled_to if piece.filled_to >= 0 else -1,
+                    piece.filled_to + base if piece.filled_to >= 0 else -1,
                     piece.role,
                 )
             )
-        self._line = shown.line + len(shown.rows)
+            piece.head += base if piece.head >= 0 else 0
+            self._first.append(listing.line + first)
+            self._pieces.append(piece)
+        self._line = listing.line + len(rows)
         self.has_source = True
 
     def _plain_up_to(self, line: int) -> None:
@@ -211,33 +215,33 @@ def _first_statement(rows: Sequence[str], first: int, end: int, comment: str) ->
     return first
 
 
-def _pieces(listing: Listing) -> tuple[list[Piece], Listing] | None:
-    """The pieces of a listing in the language that fits it best, and what of it is source."""
-    best: tuple[float, Node, bytes, int, str] | None = None
-    for language in listing.languages:
-        for source, above in _parts(listing, language):
-            root = parse(source, language)
-            share = 1.0 if root is None else error_share(root, len(source))
-            if root is not None and share <= (MOST_ERRORS if best is None else best[0]):
-                best = (share, root, source, above, language)
-            if share == 0:
-                break
-        if best is not None and best[0] == 0:
+def _pieces(listing: Listing) -> tuple[list[Piece], Grammar] | None:
+    """The pieces of a listing in the language that fits it best; None where none fits."""
+    best: tuple[Node, bytes, int, Grammar] | None = None
+    least = MOST_ERRORS
+    for source, above, grammar in _readings(listing):
+        root = parse(source, grammar.name)
+        share = 1.0 if root is None else error_share(root, len(source))
+        if root is not None and (share < least or (best is None and share == least)):
+            best, least = (root, source, above, grammar), share
+        if share == 0:
             break
     if best is None:
         return None
-    _, root, source, above, language = best
-    found = outline(root, source, GRAMMARS[language], above)
-    return (found, replace(listing, languages=(language,))) if found else None
+    root, source, above, grammar = best
+    found = outline(root, source, grammar, above)
+    return (found, grammar) if found else None
 
 
-def _parts(listing: Listing, language: str) -> Iterator[tuple[bytes, int]]:
-    """A listing as it is parsed: with what a part of a file lacks above its first line."""
-    text = "\n".join(listing.rows)
-    above = _openers(listing.rows) if language == "python" else []
-    yield "\n".join([*above, text]).encode("utf-8", "replace"), len(above)
-    if language == "python" and text.count(QUOTES) % 2:
-        yield "\n".join([QUOTES, *listing.rows]).encode("utf-8", "replace"), 1
+def _readings(listing: Listing) -> Iterator[tuple[bytes, int, Grammar]]:
+    """A listing as it may be parsed: with what a part of a file lacks above its first line."""
+    for language in listing.languages:
+        grammar = GRAMMARS[language]
+        rows = [grammar.comment if markers.is_pointer(row) else row for row in listing.rows]
+        above = _openers(rows) if language == "python" else []
+        yield "\n".join([*above, *rows]).encode("utf-8", "replace"), len(above), grammar
+        if language == "python" and "\n".join(rows).count(QUOTES) % 2:  # begins in a docstring
+            yield "\n".join([QUOTES, *rows]).encode("utf-8", "replace"), 1, grammar
 
 
 def _openers(rows: Sequence[str]) -> list[str]:
@@ -257,4 +261,3 @@ def _openers(rows: Sequence[str]) -> list[str]:
     if levels and levels[-1]:
         levels.append("")
     return [f"{indent}if 1:" for indent in reversed(levels[1:])]
-

@@ -1,6 +1,6 @@
 """What units of source text are worth beyond their words: signatures, imports, what is asked for.
 
-Pure numbers, set with benchmarks/code.py on sources of this repository.
+Pure numbers, set with benchmarks/source_code.py on sources of this repository.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 # Added to a relevance of at most 1.
 SIGNATURE_WORTH: Final = 0.6
 IMPORT_WORTH: Final = 0.1
-# What is asked for by name or by its docstring is asked for as a whole: everything in a body is worth
-# more, by this power of the relevance of its signature.
+# What is asked for by name or by its docstring is asked for as a whole: everything in a body is
+# worth more, by this power of the relevance of its signature.
 BODY_POWER: Final = 2
 
 SIGNATURE, IMPORT, BODY = "signature", "import", "body"
@@ -53,9 +53,7 @@ def favoured(
         first += len(own)
     values += sum(added.values())
     structure = {**worth.structure, **added}
-    return replace(
-        worth, values=values, names=Names(names, worth.names.worth), structure=structure
-    )
+    return replace(worth, values=values, names=Names(names, worth.names.worth), structure=structure)
 
 
 def _gather(

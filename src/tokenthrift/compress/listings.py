@@ -1,7 +1,7 @@
 """Where source text stands in what a tool printed, and in which language.
 
-Numbers of lines, tags and notes around it are no part of the source. Told from the text alone; a wrong
-guess does not parse, and costs a cut by lines.
+Numbers of lines, tags and notes around it are no part of the source. Told from the text alone; a
+wrong guess does not parse, and costs a cut by lines.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 FEWEST_LINES: Final = 5
 NUMBERED_SHARE: Final = 0.5  # of the lines of a text, from which on numbers are those of lines
+HEAD_LINES: Final = 80  # in which numbers begin
 LINES_ABOVE: Final = 4  # in which a path may name the language
 
 _NUMBER = re.compile(r"[ \t]*(\d{1,7})(\t|:|→| ?\|)")
@@ -27,12 +28,12 @@ _NOTE = re.compile(
     r"\s*$|\([^()]*\)$|\[(?:[Ff]ile|[Pp]ath)\b.*\]$|(?:bash|sh)?[-$#>]*[$#>] ?$|[-=*_]{4,}$|"
     r"[A-Z]\w* [^({=;]* [^({=;]*[:.]$"
 )
-_MARKUP: Final = frozenset(
-    "a abbr article aside b body br button canvas code dd div dl dt em footer form h1 h2 h3 h4 h5 h6 "
-    "head header hr html i iframe img input label li link main meta nav ol option p pre script "
-    "section select small span strong style svg table tbody td template textarea th thead title tr "
-    "ul video".split()
-)
+_MARKUP_TAGS: Final = """
+a abbr article aside b body br button canvas code dd div dl dt em footer form h1 h2 h3 h4 h5 h6 head
+header hr html i iframe img input label li link main meta nav ol option p pre script section select
+small span strong style svg table tbody td template textarea th thead title tr ul video
+"""
+_MARKUP: Final = frozenset(_MARKUP_TAGS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def listings(text: str, before: str = "", *, surely: bool = False) -> Iterator[L
 
 def _numbered(lines: Sequence[str]) -> Iterator[Listing]:
     """Runs of lines whose numbers rise by one, where most lines are in such a run."""
-    if sum(_NUMBER.match(line) is not None for line in lines[:200]) < FEWEST_LINES:
+    if sum(_NUMBER.match(line) is not None for line in lines[:HEAD_LINES]) < FEWEST_LINES:
         return
     runs: list[tuple[int, int, int]] = []  # first line, last line, number of the first
     expected = -1

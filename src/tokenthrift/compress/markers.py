@@ -69,6 +69,11 @@ def pointer(segment_id: str, text: str, lines: tuple[int, int] | None = None) ->
     return f'[same as {segment_id} lines {lines[0]}-{lines[1]}: "{words}"]\n'
 
 
+def is_pointer(line: str) -> bool:
+    """Whether a line of a text is a reference to an earlier one."""
+    return line.startswith("[same ")
+
+
 def recall_id(texts: Iterable[str]) -> str:
     """Content address of texts: 8 hex digits, the same on every replica."""
     digest = blake2b(digest_size=4)

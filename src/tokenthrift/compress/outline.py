@@ -1,7 +1,7 @@
 """The outline of source text: which lines are whole statements, and which hold them together.
 
-A statement that is opened leaves *frames* (signature, `else`, closing brackets), which stay together
-or go together, and between them its inner statements, which may go one by one: what is left parses.
+A statement that is opened leaves *frames* (signature, `else`, closing brackets), which stay or go
+together, and between them its inner statements, which may go one by one: what is left parses.
 """
 
 from __future__ import annotations
@@ -186,7 +186,9 @@ class _Maker:
                 _join(out.spans, _Span(max(first, 0), last, hard=True))
         return _Inside()
 
-    def _entered(self, node: Node, out: _Inside, *, is_block: bool = False) -> list[tuple[Node, str]]:
+    def _entered(
+        self, node: Node, out: _Inside, *, is_block: bool = False
+    ) -> list[tuple[Node, str]]:
         """The children of a node, the first one last, each with the block that it is a child of."""
         grammar, kind = self._grammar, node.type
         out.defines |= kind in grammar.definitions
@@ -277,8 +279,10 @@ class _Maker:
                 room = 0
             elif role != "import" and self._opened(span, size, (owner, carry), depth):
                 room = 0
-            elif size <= room and role == self.pieces[-1].role and (
-                role == "import" or (role == "" and span.first == end + 1)
+            elif (
+                size <= room
+                and role == self.pieces[-1].role
+                and (role == "import" or (role == "" and span.first == end + 1))
             ):
                 room -= size
             else:

@@ -87,9 +87,7 @@ class Select(BaseModel):
         check(self.relevance, resources)
         if self.code == "syntax":
             syntax.check()
-        manner = Manner(
-            rung=self.relevance, resources=resources, pages=self.pages, code=self.code
-        )
+        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages, code=self.code)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
@@ -177,12 +175,12 @@ def select(
     # Under a hard budget what is asked decides, and a name without its row answers nothing.
     alone = not manner.exact or in_loop(draft)
     sources = sources_of(draft, segments) if manner.code == "syntax" else [None] * len(segments)
-    units = [
+    scored = [s if code is None else code.of(s) for s, code in zip(segments, sources, strict=True)]
+    units: Sequence[Sequence[Unit]] = [
         units_of(s.text, s.kind, draft.count, names_alone=alone) if code is None else code.loose
         for s, code in zip(segments, sources, strict=True)
     ]
-    kinds = [s if code is None else replace(s, kind="code") for s, code in zip(segments, sources, strict=True)]
-    worth = worth_of(draft, kinds, units, manner.rung, manner.resources)
+    worth = worth_of(draft, scored, units, manner.rung, manner.resources)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
     if any(sources):

@@ -1,6 +1,6 @@
 """What is left of source files: does it parse, are signatures there, and the function asked for?
 
-    python benchmarks/code.py [--limit N] [--ratio 2 4]
+    python benchmarks/source_code.py [--limit N] [--ratio 2 4]
 
 A file of this repository or of a package that it needs is the result of a tool; the question is the
 first sentence of a function's docstring, or its name. Cut by lines and along the syntax, under the
@@ -169,9 +169,11 @@ def main() -> None:
             "mean": sum(found) / len(found), "low": low, "high": high,
         })  # fmt: skip
     for row in rows:
-        print("{ratio} {asked:9} {cut:6} {metric:10} {mean:.3f} [{low:.3f}, {high:.3f}]".format(**row))
+        print(
+            "{ratio} {asked:9} {cut:6} {metric:10} {mean:.3f} [{low:.3f}, {high:.3f}]".format(**row)
+        )
     if args.half is None:
-        save("code", {"rows": rows}, files=len(chosen),
+        save("source_code", {"rows": rows}, files=len(chosen),
              packages={name: version(name) for name in PACKAGES})  # fmt: skip
 
 
