@@ -5,7 +5,7 @@ Node types are those of the grammars that the extra ``code`` pins. Nothing is im
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 
@@ -85,16 +85,7 @@ _TYPESCRIPT: Final = Grammar(
     imports=_types("import_statement"),
     definitions=_types(f"{_SCRIPT_DEFINITIONS} {_TYPED_DEFINITIONS}"),
 )
-_TSX: Final = Grammar(
-    name="tsx",
-    package="tree_sitter_typescript",
-    function="language_tsx",
-    blocks=_TYPESCRIPT.blocks,
-    lists=_TYPESCRIPT.lists,
-    leads=_TYPESCRIPT.leads,
-    imports=_TYPESCRIPT.imports,
-    definitions=_TYPESCRIPT.definitions,
-)
+_TSX: Final = replace(_TYPESCRIPT, name="tsx", function="language_tsx")
 _JAVA: Final = Grammar(
     name="java",
     package="tree_sitter_java",
@@ -146,12 +137,10 @@ _C: Final = Grammar(
     imports=_types("preproc_include"),
     definitions=_types(_C_DEFINITIONS),
 )
-_CPP: Final = Grammar(
+_CPP: Final = replace(
+    _C,
     name="cpp",
     package="tree_sitter_cpp",
-    blocks=_C.blocks,
-    lists=_C.lists,
-    clauses=_C.clauses,
     imports=_types("preproc_include using_declaration"),
     definitions=_types(f"{_C_DEFINITIONS} class_specifier namespace_definition"),
 )
@@ -194,11 +183,12 @@ _PHP: Final = Grammar(
         "trait_declaration enum_declaration namespace_definition"
     ),
 )
+_PHP_BARE: Final = replace(_PHP, name="php_bare", function="language_php_only")
 
 GRAMMARS: Final[dict[str, Grammar]] = {
     g.name: g
     for g in (
         *(_PYTHON, _JAVASCRIPT, _TYPESCRIPT, _TSX, _JAVA, _GO, _RUST, _C, _CPP, _C_SHARP),
-        *(_RUBY, _PHP),
+        *(_RUBY, _PHP, _PHP_BARE),
     )
 }

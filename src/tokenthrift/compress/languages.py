@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SAMPLE_CHARACTERS: Final = 4_000
 CANDIDATES: Final = 2
 FEWEST_MARKS: Final = 3  # strong ones, or twice as many weak ones beside one
-MARKED_SHARE: Final = 0.1  # of the lines of a text that nothing says is code
+MARKED_SHARE: Final = 0.04  # of the lines of a text that nothing says is code
 STRONG: Final = 2  # what a strong mark counts more than a weak one
 MOST_OF_ONE: Final = 6  # times that one mark counts
 # Characters between two marks of a language; beyond that it is data or text. It also keeps parsers
@@ -39,300 +39,62 @@ NAMED: Final[dict[str, str]] = {
     **dict.fromkeys(("php", "phtml"), "php"),
 }
 
+
+def _marks(of: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    """Marks by language, from words where ``^`` and ``¶`` are a line's beginning and end."""
+    lines = {name: words.replace("^", "\n").replace("¶", "\n") for name, words in of.items()}
+    return {name: tuple(w for w in words.split("|") if w) for name, words in lines.items()}
+
+
 # What few other languages have, and what several share; lines are without their indentation. Plain
 # substrings: ten times faster than patterns.
-_STRONG: Final = {
-    "python": (
-        "\ndef ",
-        "\nasync def ",
-        "\nfrom ",
-        "\nimport ",
-        "\nelif ",
-        "\nexcept ",
-        "\nself.",
-        "\n@property",
-        "\nraise ",
-        "\nif __name__",
-        '"""',
-        "\nwith ",
-        "):\n",
-        " is not None",
-        "\ntry:\n",
-        "\nelse:\n",
-        "\nclass ",
-        "(self, ",
-        "(self)",
-    ),
-    "javascript": (
-        "\nfunction ",
-        "\nexport ",
-        "\nconst ",
-        "require('",
-        'require("',
-        "module.exports",
-        " === ",
-        " !== ",
-        "=> {\n",
-        "\n});\n",
-        "\n})\n",
-        "'use strict'",
-        "\nimport {",
-        "\nlet ",
-        "\nvar ",
-        "() => ",
-    ),
-    "typescript": (
-        "\ninterface ",
-        "\nexport interface ",
-        "\nexport type ",
-        "\ntype ",
-        ": string",
-        ": number",
-        ": boolean",
-        ": void",
-        ": any",
-        "Promise<",
-        "\nprivate ",
-        "\npublic ",
-        "\nreadonly ",
-        "\nimport type ",
-        "\ndeclare ",
-        ": unknown",
-        " as const",
-        "Array<",
-    ),
-    "java": (
-        "\npackage ",
-        "\nimport java",
-        "\nimport static ",
-        "\nimport org.",
-        "\nimport com.",
-        "@Override\n",
-        "@Test\n",
-        "\npublic class ",
-        "\npublic final ",
-        "\nprivate final ",
-        "\npublic static ",
-        "\npublic void ",
-        "\nprivate ",
-        "\nprotected ",
-        " = new ",
-        "System.out.",
-        ") throws ",
-        "\nfinal ",
-        "\npublic ",
-    ),
-    "go": (
-        "\npackage ",
-        "\nfunc ",
-        " := ",
-        "if err != nil",
-        "\ntype ",
-        "\ndefer ",
-        "\ngo func",
-        ", err ",
-        "nil {\n",
-        "\nimport (\n",
-        "return nil",
-        " interface {\n",
-        " struct {\n",
-        ":= range ",
-    ),
-    "rust": (
-        "\nfn ",
-        "\npub fn ",
-        "\nlet ",
-        "\nlet mut ",
-        "\nuse ",
-        "\nimpl",
-        "\npub struct ",
-        "\npub enum ",
-        "\n#[",
-        "\nmatch ",
-        "&self",
-        "&mut ",
-        ") -> ",
-        "=> {\n",
-        "\nmod ",
-        "\npub(crate)",
-        "::new(",
-        ".unwrap()",
-        "\nasync fn ",
-        "<'_>",
-    ),
-    "c": (
-        "\n#include ",
-        "\n#define ",
-        "\n#ifdef ",
-        "\n#ifndef ",
-        "\nstatic ",
-        "\nstruct ",
-        "\ntypedef ",
-        "->",
-        "NULL",
-        "sizeof(",
-        "\nint ",
-        "\nvoid ",
-        "\nchar ",
-        "size_t ",
-        "\nunsigned ",
-        "uint8_t",
-        "uint32_t",
-        "\nconst char",
-    ),
-    "cpp": (
-        "std::",
-        "\ntemplate ",
-        "\nclass ",
-        "\nnamespace ",
-        "\npublic:\n",
-        "\nprivate:\n",
-        "\nusing ",
-        "\nvirtual ",
-        "static_cast<",
-        "nullptr",
-        "const auto&",
-        "\nexplicit ",
-        "const std",
-        "\nauto ",
-        " override",
-        "constexpr ",
-        " noexcept",
-        "::",
-    ),
-    "c_sharp": (
-        "\nusing System",
-        "\nusing ",
-        "\nnamespace ",
-        "{ get;",
-        "\npublic class ",
-        "\npublic static ",
-        "\nprivate readonly ",
-        "\ninternal ",
-        "\nprotected override ",
-        "\npublic override ",
-        "\nvar ",
-        "\nforeach (",
-        "\n#region",
-        "\n#endregion",
-        "string.",
-        "\npublic async ",
-        "/// <summary>",
-        "[Test]",
-        "\npublic ",
-    ),
-    "ruby": (
-        "\ndef ",
-        "\nend\n",
-        "\nrequire '",
-        '\nrequire "',
-        "\nmodule ",
-        "\nclass ",
-        " do\n",
-        " do |",
-        "\nattr_",
-        "\nelsif ",
-        "\nunless ",
-        "\n@",
-        "\nputs ",
-        ".each ",
-        "\nrescue ",
-        "\ndescribe ",
-        "\nit '",
-        '\nit "',
-        "\ninclude ",
-    ),
-    "php": (
-        "<?php",
-        "$this->",
-        "\n$",
-        "\npublic function ",
-        "\nprivate function ",
-        "\nprotected function ",
-        "\nfunction ",
-        "\nuse ",
-        "\nnamespace ",
-        "\nreturn $",
-        "($",
-        "@param ",
-    ),
-}
-_WEAK: Final = {
-    "python": (
-        "\nreturn ",
-        "\nif ",
-        "\nfor ",
-        "\npass\n",
-        " in ",
-        " = ",
-    ),
-    "javascript": (
-        "\nreturn ",
-        ";\n",
-        "\nthis.",
-        ") {\n",
-        "\nif (",
-        "\n} else",
-        "\ncase ",
-    ),
-    "typescript": (),
-    "java": (
-        ";\n",
-        "{\n",
-        "\nreturn ",
-        "\nif (",
-        "\nfor (",
-        "\n} else",
-    ),
-    "go": (
-        "{\n",
-        "\nreturn ",
-        "\nif ",
-        "\nfor ",
-        "\n} else",
-        "()\n",
-        ")\n",
-    ),
-    "rust": (
-        ";\n",
-        "{\n",
-        "\nif ",
-        "\nfor ",
-        "!(",
-        ",\n",
-    ),
-    "c": (
-        ";\n",
-        "\nreturn ",
-        "\nif (",
-        "{\n",
-        "\n}\n",
-        "\nfor (",
-        "*",
-    ),
-    "cpp": (),
-    "c_sharp": (
-        ";\n",
-        "\n{\n",
-        "\n}\n",
-        "\nreturn ",
-        "\nif (",
-    ),
-    "ruby": (
-        "\nif ",
-        "\nreturn ",
-        "\nelse\n",
-        " => ",
-        "@",
-    ),
-    "php": (
-        ";\n",
-        "\nreturn ",
-        "\nif (",
-        "{\n",
-        "\n}\n",
-    ),
-}
+_STRONG: Final = _marks(
+    {
+        "python": "^def |^async def |^from |^import |^elif |^except |^self.|^@property|^raise |"
+        '^if __name__|"""|^with |):¶| is not None|^try:¶|^else:¶|^class |(self, |(self)',
+        "javascript": "^function |^export |^const |require('|require(\"|module.exports| === | !== |"
+        "=> {¶|^});¶|^})¶|'use strict'|^import {|^let |^var |() => ",
+        "typescript": "^interface |^export interface |^export type |^type |: string|: number|"
+        ": boolean|: void|: any|Promise<|^private |^public |^readonly |^import type |"
+        "^declare |: unknown| as const|Array<",
+        "java": "^package |^import java|^import static |^import org.|^import com.|@Override¶|"
+        "@Test¶|^public class |^public final |^private final |^public static |"
+        "^public void |^private |^protected | = new |System.out.|) throws |^final |"
+        "^public ",
+        "go": "^package |^func | := |if err != nil|^type |^defer |^go func|, err |nil {¶|"
+        "^import (¶|return nil| interface {¶| struct {¶|:= range ",
+        "rust": "^fn |^pub fn |^let |^let mut |^use |^impl|^pub struct |^pub enum |^#[|^match |"
+        "&self|&mut |) -> |=> {¶|^mod |^pub(crate)|::new(|.unwrap()|^async fn |<'_>",
+        "c": "^#include |^#define |^#ifdef |^#ifndef |^static |^struct |^typedef |->|NULL|"
+        "sizeof(|^int |^void |^char |size_t |^unsigned |uint8_t|uint32_t|^const char",
+        "cpp": "std::|^template |^class |^namespace |^public:¶|^private:¶|^using |^virtual |"
+        "static_cast<|nullptr|const auto&|^explicit |const std|^auto | override|"
+        "constexpr | noexcept|::",
+        "c_sharp": "^using System|^using |^namespace |{ get;|^public class |^public static |"
+        "^private readonly |^internal |^protected override |^public override |^var |"
+        "^foreach (|^#region|^#endregion|string.|^public async |/// <summary>|[Test]|"
+        "^public ",
+        "ruby": "^def |^end¶|^require '|^require \"|^module |^class | do¶| do |^attr_|^elsif |"
+        "^unless |^@|^puts |.each |^rescue |^describe |^it '|^it \"|^include ",
+        "php": "<?php|$this->|^$|^public function |^private function |^protected function |"
+        "^function |^use |^namespace |^return $|($|@param ",
+    }
+)
+_WEAK: Final = _marks(
+    {
+        "python": "^return |^if |^for |^pass¶| in | = ",
+        "javascript": "^return |;¶|^this.|) {¶|^if (|^} else|^case ",
+        "typescript": "",
+        "java": ";¶|{¶|^return |^if (|^for (|^} else",
+        "go": "{¶|^return |^if |^for |^} else|()¶|)¶",
+        "rust": ";¶|{¶|^if |^for |!(|,¶",
+        "c": ";¶|^return |^if (|{¶|^}¶|^for (|*",
+        "cpp": "",
+        "c_sharp": ";¶|^{¶|^}¶|^return |^if (",
+        "ruby": "^if |^return |^else¶| => |@",
+        "php": ";¶|^return |^if (|{¶|^}¶",
+    }
+)
 # What one language is made of is part of the other.
 _WITHIN: Final = {"typescript": "javascript", "cpp": "c"}
 
@@ -354,9 +116,10 @@ def candidates(source: str, before: str = "", *, surely: bool = False) -> tuple[
     if hint and strong[hint] and _is_throughout(source, hint):
         return _grammars(hint, source)
     strong |= {name: _count(sample, marks) for name, marks in _STRONG.items() if name not in strong}
+    strong["php"] *= "$" in sample
     scores = {name: STRONG * strong[name] + _count(sample, _WEAK[name]) for name in _STRONG}
     for name, inner in _WITHIN.items():
-        scores[name] += scores[inner] if strong[name] else 0
+        scores[name] += scores[inner] if strong[name] >= FEWEST_MARKS else 0
     needed = FEWEST_MARKS if surely else max(FEWEST_MARKS, MARKED_SHARE * sample.count("\n"))
     ranked = sorted(scores, key=lambda name: -scores[name])
     likely = [name for name in ranked if strong[name] and scores[name] >= STRONG * needed]
@@ -388,6 +151,8 @@ def _grammars(language: str, source: str) -> tuple[str, ...]:
     if language == "typescript":
         marked = "</" in source or "/>" in source
         return ("tsx", "typescript") if marked else ("typescript", "tsx")
+    if language == "php" and "<?" not in source:
+        return ("php_bare",)
     return (language, "typescript") if language == "javascript" else (language,)
 
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 EXTRA: Final = "code"
-LONGEST_TEXT: Final = 1_000_000  # characters
+LONGEST_TEXT: Final = 200_000  # bytes
 LONGEST_LINE: Final = 2_000  # a longer one is minified or data
 # Calls of tree-sitter's progress callback (one for each 100 of its steps): sources take 0.006 a
 # byte, dense ones 0.03; text that is no source can take as many as the square of its bytes.
 FEWEST_CALLS: Final = 200
-CALLS_A_BYTE: Final = 0.05
+CALLS_A_BYTE: Final = 0.03
 # Type arguments that never close take the square of their number in memory.
 OPEN_ANGLES: Final = 40
 _ANGLED: Final = frozenset({"java", "c_sharp"})
