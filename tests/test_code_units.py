@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tokenthrift
-from strategies import SEEDS, examples, prose, short_texts
+from strategies import SEEDS, examples, program, prose, short_texts
 from tokenthrift.compress.code_units import Source, source_of
 from tokenthrift.compress.languages import candidates
 from tokenthrift.compress.syntax import check, error_share, parse
@@ -450,6 +450,27 @@ def test_marks_beside_a_source_are_comments_too() -> None:
     assert edit.text.startswith("// [-3 messages]\n")
     assert edit.text.split("\n")[-1].startswith("// [-n: n lines cut, recall ")
     assert fits(edit.text, "go")
+
+
+@examples(30)
+@given(SEEDS)
+def test_what_was_sent_of_a_source_stays(seed: int) -> None:
+    """In a growing conversation files are cut once; the cut does not change with what follows."""
+    rng = random.Random(seed)
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Where is the ledger read?"}]
+    for n in range(4):
+        call = {"id": f"c{n}", "type": "function", "function": {"name": "cat", "arguments": "{}"}}
+        messages += [
+            {"role": "assistant", "content": None, "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": f"c{n}", "content": program(rng, 80)},
+        ]
+    select = {"stage": "select", "keep": 0.5, "min_tokens": 100, "code": "syntax"}
+    rules = load_policy({"stages": [{"stage": "dedupe"}, select], "on_stage_error": "raise"})
+    whole = plan({"model": "gpt-4o", "messages": messages}, rules)
+    assert any("# [-" in str(m["content"]) for m in whole.body["messages"])
+    for end in (3, 5, 7):
+        part = plan({"model": "gpt-4o", "messages": messages[:end]}, rules)
+        assert part.body["messages"] == whole.body["messages"][:end]
 
 
 def test_lines_are_the_default() -> None:
