@@ -149,10 +149,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--ratio", type=float, nargs="+", default=[2.0, 4.0])
     parser.add_argument("--limit", type=int, default=200, help="files; 0 takes all")
-    parser.add_argument("--half", choices=("set", "other"), help="only files of one half")
     args = parser.parse_args()
-    values: dict[tuple[str, str, str, str], list[float]] = defaultdict(list)
-    chosen = [c for c in cases(args.limit) if args.half in (None, c.half)]
+    values: dict[tuple[str, str, str, str, str], list[float]] = defaultdict(list)
+    chosen = cases(args.limit)
     for case in chosen:
         asked = {"docstring": f'Where is this done, and how: "{case.sentence}"?',
                  "name": f"How does `{case.name}` work?"}  # fmt: skip
@@ -160,21 +159,20 @@ def main() -> None:
             for cut in CUTS:
                 for about, question in asked.items():
                     for metric, value in score(case, cut, ratio, question).items():
-                        values[f"{ratio:g}x", about, cut, metric].append(value)
+                        for half in (case.half, "all"):
+                            values[half, f"{ratio:g}x", about, cut, metric].append(value)
     rows = []
-    for (name, about, cut, metric), found in values.items():
+    for (half, name, about, cut, metric), found in values.items():
         low, high = interval(found)
         rows.append({
-            "ratio": name, "asked": about, "cut": cut, "metric": metric, "n": len(found),
-            "mean": sum(found) / len(found), "low": low, "high": high,
+            "half": half, "ratio": name, "asked": about, "cut": cut, "metric": metric,
+            "n": len(found), "mean": sum(found) / len(found), "low": low, "high": high,
         })  # fmt: skip
     for row in rows:
-        print(
-            "{ratio} {asked:9} {cut:6} {metric:10} {mean:.3f} [{low:.3f}, {high:.3f}]".format(**row)
-        )
-    if args.half is None:
-        save("source_code", {"rows": rows}, files=len(chosen),
-             packages={name: version(name) for name in PACKAGES})  # fmt: skip
+        shown = "{half:5} {ratio} {asked:9} {cut:6} {metric:10} {mean:.3f} [{low:.3f}, {high:.3f}]"
+        print(shown.format(**row))
+    packages = {name: version(name) for name in PACKAGES}
+    save("source_code", {"rows": rows}, files=len(chosen), packages=packages)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def favoured(
 ) -> Worth:
     """The same worth, with what the syntax of sources adds.
 
-    Frames of a statement stand and fall with the last one, so that one has the worth of all.
+    Holders of a statement stand and fall with the last one, so that one has the worth of all.
 
     Args:
         worth: of all units, one segment after the other.
@@ -59,7 +59,7 @@ def favoured(
 def _gather(
     units: Sequence[Unit], values: np.typing.NDArray[np.float32], names: Sequence[Sequence[int]]
 ) -> list[Sequence[int]]:
-    """Give last frames the best value and all names of the frames before them."""
+    """Give last holders the best value and all names of the holders before them."""
     out = list(names)
     for n, unit in enumerate(units):
         head = unit.head
@@ -80,7 +80,7 @@ def _add(
     values: np.typing.NDArray[np.float32],
     added: dict[str, np.typing.NDArray[np.float32]],
 ) -> None:
-    definition = [-1] * len(units)  # the last frame of the one that a unit is in
+    definition = [-1] * len(units)  # the last holder of the one that a unit is in
     for n in _outside_in(units):
         head = units[n].head
         if head < 0 or units[n].anchor:

@@ -1,6 +1,6 @@
 """The outline of source text: which lines are whole statements, and which hold them together.
 
-A statement that is opened leaves *frames* (signature, `else`, closing brackets), which stay or go
+A statement that is opened leaves *holders* (signature, `else`, closing brackets), which stay or go
 together, and between them its inner statements, which may go one by one: what is left parses.
 """
 
@@ -49,7 +49,7 @@ class Piece:
     Attributes:
         first: row; a piece reaches to the next one.
         head: number of the piece that stays with it, or -1.
-        anchor: it stays for what hangs on it only: a frame that is not the last of its statement.
+        anchor: it stays for what hangs on it only: a holder that is not the last of its statement.
         carry: names of what it is in.
         role: what it is.
         filled_to: of the first piece of a block that must not be empty, the number of the last.
@@ -100,7 +100,7 @@ class _Names:
     Attributes:
         carry: names of what it is in.
         inner: the same for what is in it.
-        role: of its first frame.
+        role: of its first holder.
     """
 
     carry: str = ""
@@ -127,8 +127,8 @@ class _Maker:
 
     def __init__(self, source: bytes, grammar: Grammar, above: int) -> None:
         self.pieces: list[Piece] = []
-        # Of each opened statement the last frame, and of each piece the statement that it is in.
-        self._last_frames: list[int] = []
+        # Of each opened statement the last holder, and of each piece the statement that it is in.
+        self._last_holders: list[int] = []
         self._owners: list[int] = []
         self._grammar = grammar
         self._source = source
@@ -139,14 +139,14 @@ class _Maker:
     def file(self, root: Node) -> None:
         """Take a whole file apart."""
         spans = self._inside(root, is_file=True).spans
-        framed = len(spans) if any(s.hard for s in spans) else 0
-        if framed and self._grammar.filler:  # the docstring of a file stands on its own
-            framed = next((n for n, s in enumerate(spans) if s.node and not s.soft), framed)
-        self._frames(spans[:framed], -1, _Names(role="signature"), 0)
-        self._stretch(spans[framed:], -1, "", 0)
+        held = len(spans) if any(s.hard for s in spans) else 0
+        if held and self._grammar.filler:  # the docstring of a file stands on its own
+            held = next((n for n, s in enumerate(spans) if s.node and not s.soft), held)
+        self._holders(spans[:held], -1, _Names(role="signature"), 0)
+        self._stretch(spans[held:], -1, "", 0)
         for piece, owner in zip(self.pieces, self._owners, strict=True):
             if piece.head < 0 <= owner:
-                piece.head = self._last_frames[owner]
+                piece.head = self._last_holders[owner]
         if self.pieces:
             self.pieces[0].first = 0
 
@@ -326,19 +326,19 @@ class _Maker:
         owner, carry = under
         inner = f"{carry} {inside.name}".strip() if inside.defines else carry
         names = _Names(carry, inner, "signature" if inside.defines else "")
-        self._frames(spans, owner, names, depth)
+        self._holders(spans, owner, names, depth)
         return True
 
-    def _frames(self, spans: Sequence[_Span], owner: int, names: _Names, depth: int) -> None:
-        """What is hard as frames that stay together, what is between as pieces that hang on them.
+    def _holders(self, spans: Sequence[_Span], owner: int, names: _Names, depth: int) -> None:
+        """What is hard as holders that stay together, what is between as pieces that hang on them.
 
-        A chain of heads leads from what is inside to the last frame, and from there to the first
+        A chain of heads leads from what is inside to the last holder, and from there to the first
         one; so the last one stands for all.
         """
         own = owner
         if any(s.hard for s in spans):
-            own = len(self._last_frames)
-            self._last_frames.append(-1)
+            own = len(self._last_holders)
+            self._last_holders.append(-1)
         last = -1
         for is_hard, group in groupby(spans, lambda s: s.hard):
             inner = list(group)
@@ -352,13 +352,13 @@ class _Maker:
             if last >= 0:
                 self.pieces[last].anchor = True
                 self.pieces[first].head = last
-            self._last_frames[own] = last = first
+            self._last_holders[own] = last = first
         if last >= 0:
             self.pieces[last].role = names.role
 
 
 def _join(spans: list[_Span], span: _Span) -> None:
-    """Add a span; what shares a row with the one before is part of it, and frames run together."""
+    """Add a span; what shares a row with the one before is part of it, and holders run together."""
     last = spans[-1] if spans else None
     if last is not None and (span.first <= last.last or (span.hard and last.hard)):
         if not span.soft:
