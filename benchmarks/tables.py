@@ -174,6 +174,20 @@ def forms(result: dict[str, Any]) -> str:
     return f"{markdown(['share that stays', 'n', *ways], rows)}\n\n{note}"
 
 
+def source_code(result: dict[str, Any]) -> str:
+    found = {(r["half"], r["ratio"], r["asked"], r["cut"], r["metric"]): r for r in result["rows"]}
+    ratios = list(dict.fromkeys(r["ratio"] for r in result["rows"]))
+    rows = []
+    for half in ("set", "other", "all"):
+        for asked in ("docstring", "name"):
+            for metric in ("parses", "signatures", "body", "body_whole", "sent", "over"):
+                cells = [found[half, r, asked, cut, metric] for r in ratios for cut in CUTS]
+                shown = [f"{c['mean']:.3f} [{c['low']:.2f}, {c['high']:.2f}]" for c in cells]
+                rows.append([half, str(cells[0]["n"]), asked, metric, *shown])
+    heads = [f"{cut} {ratio}" for ratio in ratios for cut in CUTS]
+    return markdown(["half", "n", "asked by", "metric", *heads], rows)
+
+
 def scorer_speed(result: dict[str, Any]) -> str:
     head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold / one encode"]
     rows = []
@@ -186,11 +200,12 @@ def scorer_speed(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
+CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
-    "redaction": redaction, "forms": forms,
+    "redaction": redaction, "forms": forms, "source_code": source_code,
 }  # fmt: skip
 
 

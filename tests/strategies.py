@@ -178,6 +178,29 @@ def code(rng: random.Random, lines: int) -> str:
     return "\n".join(out) + "\n"
 
 
+def program(rng: random.Random, lines: int) -> str:
+    """A module that parses, as a file or as a listing with numbers."""
+    out = ["import os", "from typing import Any", ""]
+    while len(out) < lines:
+        word = rng.choice(WORDS)
+        out += [
+            "",
+            f"def {word}_{len(out)}(a: int, b: Any = None) -> int:",
+            f'    """The {word}."""',
+        ]
+        for _ in range(rng.randint(1, 8)):
+            name = rng.choice(WORDS)
+            out += rng.choice([
+                [f"    {name} = os.path.join('{rng.choice(WORDS)}', str(a))"],
+                [f"    if {word!r} in str(b):", f"        raise ValueError('{name}')"],
+                [f"    for {name} in range(a):", f"        print({name}, b)", ""],
+            ])  # fmt: skip
+        out.append("    return a")
+    if rng.random() < 0.4:
+        out = [f"{n}: {line}" for n, line in enumerate(out, rng.randint(1, 400))]
+    return "\n".join(out) + "\n"
+
+
 def csv(rng: random.Random, lines: int) -> str:
     """A table of text."""
     rows = [f"{n},{rng.choice(WORDS)},{rng.randint(0, 999)}" for n in range(lines)]

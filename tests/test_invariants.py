@@ -49,6 +49,10 @@ TIGHT: Final = {
         {"stage": "select", "keep": 0.3, "min_tokens": 40, "roles": ["tool", "user", "assistant"]},
     ],
 }
+SYNTAX: Final = {
+    **TIGHT,
+    "stages": [*TIGHT["stages"][:-1], {**TIGHT["stages"][-1], "code": "syntax"}],
+}
 
 
 def shipped(name: str) -> Policy:
@@ -63,6 +67,7 @@ POLICIES: Final = {
     "frugal": shipped("frugal"),
     "tight": load_policy({"name": "tight", **TIGHT}),
     "one-off": load_policy({"name": "one-off", "scope": "request", **TIGHT}),
+    "syntax": load_policy({"name": "syntax", **SYNTAX}),
 }
 COMPACTED: Final = load_policy({**TIGHT, "compaction": {"at_tokens": 1_000, "to_share": 0.5}})
 EVERY_POLICY = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
@@ -396,7 +401,8 @@ def test_budgets_keep_cache_marks(body: dict[str, Any], hard_tokens: int) -> Non
 
 # ----------------------------------------------------------------------------------- 5: verbatim
 MARKS: Final = re.compile(
-    r"\n?\[-n: n lines cut, [^\]]*\]|\n?\[-\d+ messages\]\n|\[-\d+\]\n?"
+    r"\n?(?:(?:#|//) )?\[-n: n lines cut, [^\]]*\]|\n?(?:(?:#|//) )?\[-\d+ messages\]\n|\[-\d+\]\n?"
+    r"|(?:\.\.\.  )?(?:#|//) \[-\d+: lines? \d+(?:-\d+)?\]\n"
     r"|\[[^\[\]\n]*, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]"
 )
 
@@ -438,6 +444,7 @@ def assert_verbatim(before: str, after: str) -> None:
     st.sampled_from(
         [
             POLICIES["tight"],
+            POLICIES["syntax"],
             POLICIES["one-off"],
             POLICIES["frugal"],
             budgeted(400, "error"),

@@ -54,7 +54,8 @@ LONGEST_MODULE: Final = 400
 # What must not be loaded by `import tokenthrift`: seconds and hundreds of megabytes.
 HEAVY: Final = (
     *("litellm", "torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
-    *("tokenizers", "starlette", "uvicorn", "redis", "jinja2", "kingfisher_sdk", "re2"),
+    *("tokenizers", "starlette", "uvicorn", "tree_sitter", "redis", "jinja2", "kingfisher_sdk"),
+    "re2",
 )
 
 

@@ -43,6 +43,7 @@ from tokenthrift.compress import (
     Select,
     Tools,
 )
+from tokenthrift.compress.syntax import check as check_syntax
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
@@ -176,7 +177,13 @@ class Policy(BaseModel):
 
     @property
     def resources(self) -> Resources:
-        """What stages may use beside the draft; loads table and models on first use."""
+        """What stages may use beside the draft; loads table and models on first use.
+
+        Raises:
+            MissingExtraError: what a stage or the encoder needs is not installed.
+        """
+        if any(getattr(stage, "code", "") == "syntax" for stage in self.stages):
+            check_syntax()
         table = None
         if any(getattr(stage, "relevance", "") == "static" for stage in self.stages):
             table = load_static(encoding("o200k_base").encode_ordinary)

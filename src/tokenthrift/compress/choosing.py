@@ -39,6 +39,7 @@ class Choices:
         templates: units with the same one are repeats of each other; -1 for none.
         blocks: units of one block are neighbours in the text; gaps are counted inside it.
         openings: by block, what keeping the first unit of it costs on top.
+        gaps: by block, tokens of the mark of a gap; empty where all are `GAP_TOKENS`.
         anchors: units that are kept when and only when anything else of their block is (a table's
             head).
         heads: of each the unit that is kept with it, or -1; empty for none. An anchor that is a
@@ -49,6 +50,8 @@ class Choices:
         waits: whether each competes only once every core unit of its block is kept; empty for none.
         name_worth: by number of the name. Where there are any, gains count against the square root
             of a unit's size: a name is as well shown by a short unit as by a long one.
+        lines: of each, how many lines it is; empty for one each. Then a unit of several counts as
+            much as its lines would one by one.
     """
 
     values: Sequence[float]
@@ -56,6 +59,7 @@ class Choices:
     templates: Sequence[int]
     blocks: Sequence[int]
     openings: Sequence[int]
+    gaps: Sequence[int] = ()
     anchors: Sequence[int] = ()
     heads: Sequence[int] = ()
     running: Sequence[bool] = ()
@@ -63,12 +67,16 @@ class Choices:
     name_worth: Sequence[float] = ()
     core: Sequence[int] = ()
     waits: Sequence[bool] = ()
+    lines: Sequence[int] = ()
 
     @property
     def scale(self) -> npt.NDArray[np.float64]:
         """(n,) what gains are multiplied by."""
         sizes = np.asarray(self.tokens, np.float64)
-        return 1 / np.sqrt(sizes + 2) if len(self.name_worth) else np.ones(len(sizes))
+        if not len(self.name_worth):
+            return np.ones(len(sizes))
+        lines = np.asarray(self.lines, np.float64) if self.lines else np.ones(len(sizes))
+        return np.asarray(1 / np.sqrt((sizes + 2) * lines))
 
     @property
     def fresh(self) -> npt.NDArray[np.float64]:
@@ -279,7 +287,8 @@ class _Chooser:
         joined, kept = self._joined, self.kept
         before = not joined[i] or kept[i - 1]
         after = not joined[i + 1] or kept[i + 1]
-        return GAP_TOKENS * (1 - before - after)
+        gap = self.units.gaps[self.units.blocks[i]] if self.units.gaps else GAP_TOKENS
+        return gap * (1 - before - after)
 
     def _favour(self, i: int) -> None:
         """The neighbours of a kept unit are worth a little more: with them a gap closes."""

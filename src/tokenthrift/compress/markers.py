@@ -25,6 +25,18 @@ def gap(units: int, *, own_line: bool) -> str:
     return f"[-{units}]\n" if own_line else f"[-{units}]"
 
 
+def lines_gap(comment: str, lines: tuple[int, int]) -> str:
+    """The mark of lines of source left out, as a comment on a line of its own.
+
+    Args:
+        comment: what begins one in the language.
+        lines: numbers of the first and of the last of them.
+    """
+    first, last = lines
+    named = f"line {first}" if first == last else f"lines {first}-{last}"
+    return f"{comment} [-{last - first + 1}: {named}]\n"
+
+
 def messages_gap(messages: int) -> str:
     """The mark of whole messages left out."""
     return f"[-{messages} messages]\n"

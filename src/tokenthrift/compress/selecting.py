@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from tokenthrift.compress import syntax
 from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
+from tokenthrift.compress.code_units import MARK_TOKENS, Source, sources_of
+from tokenthrift.compress.code_worth import favoured
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.main_text import aside_units
 from tokenthrift.compress.markers import is_page_mark
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import Frame, Segment, Unit
 
 PagesKept: TypeAlias = Literal["main", "all"]
+CodeCut: TypeAlias = Literal["lines", "syntax"]
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
@@ -61,6 +65,9 @@ class Select(BaseModel):
     pages: PagesKept = "main"
     """``main``: of web pages (stage ``html``) only main text stays, and what the question names;
     ``all``: any line may."""
+    code: CodeCut = "lines"
+    """How source text is cut. ``lines``: like any other text; ``syntax``: statement by statement,
+    signatures kept, so that what is left parses (extra ``code``)."""
 
     @property
     def name(self) -> str:
@@ -77,9 +84,12 @@ class Select(BaseModel):
 
         Raises:
             ValueError: what the rung needs is not there.
+            MissingExtraError: ``code: syntax`` without the extra ``code``.
         """
         check(self.relevance, resources)
-        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages)
+        if self.code == "syntax":
+            syntax.check()
+        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages, code=self.code)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
@@ -149,6 +159,7 @@ class Manner:
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
         pages: what may stay of web pages.
+        code: how source text is cut.
         exact: whether the target is a budget that must be met, or a share that is wished for.
         core_stays: whether the core of a text (what a diff changes, the messages of a trace) stays
             however much more than the target it is.
@@ -160,6 +171,7 @@ class Manner:
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
     pages: PagesKept = "all"
+    code: CodeCut = "lines"
     exact: bool = True
     core_stays: bool = False
 
@@ -182,17 +194,26 @@ def select(
         return draft.edit(manner.stage, [], manner.notes)
     # Under a hard budget what is asked decides, and a name without its row answers nothing.
     alone = not manner.exact or in_loop(draft)
-    units = [
+    sources = sources_of(draft, segments) if manner.code == "syntax" else [None] * len(segments)
+    scored = [s if code is None else code.of(s) for s, code in zip(segments, sources, strict=True)]
+    units: Sequence[Sequence[Unit]] = [
         with_pointers(s.text, units_of(s.text, s.kind, draft.count, names_alone=alone))
-        for s in segments
+        if code is None
+        else code.loose
+        for s, code in zip(segments, sources, strict=True)
     ]
-    worth = worth_of(draft, segments, units, manner.rung, manner.resources)
+    worth = worth_of(draft, scored, units, manner.rung, manner.resources)
     if manner.core_stays and worth.core.any():
         target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
     goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
-    material = _Material.of(draft, segments, units, worth, manner)
+    if any(sources):
+        units = [
+            own if code is None else code.units for own, code in zip(units, sources, strict=True)
+        ]
+        worth = favoured(worth, sources, units)
+    material = _Material.of(draft, segments, units, worth, manner, sources)
     said = [("", worth.score.note)] if worth.score.note else []
     notes = [*manner.notes, *said]
     allowance = target_tokens
@@ -259,12 +280,23 @@ def _heads(units: Sequence[Sequence[Unit]]) -> list[int]:
     return heads if max(heads, default=-1) >= 0 else []
 
 
+def _lines(units: Sequence[Sequence[Unit]], sources: Sequence[Source | None]) -> list[int]:
+    """Of each unit how many lines it is; empty where no text was cut along its syntax."""
+    if not any(sources):
+        return []
+    every: list[int] = []
+    for own, code in zip(units, sources, strict=True):
+        every += [1] * len(own) if code is None else code.lines
+    return every
+
+
 @dataclass(frozen=True, slots=True)
 class _Material:
     """Units of the segments with what each is worth; computed once, chosen from several times."""
 
     segments: Sequence[Segment]
     units: Sequence[Sequence[Unit]]
+    sources: Sequence[Source | None]
     choices: Choices
     loose: dict[int, Frame]
     fixed_tokens: int
@@ -281,6 +313,7 @@ class _Material:
         units: Sequence[Sequence[Unit]],
         worth: Worth,
         manner: Manner,
+        sources: Sequence[Source | None],
     ) -> _Material:
         """Put together what a choice needs to know."""
         loose = _loose(draft, segments)
@@ -294,24 +327,38 @@ class _Material:
             openings=[-GAP_TOKENS if frame is None else frame.tokens for frame in frames],
             anchors=[n for n, u in enumerate(every) if u.anchor],
             heads=_heads(units),
+            gaps=[GAP_TOKENS if code is None else MARK_TOKENS for code in sources],
             running=worth.running.tolist() if worth.running.any() else (),
             names=worth.names.of_unit,
             name_worth=worth.names.worth.tolist(),
             core=np.flatnonzero(worth.core).tolist() if worth.waits.any() else (),
             waits=worth.waits.tolist() if worth.waits.any() else (),
+            lines=_lines(units, sources),
         )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
         before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
         why = worth.reasons() if manner.resources.explain else []
         given = np.flatnonzero(worth.core).tolist() if manner.core_stays else ()
-        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why, given)
+        return cls(
+            segments,
+            units,
+            sources,
+            choices,
+            loose,
+            fixed,
+            before,
+            manner.with_legend,
+            why,
+            given,
+        )
 
     @property
     def most_tokens(self) -> int:
         """An allowance under which everything stays that can."""
         choices = self.choices
-        gaps = 2 * GAP_TOKENS * len(choices.tokens) + sum(max(0, o) for o in choices.openings)
+        widest = max(choices.gaps, default=GAP_TOKENS)
+        gaps = 2 * widest * len(choices.tokens) + sum(max(0, o) for o in choices.openings)
         return self.fixed_tokens + sum(choices.tokens) + gaps
 
     def edits(self, allowance_tokens: int) -> list[Edit]:
@@ -325,9 +372,10 @@ class _Material:
             flags.append(kept[at : at + len(own)])
             at += len(own)
         stay = {s.message for s, k in zip(self.segments, flags, strict=True) if any(k)}
-        for segment, own, mine in zip(self.segments, self.units, flags, strict=True):
+        rows = zip(self.segments, self.units, flags, self.sources, strict=True)
+        for segment, own, mine, code in rows:
             goes = segment.message in self.loose and segment.message not in stay
-            writer.add(segment, own, mine, removed=goes)
+            writer.add(segment, own, mine, removed=goes, marks=code)
         edits = writer.finish()
         return [self._explained(e, kept) for e in edits] if self.why else edits
 
