@@ -4,9 +4,9 @@ Everything here is pure. Nothing decides about models or money.
 """
 
 from tokenthrift.compress.lossless import Json, Log
-from tokenthrift.compress.rereads import Dedupe
 from tokenthrift.compress.page_stage import Html
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
+from tokenthrift.compress.rereads import Dedupe
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.selecting import Select
 from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compress
