@@ -11,19 +11,21 @@ from hypothesis import strategies as st
 from strategies import examples
 from tokenthrift import wire
 from tokenthrift.compress import split
+from tokenthrift.compress.changes import key_of
 from tokenthrift.compress.names import name_set
+from tokenthrift.compress.pointers import lines_of
 from tokenthrift.history import History
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
     from tokenthrift.types import Segment
 
-LINES = [f"line number {n} names file_{n}.py and ends\n" for n in range(6)]
+LINES = [f"line number {n} names file_{n}.py and ends" for n in range(6)]
 
 
 def segments(rows: list[list[int]]) -> list[Segment]:
     """A segment for each row of line numbers."""
-    texts = ["".join(LINES[n] for n in row) or "x" for row in rows]
+    texts = ["\n".join(LINES[n] for n in row) or "x" for row in rows]
     messages = [{"role": "user", "content": text} for text in texts]
     request = wire.read({"model": "gpt-4o", "messages": messages})
     return list(split(request, counter_for("gpt-4o")).segments)
@@ -31,14 +33,15 @@ def segments(rows: list[list[int]]) -> list[Segment]:
 
 def shown(history: History) -> tuple[object, ...]:
     """Everything a history says of the lines and names there are."""
-    known = [line for line in LINES if line in history.known_lines]
-    places = {line: history.places(line) for line in known}
+    copies = history.copies(lines_of)
+    known = [line for line in map(key_of, LINES) if line in copies.known]
+    places = {line: copies.places(line) for line in known}
     names = {f"file_{n}.py" for n in range(6)}
-    copies = [history.first_copy(s) for s in LINES]
+    firsts = [copies.first(s) for s in LINES]
     return (
         {line: p for line, p in places.items() if p},
         history.shows(names, name_set),
-        [c and c.id for c in copies],
+        [c and c.id for c in firsts],
     )
 
 

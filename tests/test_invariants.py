@@ -557,7 +557,9 @@ def test_marks_are_explained(policy: Policy, body: dict[str, Any]) -> None:
 
 
 # ---------------------------------------------------------------------------------- 6: pointers
-POINTER: Final = re.compile(r'\[same as (m\d+(?:\.\d+)?)(?: lines (\d+)-(\d+))?: "[^\n]*"\]\n?')
+POINTER: Final = re.compile(
+    r'^\[(?:same as )?(m\d+(?:\.\d+)?)(?: lines? (\d+)(?:-(\d+))?)?(?:: "[^\n]*")?\]$', re.MULTILINE
+)
 
 
 def resolved(segment_id: str, sent: Mapping[str, str]) -> str:
@@ -567,7 +569,7 @@ def resolved(segment_id: str, sent: Mapping[str, str]) -> str:
         source, first, last = match.groups()
         if first is None:
             return resolved(source, sent)
-        return "".join(sent[source].splitlines(keepends=True)[int(first) - 1 : int(last)])
+        return "\n".join(sent[source].split("\n")[int(first) - 1 : int(last or first)])
 
     text = sent[segment_id]
     whole = POINTER.fullmatch(text)
@@ -636,9 +638,9 @@ def test_pointers_never_point_at_what_was_cut(seeds: list[int], policy: Policy) 
             if not first:
                 assert by_id[source].level <= 1
                 continue
-            shown = by_id[source].text.splitlines(keepends=True)[int(first) - 1 : int(last)]
-            assert len(shown) == int(last) - int(first) + 1
-            assert "".join(shown) in segment.original
+            shown = by_id[source].text.split("\n")[int(first) - 1 : int(last or first)]
+            assert len(shown) == int(last or first) - int(first) + 1
+            assert "\n".join(shown) in segment.original
 
 
 # ------------------------------------------------------------------------------------- 7: budgets

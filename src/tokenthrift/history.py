@@ -27,11 +27,13 @@ class Lines:
     Attributes:
         said: what each line says: itself, or the line that a row of a written form stands for.
         keys: the same for lines that may be copies of each other.
+        whole: all that the text says.
         in_rows: whether rows of a written form stand for the lines.
     """
 
     said: Sequence[str]
     keys: Sequence[str]
+    whole: str
     in_rows: bool = False
 
 
@@ -94,8 +96,7 @@ class History:
                 lines = read(segment.text)
                 index.texts.append(lines)
                 if segment.text and segment.level <= 1:
-                    whole = "\n".join(lines.said) if lines.in_rows else segment.text
-                    index.copies.setdefault(whole, number)
+                    index.copies.setdefault(lines.whole, number)
                 note_places(index.lines, number, lines.keys)
         return Copies(index, self.size)
 

@@ -18,8 +18,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress import forms
 from tokenthrift.compress.changes import WORDS, key_of, read_change
-from tokenthrift.compress.forms import rows_of
 from tokenthrift.history import Lines
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ _POINTER = re.compile(
 
 def lines_of(text: str) -> Lines:
     """The lines of a text as it is sent, as pointers count them."""
-    rows = rows_of(text)
+    rows = forms.rows_of(text)
     said = [row.said for row in rows] or text.split("\n")
     if rows and text.endswith("\n"):
         said.append("")
-    return Lines(said, [key_of(line) for line in said], in_rows=bool(rows))
+    whole = forms.decode(text) if rows else text
+    return Lines(said, [key_of(line) for line in said], whole, in_rows=bool(rows))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Pointer:
 
     Attributes:
         source: id of the segment.
-        first: the first of its lines (1-based); 0 for the whole, which may hold pointers itself.
+        first: the first of its lines (1-based); 0 for the whole but a line break at its end, which
+            may hold pointers itself.
         last: the last of them.
         say: whether rows of a written form stand for them.
         change: how they differ here.
@@ -157,11 +159,11 @@ def decode(text: str, sent: Mapping[str, str]) -> str:
         source = found["source"]
         if source not in sent:
             raise ValueError(f"line {n}: there is no {source} before it")
-        there = lines_of(sent[source]).said
-        if not found["first"]:
-            out.append(decode("\n".join(there), sent))
-            continue
-        out += _read(found, there).lines(there)
+        there = lines_of(sent[source])
+        if found["first"]:
+            out += _read(found, there.said).lines(there.said)
+        else:
+            out.append(decode(there.whole, sent).removesuffix("\n"))
     return "\n".join(out)
 
 

@@ -178,7 +178,8 @@ def _run(lines: Sequence[str], at: int, floor: int, copy: Copy) -> Run | None:
     while at - back > floor and back < copy.at and is_copy(-back - 1):
         back += 1
     n = 1
-    most = min(len(lines) - at, len(there) - copy.at)
+    # A line break at the end of a text stays, so that what follows stays apart.
+    most = min(len(lines) - (lines[-1] == "") - at, len(there) - copy.at)
     while n < most and is_copy(n):
         n += 1
     if change and back + n < LEAST_CHANGED:

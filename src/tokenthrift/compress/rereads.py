@@ -57,7 +57,8 @@ class Dedupe(BaseModel):
                 and segment.tokens >= least
                 and not holds_pointers(segment.text)
             ):
-                text = Pointer(first.id, words=words_of(segment.text)).written()
+                tail = "\n" if segment.text.endswith("\n") else ""
+                text = Pointer(first.id, words=words_of(segment.text)).written() + tail
                 edits.append(Edit(segment.id, "replace", text, f"same as {first.id}"))
         pointed = {e.target for e in edits}
         # Also of a text that was cut: the lines it still shows are there word for word.
