@@ -12,10 +12,9 @@ STEPS: Final = 2  # of the model; a single answer of a tool is no loop yet
 
 def in_loop(draft: Draft) -> bool:
     """Whether the model has called tools, or written fenced commands in most of its texts."""
-    if sum(f.role == "assistant" for f in draft.frames) < STEPS:
+    so_far = draft.sums
+    if so_far.model_messages < STEPS:
         return False
-    if any(f.role == "tool" for f in draft.frames):
+    if so_far.tool_messages:
         return True
-    texts = [s for s in draft.segments if s.role == "assistant"]
-    acting = {s.message for s in texts if s.kind not in ("prose", "markdown")}
-    return 2 * len(acting) > len({s.message for s in texts}) > 1
+    return 2 * so_far.model_acts > so_far.model_texts > 1

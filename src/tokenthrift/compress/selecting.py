@@ -116,8 +116,8 @@ def _loose(draft: Draft, segments: Sequence[Segment]) -> dict[int, Frame]:
     """Messages that may go whole: not pinned, and all of their text is in the selection."""
     chosen = {s.id for s in segments}
     whole = {s.message for s in segments}
-    whole -= {s.message for s in draft.segments if s.text and s.id not in chosen}
-    return {f.message: f for f in draft.frames if f.message in whole and not f.pinned}
+    whole -= {s.message for s in draft.new_segments if s.text and s.id not in chosen}
+    return {f.message: f for f in draft.new_frames if f.message in whole and not f.pinned}
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,7 @@ class _Material:
         )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
-        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
+        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.new_frames)
         why = worth.reasons() if manner.resources.explain else []
         return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
 

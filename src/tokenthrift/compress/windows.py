@@ -22,6 +22,7 @@ from tokenthrift.compress.segments import Parts, protect, split, turns_of
 from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
+from tokenthrift.growing import Growing
 from tokenthrift.history import History
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _next_turn(before: Draft, new: Parts, turn: int, rules: Rules, resources: Re
     draft = _run(draft, rules, resources)
     note = f"epoch {draft.window.epoch}: {size} tokens crossed {threshold}, now {draft.tokens}"
     step = Step("compact", (0, turn), size, draft.tokens, notes=(("", note),))
-    return replace(draft, trace=(*before.trace, step, *draft.trace[len(before.trace) :]))
+    return replace(draft, trace=before.trace).noting(step, *draft.trace[len(before.trace) :])
 
 
 def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
@@ -167,17 +168,20 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     segments = protect(
         new.segments, first_turn=first, last_turn=last, assistant=not (over or one_off)
     )
+    messages = before.request.messages[new.begin : new.end]
+    asks = any(m.role == "user" for m in messages)
     return replace(
         before,
-        history=before.history.grown(before.segments),
-        segments=(*before.segments, *segments),
-        frames=(*before.frames, *new.frames),
+        history=before.history.grown(before.segments, before.frames),
+        segments=Growing.of(before.segments).froze().upto(len(before.segments), segments),
+        frames=Growing.of(before.frames).froze().upto(len(before.frames), new.frames),
+        trace=Growing.of(before.trace).froze(),
         base_tokens=new.base_tokens,
         window=replace(
             before.window,
             first_turn=first,
             last_turn=last,
-            question=question_of(before.request.messages[: new.end]),
+            question=question_of(messages) if asks else before.window.question,
             budget_tokens=budget_tokens,
         ),
     )
