@@ -9,22 +9,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.fences import fenced
+
 if TYPE_CHECKING:
     from tokenthrift.types import Kind
 
 SAMPLE_CHARACTERS: Final = 6_000  # the beginning tells the kind; the rest is not read
 
-_FENCE = re.compile(
-    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
-_FENCE_LANGUAGE = re.compile(r"[`~]{3,}[ \t]*([\w+#.-]*)")
 _DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=\s]{64,}$")
 _HTML = re.compile(
     r"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_TAG = re.compile(r"</?[a-zA-Z][\w-]*[^<>]*>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _DIFF = re.compile(r"^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+)", re.MULTILINE)
 _TRACE = re.compile(
     r"^Traceback \(most recent call last\)|^\s+at [\w$.<>]+\(.*\)$|^\s+at .+:\d+:\d+\)?$"
@@ -114,15 +111,12 @@ def pieces(text: str) -> list[tuple[int, int, Kind]]:
     """
     spans: list[tuple[int, int, Kind]] = []
     at = 0
-    for match in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
-        start, end = match.span("body")
-        if end - start < 1:
-            continue
+    for block in fenced(text):
+        start, end = block.start, block.end
         if start > at:
             spans.append((at, start, kind_of(text[at:start])))
-        language = _FENCE_LANGUAGE.match(match.group(0))
-        named = LANGUAGE_KINDS.get(language.group(1).lower()) if language else None
         found = kind_of(text[start:end])
+        named = LANGUAGE_KINDS.get(block.language)
         spans.append((start, end, named or ("code" if found == "prose" else found)))
         at = end
     if at < len(text) or not spans:
