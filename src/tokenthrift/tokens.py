@@ -58,7 +58,9 @@ SHORT_TEXT: Final = 200  # characters; shorter strings are their own cache key
 
 # A text is cut inside a run of one sort of characters that is two to three times as long.
 RUN_CHARACTERS: Final = 4_096
-_RUN = re.compile(rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})")
+_RUN = re.compile(
+    rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
+)
 
 IdArray = npt.NDArray[np.uint32]
 

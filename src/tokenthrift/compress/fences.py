@@ -16,7 +16,7 @@ _LANGUAGE = re.compile(r"[ \t]*([\w+#.-]*)")
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """The inside of a fenced block: ``text[start:end]``, whole lines; and its language, if named."""
+    """The lines inside a fenced block, ``text[start:end]``, and the language that is named."""
 
     start: int
     end: int

@@ -277,17 +277,18 @@ class _Material:
             goes = segment.message in self.loose and segment.message not in stay
             writer.add(segment, own, mine, removed=goes)
         edits = writer.finish()
-        return [self._explained(e, kept) for e in edits] if self.why else edits
+        return self._explained(edits, kept) if self.why else edits
 
-    def _explained(self, edit: Edit, kept: Sequence[bool]) -> Edit:
-        """An edit with what became of each of its units."""
-        notes: list[UnitNote] = []
+    def _explained(self, edits: Sequence[Edit], kept: Sequence[bool]) -> list[Edit]:
+        """Edits with what became of each of their units."""
+        notes: dict[str, list[UnitNote]] = {}
         at = 0
         for segment, own in zip(self.segments, self.units, strict=True):
-            if edit.target in (segment.id, f"m{segment.message}"):
-                notes += [
-                    UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
-                    for n, u in enumerate(own, at)
-                ]
+            mine = [
+                UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
+                for n, u in enumerate(own, at)
+            ]
+            for target in {segment.id, f"m{segment.message}"}:
+                notes.setdefault(target, []).extend(mine)
             at += len(own)
-        return replace(edit, units=tuple(notes))
+        return [replace(e, units=tuple(notes[e.target])) for e in edits]
