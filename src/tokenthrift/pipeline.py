@@ -92,7 +92,7 @@ class Plan:
     @property
     def trace(self) -> tuple[Step, ...]:
         """What each stage did, in order."""
-        return self.draft.trace
+        return tuple(self.draft.trace)
 
     @property
     def epoch(self) -> int:

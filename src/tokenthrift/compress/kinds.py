@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.diffs import is_diff
+from tokenthrift.compress.fences import fenced
 from tokenthrift.compress.searches import is_search
 from tokenthrift.compress.traces import is_trace
 
@@ -21,17 +22,12 @@ SAMPLE_LINES: Final = 120
 DIFF_SHARE: Final = 0.5  # of the lines that are not blank
 TRACE_SHARE: Final = 0.3
 
-_FENCE = re.compile(
-    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
-_FENCE_LANGUAGE = re.compile(r"[`~]{3,}[ \t]*([\w+#.-]*)")
 _DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=\s]{64,}$")
 _HTML = re.compile(
     r"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_TAG = re.compile(r"</?[a-zA-Z][\w-]*[^<>]*>")
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Lines that tools put above what they give: a name between brackets, or a short value in it.
 _WRAPPER = re.compile(r"(?:\s*<(?P<name>\w+)>(?:[^<>\n]{0,40}</(?P=name)>)?[ \t]*(?:\n|$)){1,3}")
 _LOG_LINE = re.compile(
@@ -119,15 +115,12 @@ def pieces(text: str) -> list[tuple[int, int, Kind]]:
     """
     spans: list[tuple[int, int, Kind]] = []
     at = 0
-    for match in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
-        start, end = match.span("body")
-        if end - start < 1:
-            continue
+    for block in fenced(text):
+        start, end = block.start, block.end
         if start > at:
             spans.append((at, start, kind_of(text[at:start])))
-        language = _FENCE_LANGUAGE.match(match.group(0))
-        named = LANGUAGE_KINDS.get(language.group(1).lower()) if language else None
         found = kind_of(text[start:end])
+        named = LANGUAGE_KINDS.get(block.language)
         spans.append((start, end, named or ("code" if found == "prose" else found)))
         at = end
     if at < len(text) or not spans:

@@ -144,8 +144,8 @@ def _loose(draft: Draft, segments: Sequence[Segment]) -> dict[int, Frame]:
     """Messages that may go whole: not pinned, and all of their text is in the selection."""
     chosen = {s.id for s in segments}
     whole = {s.message for s in segments}
-    whole -= {s.message for s in draft.segments if s.text and s.id not in chosen}
-    return {f.message: f for f in draft.frames if f.message in whole and not f.pinned}
+    whole -= {s.message for s in draft.new_segments if s.text and s.id not in chosen}
+    return {f.message: f for f in draft.new_frames if f.message in whole and not f.pinned}
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +337,7 @@ class _Material:
         )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
-        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
+        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.new_frames)
         why = worth.reasons() if manner.resources.explain else []
         given = np.flatnonzero(worth.core).tolist() if manner.core_stays else ()
         return cls(
@@ -377,17 +377,18 @@ class _Material:
             goes = segment.message in self.loose and segment.message not in stay
             writer.add(segment, own, mine, removed=goes, marks=code)
         edits = writer.finish()
-        return [self._explained(e, kept) for e in edits] if self.why else edits
+        return self._explained(edits, kept) if self.why else edits
 
-    def _explained(self, edit: Edit, kept: Sequence[bool]) -> Edit:
-        """An edit with what became of each of its units."""
-        notes: list[UnitNote] = []
+    def _explained(self, edits: Sequence[Edit], kept: Sequence[bool]) -> list[Edit]:
+        """Edits with what became of each of their units."""
+        notes: dict[str, list[UnitNote]] = {}
         at = 0
         for segment, own in zip(self.segments, self.units, strict=True):
-            if edit.target in (segment.id, f"m{segment.message}"):
-                notes += [
-                    UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
-                    for n, u in enumerate(own, at)
-                ]
+            mine = [
+                UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
+                for n, u in enumerate(own, at)
+            ]
+            for target in {segment.id, f"m{segment.message}"}:
+                notes.setdefault(target, []).extend(mine)
             at += len(own)
-        return replace(edit, units=tuple(notes))
+        return [replace(e, units=tuple(notes[e.target])) for e in edits]

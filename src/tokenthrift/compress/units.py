@@ -42,10 +42,12 @@ DENSITY: Final = 3
 
 # Ends of sentences. Before white space: western marks, danda, and those of Arabic, Urdu, Armenian,
 # Ethiopic, Khmer, Myanmar and Tibetan. Anywhere: full-width and CJK marks, which no space follows.
+# A run of marks is looked at once, from its first.
+_MARKS = ".!?…‼⁇⁈⁉"
 _CLOSING = "\"'”’»)\\]"
 _WIDE_CLOSING = "”’」』】》〉）］\"'"
 _SENTENCE_END = re.compile(
-    rf"[.!?…‼⁇⁈⁉][{_CLOSING}]*\s+|[.!?…‼⁇⁈⁉]{{2,}}[{_CLOSING}]*\s+"
+    rf"(?<![{_MARKS}])[{_MARKS}]++[{_CLOSING}]*+\s+"
     rf"|[।॥؟۔։።፧។៕။།][{_CLOSING}]*\s*"
     rf"|[。｡！？．](?<!\d．)[。｡！？．]*[{_WIDE_CLOSING}]*\s*"
 )

@@ -24,7 +24,8 @@ from tokenthrift.compress.segments import Parts, protect, split, turns_of
 from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
-from tokenthrift.history import History
+from tokenthrift.growing import Growing
+from tokenthrift.history import History, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -179,7 +180,7 @@ def _advanced(before: Draft, draft: Draft, after: Draft, why: str) -> Draft:
     step = Step(
         "compact", (0, draft.window.last_turn), draft.tokens, after.tokens, notes=(("", note),)
     )
-    return replace(after, trace=(*before.trace, step, *after.trace[len(before.trace) :]))
+    return replace(after, trace=before.trace).noting(step, *after.trace[len(before.trace) :])
 
 
 def _advanced_if_it_pays(
@@ -212,24 +213,28 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     first, last = turns
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
     one_off = first < last
+    history = before.history.grown(before.segments, before.frames)
     segments = protect(
         new.segments,
         first_turn=first,
         last_turn=last,
         assistant=not (over or one_off),
-        results=acts_in_text((*before.segments, *new.segments)),
+        results=acts_in_text(history.sums + Sums.of(new.segments, new.frames)),
     )
+    messages = before.request.messages[new.begin : new.end]
+    asks = any(m.role == "user" for m in messages)
     return replace(
         before,
-        history=before.history.grown(before.segments),
-        segments=(*before.segments, *segments),
-        frames=(*before.frames, *new.frames),
+        history=history,
+        segments=Growing.of(before.segments).froze().upto(len(before.segments), segments),
+        frames=Growing.of(before.frames).froze().upto(len(before.frames), new.frames),
+        trace=Growing.of(before.trace).froze(),
         base_tokens=new.base_tokens,
         window=replace(
             before.window,
             first_turn=first,
             last_turn=last,
-            question=question_of(before.request.messages[: new.end]),
+            question=question_of(messages) if asks else before.window.question,
             budget_tokens=budget_tokens,
             is_wish=False,
         ),

@@ -189,9 +189,7 @@ def _said(segment: Segment, units: Sequence[Unit]) -> list[str]:
 def _unseen(draft: Draft, segments: Sequence[Segment], found: Collection[str]) -> set[str]:
     """The names among those found that no text shows that stays whatever is chosen."""
     chosen = {s.id for s in segments}
-    gone = draft.removed
-    later = draft.segments[draft.history.size :]
-    staying = [s for s in later if s.id not in chosen and s.message not in gone]
+    staying = [s for s in draft.new_segments if s.id not in chosen]
     names = set(found).difference(*(name_set(s.text) for s in staying))
     return names - draft.history.shows(names, name_set)
 
