@@ -19,12 +19,14 @@ from tokenthrift.wire import read
 
 # The evaluators count with cl100k_base.
 EVALUATOR_MODEL = "gpt-4"
+# How source text is cut.
+CODE = os.environ.get("TOKENTHRIFT_CODE", "lines")
 # Nothing but the budget asks for cuts.
 STAGES = (
     {"stage": "json"},
     {"stage": "html"},
     {"stage": "dedupe"},
-    {"stage": "select", "keep": 1, "min_tokens": 0},
+    {"stage": "select", "keep": 1, "min_tokens": 0, "code": CODE},
 )
 
 
