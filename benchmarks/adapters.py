@@ -19,6 +19,8 @@ from tokenthrift.wire import read
 
 # The evaluators count with cl100k_base.
 EVALUATOR_MODEL = "gpt-4"
+# How source text is cut.
+CODE = os.environ.get("TOKENTHRIFT_CODE", "lines")
 # Nothing but the budget asks for cuts.
 STAGES = (
     {"stage": "json"},
@@ -26,7 +28,7 @@ STAGES = (
     {"stage": "search"},
     {"stage": "dedupe"},
     {"stage": "elide"},
-    {"stage": "select", "keep": 1, "min_tokens": 0},
+    {"stage": "select", "keep": 1, "min_tokens": 0, "code": CODE},
 )
 
 

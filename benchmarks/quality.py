@@ -2,6 +2,8 @@
 
     python benchmarks/quality.py [--limit N] [--ratio 2 4 8] [--family NAME]
 
+With ``TOKENTHRIFT_CODE=syntax`` source text is cut along its syntax (a file of its own).
+
 Scores are the neutral evaluator's; intervals are 95 % bootstraps over contexts.
 """
 
@@ -54,7 +56,8 @@ def main() -> None:
             "ratio": ratio_name, "family": family, "metric": metric, "compressor": name,
             "n": len(found), "mean": sum(found) / len(found), "low": low, "high": high,
         })  # fmt: skip
-    save("quality", {"rows": rows}, data=data_digest(folder), limit=args.limit)
+    name = "quality" if adapters.CODE == "lines" else f"quality_{adapters.CODE}"
+    save(name, {"rows": rows}, data=data_digest(folder), limit=args.limit)
 
 
 if __name__ == "__main__":

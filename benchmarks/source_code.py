@@ -12,25 +12,32 @@ from __future__ import annotations
 import argparse
 import ast
 import re
+import time
 import warnings
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import md5
 from importlib.metadata import files, version
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from data import SEED, interval, save
+from tokenthrift.compress.code_units import source_of
+from tokenthrift.compress.listings import listings
+from tokenthrift.compress.syntax import parse
+from tokenthrift.compress.units import units_of
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import load_policy
-from tokenthrift.tokens import counter_for
+from tokenthrift.tokens import counter_for, encoding
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("openai", "pydantic", "rich", "typer", "anyio", "jinja2", "litellm")
 MODEL = "gpt-4o"
+ROUNDS = 7
 TOKENS = (2_000, 12_000)  # of a file
 FEWEST_ROWS = 5  # of the body of a function that is asked for
 FEWEST_WORDS = 5  # of a sentence
@@ -135,6 +142,37 @@ def score(case: Case, cut: str, ratio: float, question: str) -> dict[str, float]
     }
 
 
+def costs(chosen: list[Case]) -> list[dict[str, Any]]:
+    """What cutting into units takes, against one encode of the same files."""
+    count, encode = counter_for(MODEL), encoding("o200k_base").encode_ordinary
+    texts = [case.text for case in chosen]
+    works: dict[str, Callable[[str], object]] = {
+        "lines": lambda t: units_of(t, "code", count),
+        "syntax": lambda t: source_of(t, "code", count),
+        "syntax: language": lambda t: list(listings(t, surely=True)),
+        "syntax: parser": lambda t: parse(t.encode(), "python"),
+    }
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for _ in range(ROUNDS):
+        base = seconds(encode, texts)
+        for name, work in works.items():
+            for text in texts:
+                count(text)  # units are sized from ids that are there already
+            ratios[name].append(seconds(work, texts) / base)
+    rows = []
+    for name, found in ratios.items():
+        low, high = interval(found)
+        rows.append({"work": name, "n": ROUNDS, "median": median(found), "low": low, "high": high})
+    return rows
+
+
+def seconds(work: Callable[[str], object], texts: list[str]) -> float:
+    start = time.perf_counter()
+    for text in texts:
+        work(text)
+    return time.perf_counter() - start
+
+
 def parses(text: str) -> bool:
     try:
         with warnings.catch_warnings():
@@ -171,8 +209,11 @@ def main() -> None:
     for row in rows:
         shown = "{half:5} {ratio} {asked:9} {cut:6} {metric:10} {mean:.3f} [{low:.3f}, {high:.3f}]"
         print(shown.format(**row))
+    times = costs(chosen)
+    for row in times:
+        print("{work:16} {median:.2f} of one encode [{low:.2f}, {high:.2f}]".format(**row))
     packages = {name: version(name) for name in PACKAGES}
-    save("source_code", {"rows": rows}, files=len(chosen), packages=packages)
+    save("source_code", {"rows": rows, "times": times}, files=len(chosen), packages=packages)
 
 
 if __name__ == "__main__":

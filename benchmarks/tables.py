@@ -185,7 +185,21 @@ def source_code(result: dict[str, Any]) -> str:
                 shown = [f"{c['mean']:.3f} [{c['low']:.2f}, {c['high']:.2f}]" for c in cells]
                 rows.append([half, str(cells[0]["n"]), asked, metric, *shown])
     heads = [f"{cut} {ratio}" for ratio in ratios for cut in CUTS]
-    return markdown(["half", "n", "asked by", "metric", *heads], rows)
+    table = markdown(["half", "n", "asked by", "metric", *heads], rows)
+    times = [
+        [t["work"], str(t["n"]), f"{t['median']:.2f} [{t['low']:.2f}, {t['high']:.2f}]"]
+        for t in result["times"]
+    ]
+    return f"{table}\n\n{markdown(['cutting', 'n', 'of one encode'], times)}"
+
+
+def quality_syntax(result: dict[str, Any]) -> str:
+    rows = [
+        [r["family"], r["metric"], r["ratio"], str(r["n"]),
+         f"{r['mean']:.3f} [{r['low']:.2f}, {r['high']:.2f}]"]
+        for r in result["rows"] if r["compressor"] == "tokenthrift"
+    ]  # fmt: skip
+    return markdown(["family", "metric", "ratio", "n", "syntax"], rows)
 
 
 def scorer_speed(result: dict[str, Any]) -> str:
@@ -206,6 +220,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
+    "quality_syntax": quality_syntax,
 }  # fmt: skip
 
 
