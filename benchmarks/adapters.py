@@ -23,7 +23,9 @@ EVALUATOR_MODEL = "gpt-4"
 STAGES = (
     {"stage": "json"},
     {"stage": "html"},
+    {"stage": "search"},
     {"stage": "dedupe"},
+    {"stage": "elide"},
     {"stage": "select", "keep": 1, "min_tokens": 0},
 )
 

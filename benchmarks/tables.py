@@ -84,6 +84,26 @@ def token_estimates(result: dict[str, Any]) -> str:
     return f"{markdown(head, rows)}\n\nStated: {stated['factor']} within {stated['error']:.0%}."
 
 
+def redaction(result: dict[str, Any]) -> str:
+    head = ["family", "records", "texts", "M characters", "records with findings", "kinds", "MB/s"]
+    rows = []
+    for r in result["rows"]:
+        kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(r["kinds"].items()))
+        counts = [f"{r[k]:,}" for k in ("records", "texts")]
+        size = f"{r['characters'] / 1e6:.1f}"
+        rows.append([r["family"], *counts, size, str(r["hit"]), kinds, f"{r['mb_s']:.0f}"])
+    return markdown(head, rows)
+
+
+def tool_schemas(result: dict[str, Any]) -> str:
+    head = ["server", "tools", "tokens", "compacted", "saved"]
+    rows = [[r["server"], r["tools"], r["before"], r["after"]] for r in result["rows"]]
+    rows.append(["all", *(sum(row[n] for row in rows) for n in (1, 2, 3))])
+    cells = [[r[0], *(f"{n:,}" for n in r[1:]), f"{1 - r[3] / r[2]:.1%}"] for r in rows]
+    took = ", ".join(f"{rule} {n}" for rule, n in result["rules"].items())
+    return f"{markdown(head, cells)}\n\nTaken: {took}."
+
+
 def ranking(result: dict[str, Any]) -> str:
     metrics = [k for k, v in result["rows"][0].items() if isinstance(v, dict)]
     rows = []
@@ -139,6 +159,35 @@ def pages(result: dict[str, Any]) -> str:
     return markdown(["half", "n", "metric", *ratios], rows)
 
 
+def forms(result: dict[str, Any]) -> str:
+    cells: dict[str, dict[str, str]] = {}
+    ways = sorted({r["way"] for r in result["rows"]}, key=lambda w: (w[:4], -float(w[5:])))
+    for r in result["rows"]:
+        text = f"{r['mean']:.2f} [{r['low']:.2f}, {r['high']:.2f}]"
+        cells.setdefault(r["what"], {"n": str(r["n"])})[r["way"]] = text
+    rows = [[what, found["n"], *[found[w] for w in ways]] for what, found in cells.items()]
+    found = result["searches"]
+    note = (
+        f"Searches by file: {found['texts']} results, {found['before']:,} to {found['after']:,} "
+        f"tokens ({1 - found['after'] / found['before']:.0%} less), without loss."
+    )
+    return f"{markdown(['share that stays', 'n', *ways], rows)}\n\n{note}"
+
+
+def source_code(result: dict[str, Any]) -> str:
+    found = {(r["half"], r["ratio"], r["asked"], r["cut"], r["metric"]): r for r in result["rows"]}
+    ratios = list(dict.fromkeys(r["ratio"] for r in result["rows"]))
+    rows = []
+    for half in ("set", "other", "all"):
+        for asked in ("docstring", "name"):
+            for metric in ("parses", "signatures", "body", "body_whole", "sent", "over"):
+                cells = [found[half, r, asked, cut, metric] for r in ratios for cut in CUTS]
+                shown = [f"{c['mean']:.3f} [{c['low']:.2f}, {c['high']:.2f}]" for c in cells]
+                rows.append([half, str(cells[0]["n"]), asked, metric, *shown])
+    heads = [f"{cut} {ratio}" for ratio in ratios for cut in CUTS]
+    return markdown(["half", "n", "asked by", "metric", *heads], rows)
+
+
 def scorer_speed(result: dict[str, Any]) -> str:
     head = ["tokens", "units", "rung", "n", "in a plan / one encode", "cold / one encode"]
     rows = []
@@ -151,10 +200,12 @@ def scorer_speed(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
+CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
-    "scorer_speed": scorer_speed, "pages": pages,
+    "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
+    "redaction": redaction, "forms": forms, "source_code": source_code,
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ make, fast to shrink, the same on every machine.
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 from copy import deepcopy
@@ -37,7 +38,11 @@ def examples(count: int, *, shrink: bool = True) -> settings:
         phases=[p for p in Phase if shrink or p in (Phase.explicit, Phase.generate)],
         deadline=None,
         derandomize=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.filter_too_much,
+        ],
     )
 
 
@@ -173,6 +178,29 @@ def code(rng: random.Random, lines: int) -> str:
     return "\n".join(out) + "\n"
 
 
+def program(rng: random.Random, lines: int) -> str:
+    """A module that parses, as a file or as a listing with numbers."""
+    out = ["import os", "from typing import Any", ""]
+    while len(out) < lines:
+        word = rng.choice(WORDS)
+        out += [
+            "",
+            f"def {word}_{len(out)}(a: int, b: Any = None) -> int:",
+            f'    """The {word}."""',
+        ]
+        for _ in range(rng.randint(1, 8)):
+            name = rng.choice(WORDS)
+            out += rng.choice([
+                [f"    {name} = os.path.join('{rng.choice(WORDS)}', str(a))"],
+                [f"    if {word!r} in str(b):", f"        raise ValueError('{name}')"],
+                [f"    for {name} in range(a):", f"        print({name}, b)", ""],
+            ])  # fmt: skip
+        out.append("    return a")
+    if rng.random() < 0.4:
+        out = [f"{n}: {line}" for n, line in enumerate(out, rng.randint(1, 400))]
+    return "\n".join(out) + "\n"
+
+
 def csv(rng: random.Random, lines: int) -> str:
     """A table of text."""
     rows = [f"{n},{rng.choice(WORDS)},{rng.randint(0, 999)}" for n in range(lines)]
@@ -210,6 +238,44 @@ def trace(rng: random.Random, lines: int) -> str:
     return "\n".join(["Traceback (most recent call last):", *frames, "ValueError: bad socket"])
 
 
+def base64_text(rng: random.Random, size: int) -> str:
+    """Random bytes in base64."""
+    return base64.b64encode(rng.randbytes(size)).decode()
+
+
+def blobs(rng: random.Random, lines: int) -> str:
+    """Lines of prose with images, digits and wrapped base64 between them, or such in JSON."""
+    out = []
+    for _ in range(lines):
+        data = base64_text(rng, rng.randint(60, 400))
+        wrapped = "\n".join(data[n : n + 76] for n in range(0, len(data), 76))
+        shapes = (
+            f"![{rng.choice(WORDS)}](data:image/png;base64,{data})",
+            wrapped,
+            rng.randbytes(120).hex(),
+            prose(rng, 1).strip(),
+        )
+        out.append(rng.choice(shapes))
+    if rng.random() < 0.5:
+        return "\n".join(out)
+    return json.dumps([{"text": text, "n": n} for n, text in enumerate(out)])
+
+
+def grouped_search(rng: random.Random, lines: int) -> str:
+    """Matches with their context, files in a row, separators, and lists of files."""
+    out: list[str] = []
+    while len(out) < lines:
+        path = f"src/{rng.choice(WORDS)}/{rng.choice(WORDS)}.py"
+        at = rng.randint(1, 90)
+        for _ in range(rng.randint(1, 4)):
+            at += rng.randint(1, 3)
+            out.append(
+                f"{path}{rng.choice([f':{at}:', f':{at}:', f'-{at}-', ':'])}{prose(rng, 1)}"[:80]
+            )
+        out += rng.choice([[], [], ["--"], [path], ["", "Binary file a.bin matches"]])
+    return "\n".join(line.replace("\n", " ") for line in out)
+
+
 def fenced(rng: random.Random, lines: int) -> str:
     """Prose around fenced data."""
     return (
@@ -235,6 +301,8 @@ GENERATORS: Final[tuple[Callable[[random.Random, int], str], ...]] = (
     trace,
     fenced,
     long_line,
+    blobs,
+    grouped_search,
 )
 
 
@@ -372,21 +440,49 @@ def answers(max_lines: int = 10) -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-TOOLS: Final = [
-    {
-        "type": "function",
-        "function": {
-            "name": "read_file",
-            "description": "Read a file.",
-            "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+READ_FILE: Final = {
+    "type": "function",
+    "function": {
+        "name": "read_file",
+        "description": "Read a file.",
+        "parameters": {"type": "object", "properties": {"path": {"type": "string"}}},
+    },
+}
+# As generators write them: titles, a dialect, defaults of null, docstrings with their layout.
+NOISY: Final = {
+    "type": "function",
+    "x_vendor": 1,
+    "function": {
+        "name": "find_orders",
+        "description": "Find orders.\n\n    Newest first; `limit` at most.\n    ",
+        "parameters": {
+            "$schema": "http://json-schema.org/draft-07/schema#",
+            "title": "find_ordersArguments",
+            "type": "object",
+            "properties": {
+                "user_id": {"type": "string", "title": "User Id", "description": "The user id"},
+                "limit": {
+                    "anyOf": [{"type": "integer"}, {"type": "null"}],
+                    "default": None,
+                    "title": "Limit",
+                },
+            },
+            "required": [],
+            "additionalProperties": True,
         },
-    }
-]
+    },
+}
+TOOL_LISTS: Final = (
+    [READ_FILE],
+    [READ_FILE, NOISY],
+    [{"type": "web_search"}, NOISY, {"type": "custom", "custom": {"name": "sql"}}, None],
+    {"no": "list"},
+)
 BODY_KEYS = st.fixed_dictionaries(
     {},
     optional={
         "temperature": st.just(0.1),
-        "tools": st.just(TOOLS),
+        "tools": st.sampled_from(TOOL_LISTS),
         "stream": st.booleans(),
         "x_vendor": st.just({"a": [1]}),
         "max_tokens": st.just(64),

@@ -26,6 +26,8 @@ class Choice(NamedTuple):
     anchor: bool = False
     names: Sequence[int] = ()
     head: int = -1
+    core: bool = False
+    waits: bool = False
 
 
 def choose_units(units: list[Choice], budget: int, worth: Sequence[float] = ()) -> list[bool]:
@@ -41,6 +43,8 @@ def choose_units(units: list[Choice], budget: int, worth: Sequence[float] = ()) 
         heads=[u.head for u in units],
         names=[u.names for u in units],
         name_worth=worth,
+        core=[n for n, u in enumerate(units) if u.core],
+        waits=[u.waits for u in units],
     )
     return choose(choices, budget)
 
@@ -240,3 +244,73 @@ def test_heads_fit_the_budget_and_are_never_missing(
     kept = choose_units(made, budget_tokens)
     assert spent(made, kept) <= max(0, budget_tokens)
     assert all(kept[u.head] for u, k in zip(made, kept, strict=True) if k and u.head >= 0)
+
+
+def headed_lists() -> st.SearchStrategy[list[Choice]]:
+    """Blocks with units that hang on anchors or on each other, some core, some that wait."""
+    unit = st.tuples(
+        st.integers(0, 9), st.integers(1, 20), st.sampled_from(["", "core", "waits", "head"]),
+        st.integers(0, 5), st.lists(st.integers(0, 3), max_size=2, unique=True),
+    )  # fmt: skip
+    blocks = st.lists(st.lists(unit, min_size=1, max_size=9), max_size=3)
+
+    def made(drawn: list[list[tuple[int, int, str, int, list[int]]]]) -> list[Choice]:
+        out: list[Choice] = []
+        for block, own in enumerate(drawn):
+            first = len(out)
+            for n, (value, tokens, part, back, names) in enumerate(own):
+                head = first + n - 1 - back
+                out.append(
+                    Choice(
+                        float(value),
+                        tokens,
+                        -1,
+                        block,
+                        -GAP_TOKENS,
+                        part == "head",
+                        names=names,
+                        head=head if head >= first else -1,
+                        core=part == "core",
+                        waits=part == "waits",
+                    )
+                )
+        heads = {u.head for u in out}
+        return [u._replace(anchor=u.anchor and n in heads) for n, u in enumerate(out)]
+
+    return blocks.map(made)
+
+
+@examples(400)
+@given(headed_lists(), st.integers(0, 200), st.integers(0, 1))
+def test_nothing_is_kept_without_what_it_hangs_on(
+    units: list[Choice], budget_tokens: int, named: int
+) -> None:
+    """Heads go with their units, inside the budget; a mere heading never stands alone."""
+    kept = choose_units(units, budget_tokens, [3.0 * named] * 4)
+    assert spent(units, kept) <= budget_tokens
+    below: dict[int, list[bool]] = {}
+    for n, unit in enumerate(units):
+        if unit.head >= 0:
+            below.setdefault(unit.head, []).append(kept[n])
+            assert kept[unit.head] or not kept[n]
+    for head, keeps in below.items():
+        if units[head].anchor:
+            assert kept[head] == any(keeps)
+
+
+@examples(400)
+@given(headed_lists(), st.integers(0, 200))
+def test_what_waits_comes_behind_the_core(units: list[Choice], budget_tokens: int) -> None:
+    """Nothing that waits is kept in a block whose core is not, but as the head of something."""
+    kept = choose_units(units, budget_tokens, [0.0] * 4)
+    heads = {u.head for u in units}
+    lacking = {u.block for u, k in zip(units, kept, strict=True) if u.core and not k}
+    for n, unit in enumerate(units):
+        if unit.waits and unit.block in lacking and n not in heads:
+            assert not kept[n]
+
+
+def test_units_that_hang_on_a_kept_one_still_fit() -> None:
+    """What was kept as a head is neither paid for nor chosen again."""
+    units = [Choice(1.0, 10, 0, 0), Choice(9.0, 10, 1, 0, head=0), Choice(0.5, 10, 0, 0)]
+    assert choose_units(units, 30 + GAP_TOKENS) == [True, True, True]

@@ -127,7 +127,7 @@ def test_policy_commands(run: Any, tmp_path: Path) -> None:
     """List, check, explain and schema."""
     assert "balanced" in run("policy", "list")[1]
     assert {p["name"] for p in json.loads(run("policy", "list", "--json")[1])} >= {"off", "frugal"}
-    assert "valid; stages: json, dedupe" in run("policy", "check", "lossless")[1]
+    assert "valid; stages: json, search, dedupe" in run("policy", "check", "lossless")[1]
     assert "stage 1: json" in run("policy", "explain", "balanced")[1]
     assert json.loads(run("policy", "explain", "off", "--json")[1])["sections"]
     assert "stages" in json.loads(run("policy", "schema")[1])["properties"]

@@ -102,10 +102,27 @@ def test_posts_of_other_kinds_are_not_planned():
     raw = {"headers": {"X-Stainless-Raw-Response": "true"}}
     assert Posting.of("/embeddings", {"body": body}) is None
     assert Posting.of(PATH, {"body": b"{}"}) is None
-    assert Posting.of(PATH, {"body": body, "options": raw, "stream": True}) is None
     streamed = {"headers": {"X-Stainless-Raw-Response": "stream"}}
-    assert Posting.of(PATH, {"body": body, "options": streamed}) is None
-    assert Posting.of(PATH, {"body": body, "options": raw}) is not None
+    for given in ({"options": raw, "stream": True}, {"options": streamed}, {"options": raw}):
+        posting = Posting.of(PATH, {"body": body, **given})
+        assert posting is not None
+        assert posting.is_planned == (given == {"options": raw})
+
+
+def test_parsing_can_wait():
+    """A parser is left out of what is posted where it is to run later, never of a raw response."""
+    body = {"model": "m", "messages": []}
+    given = {"body": body, "options": {"post_parser": str, "timeout": 3}}
+    posting = Posting.of(PATH, given)
+    assert posting is not None
+    assert posting.parser is str
+    assert posting.arguments(body) == given
+    assert posting.arguments(body, parsed=False)["options"] == {"timeout": 3}
+    raw = {"post_parser": str, "headers": {"X-Stainless-Raw-Response": "true"}}
+    posting = Posting.of(PATH, {"body": body, "options": raw})
+    assert posting is not None
+    assert posting.parser is None
+    assert posting.arguments(body, parsed=False)["options"] == raw
 
 
 def test_extra_json_is_planned_and_sent_once():

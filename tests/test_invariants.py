@@ -6,6 +6,7 @@ only on what every plan must keep.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -25,6 +26,7 @@ from strategies import chat_bodies, conversations, examples, odd_bodies, plain_u
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import Memo, join, split
+from tokenthrift.draft import REQUEST
 from tokenthrift.errors import NoCandidateError, OverBudgetError
 from tokenthrift.pipeline import Plan, plan
 from tokenthrift.policy import Policy, load_policy
@@ -41,9 +43,15 @@ TIGHT: Final = {
     "floor_tokens": 20,
     "stages": [
         {"stage": "json"},
+        {"stage": "search", "folders": True},
         {"stage": "dedupe", "min_tokens": 16},
+        {"stage": "elide"},
         {"stage": "select", "keep": 0.3, "min_tokens": 40, "roles": ["tool", "user", "assistant"]},
     ],
+}
+SYNTAX: Final = {
+    **TIGHT,
+    "stages": [*TIGHT["stages"][:-1], {**TIGHT["stages"][-1], "code": "syntax"}],
 }
 
 
@@ -59,6 +67,7 @@ POLICIES: Final = {
     "frugal": shipped("frugal"),
     "tight": load_policy({"name": "tight", **TIGHT}),
     "one-off": load_policy({"name": "one-off", "scope": "request", **TIGHT}),
+    "syntax": load_policy({"name": "syntax", **SYNTAX}),
 }
 COMPACTED: Final = load_policy({**TIGHT, "compaction": {"at_tokens": 1_000, "to_share": 0.5}})
 EVERY_POLICY = pytest.mark.parametrize("policy", POLICIES.values(), ids=POLICIES.keys())
@@ -115,13 +124,18 @@ def replay(made: Plan) -> Mapping[str, Any]:
     """The trace's edits applied to the original segments."""
     segments = {s.id: s for s in split(made.request, made.count).segments}
     removed: set[int] = set()
+    tools = deepcopy(made.request.body.get("tools"))
     for step in made.trace:
         for edit in step.edits:
+            if step.window == REQUEST:
+                tools[int(edit.target[1:])] = json.loads(edit.text)
+                continue
             if edit.action == "remove":
                 removed.add(int(edit.target[1:]))
             else:
                 segments[edit.target] = replace(segments[edit.target], text=edit.text)
-    return join(made.request, segments.values(), frozenset(removed)).body
+    body = join(made.request, segments.values(), frozenset(removed)).body
+    return {**body, "tools": tools} if "tools" in body else body
 
 
 # --------------------------------------------------------------------------------- 1: round trips
@@ -161,8 +175,9 @@ def test_no_plan_mutates_the_body(policy: Policy, body: dict[str, Any]) -> None:
     before = deepcopy(body)
     made = planned(body, policy)
     assert body == before
-    assert {k: v for k, v in made.body.items() if k != "messages"} == {
-        k: v for k, v in before.items() if k != "messages"
+    planned_keys = {"messages", "tools"}
+    assert {k: v for k, v in made.body.items() if k not in planned_keys} == {
+        k: v for k, v in before.items() if k not in planned_keys
     }
 
 
@@ -385,7 +400,11 @@ def test_budgets_keep_cache_marks(body: dict[str, Any], hard_tokens: int) -> Non
 
 
 # ----------------------------------------------------------------------------------- 5: verbatim
-MARKS: Final = re.compile(r"\n?\[-n: n lines cut, [^\]]*\]|\n?\[-\d+ messages\]\n|\[-\d+\]\n?")
+MARKS: Final = re.compile(
+    r"\n?(?:(?:#|//) )?\[-n: n lines cut, [^\]]*\]|\n?(?:(?:#|//) )?\[-\d+ messages\]\n|\[-\d+\]\n?"
+    r"|(?:\.\.\.  )?(?:#|//) \[-\d+: lines? \d+(?:-\d+)?\]\n"
+    r"|\[[^\[\]\n]*, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]"
+)
 
 
 def _flat(text: str) -> str:
@@ -425,6 +444,7 @@ def assert_verbatim(before: str, after: str) -> None:
     st.sampled_from(
         [
             POLICIES["tight"],
+            POLICIES["syntax"],
             POLICIES["one-off"],
             POLICIES["frugal"],
             budgeted(400, "error"),
@@ -524,10 +544,15 @@ def test_the_legend_survives_a_last_text_that_is_kept_whole() -> None:
 @examples(80, shrink=False)
 @given(body=PLAIN_CONVERSATIONS, policy=st.sampled_from(list(OMITTING.values())))
 def test_marks_are_explained(policy: Policy, body: dict[str, Any]) -> None:
-    """Invariant 5: where text was left out a legend says what marks mean and which id it has."""
+    """Invariant 5: where text was left out a legend, or the mark itself, says which id it has."""
     made = unmarked(body, policy)
-    if any(edit.level == 2 for step in made.trace for edit in step.edits):
-        sent = "\n".join(s.text for s in made.draft.segments)
+    edits = [edit for step in made.trace for edit in step.edits if edit.level == 2]
+    sent = "\n".join(s.text for s in made.draft.segments)
+    cut = "\n".join(text for edit in edits for text in edit.omitted)
+    for address, _ in (one for edit in edits for one in edit.apart):
+        assert f"recall {address}]" in sent + cut
+        assert address in made.omitted
+    if any(edit.recall_id for edit in edits):
         assert re.search(r"\[-n: n lines cut, [^\]]*recall [0-9a-f]{8}\]", sent)
 
 

@@ -25,7 +25,7 @@ ROWS: Final = {
     name: row
     for row, names in enumerate(
         [
-            ["errors", "types", "history", "draft", "addresses"],
+            ["errors", "types", "growing", "history", "draft", "addresses"],
             ["tokens", "images", "encoders", "catalog", "wire", "sqlite_file"],
             ["compress", "route"],
             ["policy"],
@@ -45,6 +45,7 @@ ROWS: Final = {
 WITHIN_A_ROW: Final = {
     ("draft", "types"),
     ("draft", "errors"),
+    ("draft", "growing"),
     ("draft", "history"),
     ("history", "types"),
     ("types", "errors"),
@@ -54,7 +55,8 @@ LONGEST_MODULE: Final = 400
 # What must not be loaded by `import tokenthrift`: seconds and hundreds of megabytes.
 HEAVY: Final = (
     *("litellm", "torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
-    *("tokenizers", "starlette", "uvicorn", "redis", "jinja2"),
+    *("tokenizers", "starlette", "uvicorn", "tree_sitter", "redis", "jinja2", "kingfisher_sdk"),
+    "re2",
 )
 
 

@@ -43,7 +43,7 @@ def test_a_plan_shows_what_is_sent_and_why() -> None:
     made = plan(BODY, "lossless", catalog=CATALOG)
     assert made.model == "gpt-4o"
     assert made.tokens_after < 0.6 * made.tokens_before
-    assert [step.stage for step in made.trace] == ["json", "dedupe", "log"] * 2
+    assert [step.stage for step in made.trace] == ["json", "search", "dedupe", "log"] * 2
     assert made.body["messages"][:3] == BODY["messages"][:3]
     assert made.body["messages"][3]["content"].startswith("@1\n@1 80 rows|id|")
     assert made.body["temperature"] == 0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies import GENERATORS, SEEDS, examples
+from strategies import GENERATORS, SEEDS, diff, examples, trace
 from tokenthrift import wire
 from tokenthrift.compress import Select, split
 from tokenthrift.compress.segments import protect
@@ -53,9 +53,13 @@ def the_step(made: Draft) -> Step:
     return step
 
 
+# Texts with a core that stays whatever the share is: their own tests tell of them.
+WITHOUT_CORE = [make for make in GENERATORS if make not in (diff, trace)]
+
+
 @examples(60)
 @given(
-    st.sampled_from(GENERATORS),
+    st.sampled_from(WITHOUT_CORE),
     SEEDS,
     st.integers(40, 160),
     st.sampled_from([0.2, 0.35, 0.5, 0.8]),

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
-from tokenthrift.history import History
+from tokenthrift.growing import Beginning, Growing
+from tokenthrift.history import History, Sums
 from tokenthrift.types import RESULT, EncoderUse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from tokenthrift.types import (
         Encoder,
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     )
 
 Action: TypeAlias = Literal["replace", "remove", "mark"]
+
+REQUEST: Final = (-1, -1)
+"""The window of steps that are about the request as a whole, before any turn is opened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +61,14 @@ class Edit:
     segment longer; the step as a whole must still shrink the draft.
 
     Attributes:
-        target: a segment's or, for ``remove``, a message's id.
+        target: a segment's or, for ``remove``, a message's id; ``t3`` is the request's tool 3.
         text: what the segment reads afterwards.
         reason: why, for people.
         units_dropped: how many units went, of ``units_total``.
         recall_id: content address of what went in its window, empty for lossless edits.
         omitted: the texts that `recall_id` is the address of; one object for all edits of a window.
         units: what became of each unit, where the plan is to be explained.
+        apart: texts under an address of their own each, as ``(recall id, text)``.
     """
 
     target: str
@@ -76,6 +81,7 @@ class Edit:
     recall_id: str = ""
     omitted: tuple[str, ...] = ()
     units: tuple[UnitNote, ...] = ()
+    apart: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class Step:
     """What one stage did in one window: the record is the data that did the work.
 
     Attributes:
-        window: first and last turn that were open.
+        window: first and last turn that were open; `REQUEST` for what is done before any is.
         notes: why a segment was left alone, as ``(segment id, reason)``; answers "why 0 %?".
         error: set when the stage raised and the draft went on unchanged.
     """
@@ -106,7 +112,8 @@ class Window:
 
     Attributes:
         question: what the window's last turn asks.
-        budget_tokens: hard cap on the whole draft, framing included, or None.
+        budget_tokens: cap on the whole draft, framing included, or None.
+        is_wish: whether the cap is what a compaction would like to reach, not what must be met.
         may_cut: whether a selective stage may still cut what is open; then nothing may point at it.
     """
 
@@ -114,6 +121,7 @@ class Window:
     last_turn: int
     question: str = ""
     budget_tokens: int | None = None
+    is_wish: bool = False
     epoch: int = 0
     may_cut: bool = False
 
@@ -132,31 +140,56 @@ class Draft:
         floor_tokens: no segment smaller than this is touched.
         trace: one step per stage that ran, over all windows.
         history: an index of the first segments, all frozen; what it does not cover is looked at.
+
+    Sequences are kept as `Growing`: what the history covers is shared with the drafts of earlier
+    turns, so that a turn costs what it adds.
     """
 
     request: Request
-    segments: tuple[Segment, ...]
-    frames: tuple[Frame, ...]
+    segments: Sequence[Segment]
+    frames: Sequence[Frame]
     window: Window
     count: TokenCounter
     base_tokens: int = 0
     floor_tokens: int = 0
-    trace: tuple[Step, ...] = ()
+    trace: Sequence[Step] = ()
     history: History = field(default_factory=History, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Keep sequences so that they can grow."""
+        for name in ("segments", "frames", "trace"):
+            object.__setattr__(self, name, Growing.of(getattr(self, name)))
+
+    @property
+    def new_segments(self) -> Sequence[Segment]:
+        """The segments that the history does not cover."""
+        return self.segments[self.history.size :]
+
+    @property
+    def new_frames(self) -> Sequence[Frame]:
+        """The frames that the history does not cover."""
+        return self.frames[self.history.sums.frames :]
+
+    @property
+    def sums(self) -> Sums:
+        """What all messages up to the end of the window add up to."""
+        return self.history.sums + Sums.of(self.new_segments, self.new_frames)
 
     @property
     def tokens(self) -> int:
         """Tokens of the draft as it would be sent."""
         return (
             self.base_tokens
-            + sum(s.tokens for s in self.segments)
-            + sum(f.tokens for f in self.frames if not f.removed)
+            + self.history.sums.tokens
+            + sum(s.tokens for s in self.new_segments)
+            + sum(f.tokens for f in self.new_frames if not f.removed)
         )
 
     @property
     def seen(self) -> Sequence[Message]:
         """The messages up to the end of the window, as the caller sent them."""
-        return self.request.messages[: self.frames[-1].message + 1] if self.frames else ()
+        size = self.frames[-1].message + 1 if self.frames else 0
+        return Beginning(self.request.messages, size)
 
     @property
     def removed(self) -> frozenset[int]:
@@ -174,7 +207,7 @@ class Draft:
 
     def open_segments(self) -> list[Segment]:
         """The segments a stage may edit, in order; those under the floor are left out."""
-        return [s for s in self.segments if self.is_open(s) and s.tokens >= self.floor_tokens]
+        return [s for s in self.new_segments if self.is_open(s) and s.tokens >= self.floor_tokens]
 
     def edit(
         self, stage: str, edits: Iterable[Edit], notes: Sequence[tuple[str, str]] = ()
@@ -195,18 +228,7 @@ class Draft:
         )
         if any(s.message in gone for s in changed.values()):
             raise EditError(f"{stage}: a message that is removed is also edited")
-        segments = self.segments
-        if changed or gone:
-            segments = tuple(
-                replace(s, text="", tokens=0, level=2)
-                if s.message in gone
-                else changed.get(s.id, s)
-                for s in self.segments
-            )
-        frames = self.frames
-        if gone:
-            frames = tuple(replace(f, removed=True) if f.message in gone else f for f in frames)
-        after = replace(self, segments=segments, frames=frames) if changed or gone else self
+        after = self._with(changed, gone) if changed or gone else self
         before_tokens = self.tokens
         tokens = after.tokens if changed or gone else before_tokens
         if (changed or gone) and tokens >= before_tokens:
@@ -221,16 +243,35 @@ class Draft:
             edits=tuple(e for e in edits if e.action == "remove" or e.target in applied),
             notes=tuple(remarks),
         )
-        return replace(after, trace=(*self.trace, step))
+        return after.noting(step)
+
+    def noting(self, *steps: Step) -> Draft:
+        """The draft with steps behind those of its trace."""
+        trace = Growing.of(self.trace)
+        return replace(self, trace=trace.upto(len(trace), steps))
+
+    def _with(self, changed: Mapping[str, Segment], gone: Collection[int]) -> Draft:
+        """The draft with segments in place of those of their ids, and without some messages."""
+        segments = [
+            replace(s, text="", tokens=0, level=2) if s.message in gone else changed.get(s.id, s)
+            for s in self.new_segments
+        ]
+        frames = [replace(f, removed=True) if f.message in gone else f for f in self.new_frames]
+        size, frozen = self.history.size, self.history.sums.frames
+        return replace(
+            self,
+            segments=Growing.of(self.segments).upto(size, segments),
+            frames=Growing.of(self.frames).upto(frozen, frames) if gone else self.frames,
+        )
 
     def _replacements(
         self, stage: str, edits: Sequence[Edit], remarks: list[tuple[str, str]]
     ) -> tuple[dict[str, Segment], list[Edit]]:
-        by_id = {s.id: s for s in self.segments} if edits else {}
+        by_id = {s.id: s for s in self.new_segments} if edits else {}
         changed: dict[str, Segment] = {}
         done: list[Edit] = []
         for edit in edits:
-            segment = by_id.get(edit.target)
+            segment = by_id.get(edit.target) or self._frozen_segment(edit.target)
             if segment is None:
                 raise EditError(f"{stage}: no segment {edit.target!r}")
             lossless = edit.level <= 1 and not edit.recall_id
@@ -252,13 +293,16 @@ class Draft:
             done.append(edit)
         return changed, done
 
+    def _frozen_segment(self, name: str) -> Segment | None:
+        return next((s for s in self.segments if s.id == name), None)
+
     def _removals(self, stage: str, edits: Sequence[Edit]) -> set[int]:
         if not edits:
             return set()
-        by_id = {f.id: f for f in self.frames}
+        by_id = {f.id: f for f in self.new_frames}
         gone: set[int] = set()
         for edit in edits:
-            frame = by_id.get(edit.target)
+            frame = by_id.get(edit.target) or self._frozen_frame(edit.target)
             if frame is None:
                 raise EditError(f"{stage}: no message {edit.target!r}")
             if frame.message in gone:
@@ -266,14 +310,17 @@ class Draft:
             if frame.turn < self.window.first_turn or frame.role == "system":
                 raise EditError(f"{stage}: message {edit.target} may not be removed")
             gone.add(frame.message)
-        for segment in self.segments:
+        for segment in self.new_segments:
             if segment.message in gone and not self.is_open(segment):
                 raise EditError(f"{stage}: message m{segment.message} holds protected text")
-        groups = {f.group for f in self.frames if f.message in gone}
-        torn = [f.id for f in self.frames if f.group in groups and f.message not in gone]
+        groups = {f.group for f in self.new_frames if f.message in gone}
+        torn = [f.id for f in self.new_frames if f.group in groups and f.message not in gone]
         if torn:
             raise EditError(f"{stage}: {', '.join(torn)} must go with the rest of its group")
         return gone
+
+    def _frozen_frame(self, name: str) -> Frame | None:
+        return next((f for f in self.frames if f.id == name), None)
 
     def failed(self, stage: str, error: BaseException) -> Draft:
         """Record that a stage raised; the text stays as it was."""
@@ -284,7 +331,7 @@ class Draft:
             tokens_after=self.tokens,
             error=f"{type(error).__name__}: {error}"[:300],
         )
-        return replace(self, trace=(*self.trace, step))
+        return self.noting(step)
 
 
 @dataclass(frozen=True, slots=True)

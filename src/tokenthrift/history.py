@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from tokenthrift.types import Segment
+    from tokenthrift.types import Frame, Segment
 
 PLACES: Final = 8  # places of one line that are remembered, the first ones
 SHORT_LINE: Final = 12  # characters; shorter lines (braces, blanks) are not looked up
@@ -37,6 +37,49 @@ class Lines:
     in_rows: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What some turns add up to.
+
+    Attributes:
+        frames: messages, sent or not.
+        tokens: of segments, and of the frames that are sent.
+        model_messages: of the model; ``tool_messages`` of tools.
+        model_texts: messages of the model with text; ``model_acts`` those of them that hold other
+            things than prose.
+    """
+
+    frames: int = 0
+    tokens: int = 0
+    model_messages: int = 0
+    tool_messages: int = 0
+    model_texts: int = 0
+    model_acts: int = 0
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], frames: Sequence[Frame]) -> Sums:
+        """The sums over whole messages."""
+        own = [s for s in segments if s.role == "assistant"]
+        return cls(
+            len(frames),
+            sum(s.tokens for s in segments) + sum(f.tokens for f in frames if not f.removed),
+            sum(f.role == "assistant" for f in frames),
+            sum(f.role == "tool" for f in frames),
+            len({s.message for s in own}),
+            len({s.message for s in own if s.kind not in ("prose", "markdown")}),
+        )
+
+    def __add__(self, other: Sums) -> Sums:
+        return Sums(
+            self.frames + other.frames,
+            self.tokens + other.tokens,
+            self.model_messages + other.model_messages,
+            self.tool_messages + other.tool_messages,
+            self.model_texts + other.model_texts,
+            self.model_acts + other.model_acts,
+        )
+
+
 @dataclass(slots=True)
 class _Index:
     """Everything read so far by any view; each kind of entry is read when first asked for."""
@@ -55,30 +98,35 @@ class History:
 
     Attributes:
         size: how many segments it covers.
+        sums: what they and their messages add up to.
     """
 
-    __slots__ = ("_index", "size")
+    __slots__ = ("_index", "size", "sums")
 
     def __init__(self) -> None:
         self.size = 0
+        self.sums = Sums()
         self._index = _Index()
 
     def __reduce__(self) -> tuple[type[History], tuple[()]]:
         """Copies cover nothing: a draft without its history gives the same results, slower."""
         return History, ()
 
-    def grown(self, segments: Sequence[Segment]) -> History:
+    def grown(self, segments: Sequence[Segment], frames: Sequence[Frame] = ()) -> History:
         """The history of a draft whose first segments this one covers.
 
         Args:
             segments: all that are frozen, those of this history first.
+            frames: of all messages up to there.
         """
         new = History()
         new.size = len(segments)
+        more = segments[self.size :]
+        new.sums = self.sums + Sums.of(more, frames[self.sums.frames :])
         with self._index.lock:
             if len(self._index.segments) == self.size:
                 new._index = self._index
-                self._index.segments += segments[self.size :]
+                self._index.segments += more
                 return new
         new._index.segments += segments
         return new

@@ -1,6 +1,6 @@
 """`plan`: the whole product on one page. Pure: no clock, network, file or log.
 
-    body -> Request -> Draft -> stages -> Draft -> Request' -> Decision -> Plan
+    body -> Request -> secrets, tools -> Draft -> stages -> Draft -> Request' -> Decision -> Plan
 
 A plan is a free dry run, and what a client sends is exactly what the plan says. The one exception
 is an encoder that the policy names: it may have a deadline, and one of ``kind: api`` costs what
@@ -9,13 +9,23 @@ is an encoder that the policy names: it may have a deadline, and one of ``kind: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
-from tokenthrift.compress import NOT_OFFERED, Offer, compress, join, offered
+from tokenthrift.compress import (
+    NOT_OFFERED,
+    CachePrices,
+    Offer,
+    Redacted,
+    compress,
+    fit_tools,
+    join,
+    offered,
+    redact,
+)
 from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
@@ -26,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from tokenthrift.catalog import Catalog
+    from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
     from tokenthrift.route import Decision
@@ -44,6 +54,7 @@ class Plan:
         decision: the model, with a verdict on every candidate.
         policy: the policy that was applied.
         count: the counter that all token figures are from.
+        redacted: the request without secrets, which is all that stages, stores and models see.
         spent: what encoders cost while it was made.
         offer: whether the model is offered the recall tool, and why (not).
     """
@@ -54,6 +65,7 @@ class Plan:
     decision: Decision
     policy: Policy
     count: TokenCounter
+    redacted: Redacted
     spent: tuple[Spend, ...] = ()
     offer: Offer = NOT_OFFERED
 
@@ -63,6 +75,16 @@ class Plan:
         return self.sent.body
 
     @property
+    def cleared(self) -> Mapping[str, Any]:
+        """The caller's body as far as it may leave the house: as given, without secrets."""
+        return self.redacted.request.body
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """What each placeholder in what is sent stands for; answers are to have it back."""
+        return self.redacted.secrets
+
+    @property
     def model(self) -> str:
         """The model it goes to."""
         return self.decision.chosen
@@ -70,7 +92,7 @@ class Plan:
     @property
     def trace(self) -> tuple[Step, ...]:
         """What each stage did, in order."""
-        return self.draft.trace
+        return tuple(self.draft.trace)
 
     @property
     def epoch(self) -> int:
@@ -80,22 +102,33 @@ class Plan:
     @property
     def omitted(self) -> Mapping[str, tuple[str, ...]]:
         """The texts that were left out, in order, by the id that stands in their marks."""
-        edits = (edit for step in self.trace for edit in step.edits)
-        return {edit.recall_id: edit.omitted for edit in edits if edit.recall_id}
+        edits = [edit for step in self.trace for edit in step.edits]
+        apart = {key: (text,) for edit in edits for key, text in edit.apart}
+        return apart | {edit.recall_id: edit.omitted for edit in edits if edit.recall_id}
 
     @property
     def tool_tokens(self) -> int:
         """Tokens that offering the recall tool adds; they are part of ``tokens_after``."""
-        if not self.offer.made:
-            return 0
-        return self.draft.base_tokens - request_framing(self.request, self.count)
+        return self.count(self.sent.tools_text[-1]) if self.offer.made else 0
+
+    @cached_property
+    def framing_tokens_before(self) -> int:
+        """Tokens of what is no segment, as given: framing, tool schemas, tool calls, media."""
+        frames = sum(f.tokens for f in self.draft.frames)
+        return request_framing(self.redacted.request, self.count) + frames
 
     @cached_property
     def tokens_before(self) -> int:
         """Tokens of the request as given."""
         texts = sum(self.count(s.original) for s in self.draft.segments)
-        base = self.draft.base_tokens - self.tool_tokens
-        return base + texts + sum(f.tokens for f in self.draft.frames)
+        secrets = sum(s.tokens_before - s.tokens_after for s in self.redacted.steps)
+        return self.framing_tokens_before + texts + secrets
+
+    @property
+    def framing_tokens_after(self) -> int:
+        """The same as it would be sent."""
+        frames = sum(f.tokens for f in self.draft.frames if not f.removed)
+        return self.draft.base_tokens + frames
 
     @property
     def tokens_after(self) -> int:
@@ -134,11 +167,30 @@ def plan(
     count = counter_for(request.model)
     reach = {request.model, *(c.model for c in policy.routing.candidates)}
     cards = {name: catalog.get(name) for name in reach}
-    asked, offer = offered(request, policy.recall, policy.rules, cards)
+    rules = policy.rules
+    redacted = redact(request, policy.redact, count)
+    fitted, steps = fit_tools(
+        redacted.request, policy.tools, count, raise_errors=rules.raise_stage_errors
+    )
+    asked, offer = offered(fitted, policy.recall, rules, cards)
     with collect_spending() as spent:
-        draft = compress(asked, policy.rules, count, resources or policy.resources, memo)
+        rules = replace(rules, cache=_cache_prices(cards[request.model]))
+        draft = compress(asked, rules, count, resources or policy.resources, memo)
+    draft = replace(draft, trace=(*redacted.steps, *steps, *draft.trace))
     sent = join(asked, draft.segments, draft.removed)
     decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:
         sent = wire.read(wire.write(sent, {}, model=decision.chosen), sent.wire)
-    return Plan(request, sent, draft, decision, policy, count, tuple(spent), offer)
+    return Plan(request, sent, draft, decision, policy, count, redacted, tuple(spent), offer)
+
+
+def _cache_prices(card: ModelCard | None) -> CachePrices | None:
+    """What a model's prompt cache costs relative to its input; None where that is not known."""
+    prices = card.prices if card else None
+    if prices is None or not prices.input_usd_per_mtok:
+        return None
+    given = prices.input_usd_per_mtok
+    read, write = prices.cache_read_usd_per_mtok, prices.cache_write_usd_per_mtok
+    if card is None or card.cache is None or read is None:
+        return CachePrices()
+    return CachePrices(float(read / given), float((given if write is None else write) / given))

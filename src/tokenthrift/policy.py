@@ -31,13 +31,19 @@ from tokenthrift.compress import (
     Budget,
     Compaction,
     Dedupe,
+    Digest,
+    Elide,
     Html,
     Json,
     Log,
     Recall,
+    Redact,
     Rules,
+    Search,
     Select,
+    Tools,
 )
+from tokenthrift.compress.syntax import check as check_syntax
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
@@ -58,8 +64,11 @@ BUILT_IN: Final[dict[str, type[BaseModel]]] = {
     "json": Json,
     "html": Html,
     "log": Log,
+    "search": Search,
     "dedupe": Dedupe,
+    "elide": Elide,
     "select": Select,
+    "digest": Digest,
 }
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
@@ -124,6 +133,10 @@ class Policy(BaseModel):
     """Which model a call goes to."""
     recall: Recall = Recall()
     """How text that was cut can be had back."""
+    redact: Redact | None = None
+    """Which secrets are replaced before anything is sent (extra ``redact``). None: none is."""
+    tools: Tools = Tools()
+    """What is done to tool schemas."""
     cards: str | None = None
     """YAML file with model cards of your own, relative to the policy's file."""
     encoder: EncoderEntry = None
@@ -164,7 +177,13 @@ class Policy(BaseModel):
 
     @property
     def resources(self) -> Resources:
-        """What stages may use beside the draft; loads table and models on first use."""
+        """What stages may use beside the draft; loads table and models on first use.
+
+        Raises:
+            MissingExtraError: what a stage or the encoder needs is not installed.
+        """
+        if any(getattr(stage, "code", "") == "syntax" for stage in self.stages):
+            check_syntax()
         table = None
         if any(getattr(stage, "relevance", "") == "static" for stage in self.stages):
             table = load_static(encoding("o200k_base").encode_ordinary)

@@ -11,12 +11,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -53,6 +55,12 @@ UNKNOWN_FAMILY: Final = (1.15, 0.35)
 CACHE_ENTRIES: Final = 65_536
 IDS_HELD: Final = 4_000_000  # ids of the last texts that are remembered, 16 MB
 SHORT_TEXT: Final = 200  # characters; shorter strings are their own cache key
+
+# A text is cut inside a run of one sort of characters that is two to three times as long.
+RUN_CHARACTERS: Final = 4_096
+_RUN = re.compile(
+    rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
+)
 
 IdArray = npt.NDArray[np.uint32]
 
@@ -139,11 +147,30 @@ class TokenIds:
 
 
 def _encoded(name: str, text: str) -> IdArray:
+    encode = encoding(name).encode_to_numpy
+    cuts = _cuts(text)
+    stretches = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])] if cuts else [text]
     try:
-        return encoding(name).encode_to_numpy(text, disallowed_special=())
+        ids = [encode(s, disallowed_special=()) for s in stretches]
     except UnicodeEncodeError:  # halves of surrogate pairs are counted as replacement characters
-        plain = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return encoding(name).encode_to_numpy(plain, disallowed_special=())
+        plain = (s.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for s in stretches)
+        ids = [encode(s, disallowed_special=()) for s in plain]
+    return np.concatenate(ids) if cuts else ids[0]
+
+
+def _cuts(text: str) -> list[int]:
+    """Where endless runs of letters, white space or signs are cut before they are encoded.
+
+    A run is one word to an encoding: its time grows faster than the run, and a million blanks
+    raise an error. Blocks at fixed places tell; few texts have one. What is cut counts a token more
+    or less at each cut.
+    """
+    runs = [
+        n
+        for n in range(0, len(text) - RUN_CHARACTERS + 1, RUN_CHARACTERS)
+        if _RUN.match(text, n, n + RUN_CHARACTERS)
+    ]
+    return [b for a, b in pairwise(runs) if b - a == RUN_CHARACTERS]
 
 
 @lru_cache(maxsize=8)

@@ -130,6 +130,22 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Tool:
+    """One entry of a request's tool list.
+
+    Attributes:
+        name: as a model calls it; empty where it has none that is known.
+        function: its name, description and schema, as the caller wrote them; None for entries that
+            describe no function (a provider's own tools, say), which stay as they are.
+        strict: whether the provider is asked to hold the model to the schema.
+    """
+
+    name: str
+    function: Mapping[str, Any] | None
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A caller's body and our view of it. The body is never mutated.
 
@@ -295,8 +311,9 @@ class Unit:
     ``carry`` is context that helps to score it but is not part of it (speaker, heading, title).
     ``anchor`` marks what the rest cannot be read without (a table's header): it goes last.
     ``opens`` marks the first unit of a line, or of a record of data.
-    ``head`` is the number, within its segment, of the unit that is kept with it (the id of a row,
-    the header of a hunk), or -1; an anchor that is a head is kept for what hangs on it only.
+    ``head`` is the number, within its segment, of the unit that is kept with it (the heading of a
+    file, the header of a hunk), or -1; an anchor that is a head is kept for what hangs on it only.
+    ``part`` is what it is in the form of its kind (``changed``, ``context``, ``frame`` ...).
     """
 
     start: int
@@ -306,6 +323,7 @@ class Unit:
     anchor: bool = False
     opens: bool = False
     head: int = -1
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)

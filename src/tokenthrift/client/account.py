@@ -17,12 +17,12 @@ from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.call import Call, Outside, asks_usage
 from tokenthrift.client.records import Books, Ending, record_of
-from tokenthrift.compress import Memo
+from tokenthrift.compress import Memo, redact
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
 from tokenthrift.ledger import blocks_of
 from tokenthrift.pipeline import plan
-from tokenthrift.policy import load_policy
+from tokenthrift.policy import Policy, load_policy
 from tokenthrift.recall import open_recall
 from tokenthrift.route import in_tool_loop
 from tokenthrift.tokens import counter_for
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog
     from tokenthrift.ledger import Ledger, LedgerRecord, Sink
     from tokenthrift.pipeline import Plan
-    from tokenthrift.policy import Policy
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Outcome
     from tokenthrift.types import Request
@@ -69,7 +68,8 @@ class Account:
         PolicyError: the policy is wrong.
         CatalogError: the policy's model cards cannot be read.
         RecallError: the policy's store cannot be opened.
-        MissingExtraError: the store is a server, and what speaks to it is not installed.
+        MissingExtraError: the store is a server, or the policy redacts, and the extra for it is
+            not installed.
     """
 
     def __init__(
@@ -98,6 +98,8 @@ class Account:
         self._books = Books(self.policy, self.catalog)
         self._memo = Memo()
         self._restricted = _restricted(self.policy, provider)
+        if self.policy.redact is not None:
+            _ = self.policy.redact.detector  # seconds, better now than in the first call
         self._models: OrderedDict[bytes, str] = OrderedDict()
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
@@ -114,9 +116,11 @@ class Account:
         """Plan a call.
 
         A body that is not of its wire, or that breaks the planner, is sent as it is: the provider
-        says best what is wrong with it, and may know more than we do.
+        says best what is wrong with it, and may know more than we do. Where the policy redacts, a
+        body that cannot be read is refused, and what breaks the planner goes without secrets.
 
         Raises:
+            WireError: the policy redacts, and the body cannot be read.
             OverBudgetError: the hard budget cannot be met.
             NoCandidateError: no model can serve the request.
         """
@@ -133,16 +137,16 @@ class Account:
         with collect_spending() as spent:
             try:
                 planned = replace(call, plan=self._plan(body))
-            except WireError as error:
-                planned = replace(call, problem=type(error).__name__)
             except TokenthriftError as error:
-                self._refuse(replace(call, problem=type(error).__name__, spent=tuple(spent)))
-                raise
+                planned = replace(call, problem=type(error).__name__)
+                if self.redacts or not isinstance(error, WireError):
+                    self._refuse(replace(planned, spent=tuple(spent)))
+                    raise
             except Exception as error:  # a fault of ours must not cost the caller a call
                 if self.policy.on_stage_error == "raise":
                     raise
                 log.warning("sent as it is, as it could not be planned: %r", error)
-                planned = replace(call, problem=type(error).__name__)
+                planned = replace(call, problem=type(error).__name__, plan=self._unplanned(body))
         adds_usage = (
             call.streamed
             and call.wire == OpenAIChat.name
@@ -212,7 +216,24 @@ class Account:
         """Whether every body goes out byte for byte, as with the policy ``off``."""
         policy = self.policy
         bounded = policy.budget.hard_tokens is not None or policy.compaction.at_tokens is not None
-        return not policy.stages and not bounded and policy.routing.pinned
+        plain = policy.redact is None and policy.tools.changes_nothing and policy.routing.pinned
+        return plain and not policy.stages and not bounded
+
+    @property
+    def redacts(self) -> bool:
+        """Whether secrets are replaced in what is sent; then nothing goes out as it was given."""
+        return self.policy.redact is not None
+
+    def cleared(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A body that is not planned, as far as it may leave the house; itself without secrets.
+
+        Raises:
+            WireError: the policy redacts, and the body cannot be read.
+        """
+        if not self.redacts:
+            return body
+        request = wire.read(body)
+        return redact(request, self.policy.redact, counter_for(request.model)).request.body
 
     def report(self, error: Exception) -> None:
         """Keep an error in mind that did not stop a call; the first one is logged."""
@@ -242,6 +263,12 @@ class Account:
         pinned = self.policy.routing.model_copy(update={"candidates": ()})
         policy = self.policy.model_copy(update={"routing": pinned})
         return plan(request, policy, catalog=self.catalog, memo=self._memo)
+
+    def _unplanned(self, body: Mapping[str, Any]) -> Plan | None:
+        """The plan of a call that goes out as it is, where even that takes one: without secrets."""
+        if not self.redacts:
+            return None
+        return plan(body, Policy(redact=self.policy.redact), catalog=self.catalog)
 
     def _write(self, call: Call, ending: Ending) -> LedgerRecord:
         record = record_of(call, ending, self._books)

@@ -48,7 +48,7 @@ class Call:
     Attributes:
         body: the caller's.
         plan: None where the body could not be planned and goes out as it is.
-        problem: name of the exception's type, where there is no plan.
+        problem: name of the exception's type, where it could not be planned.
         created_at: when it began; ``started_s`` on the stopwatch.
         plan_ms: what planning added.
         adds_usage: a stream is asked for its usage although the caller did not ask, and the usage
@@ -90,8 +90,9 @@ class Call:
         return _asking_usage(body) if add_usage else body
 
     def given_body(self, *, add_usage: bool) -> Mapping[str, Any]:
-        """The caller's own body."""
-        return _asking_usage(self.body) if add_usage else self.body
+        """The caller's own body, without secrets where the policy redacts."""
+        body = self.body if self.plan is None else self.plan.cleared
+        return _asking_usage(body) if add_usage else body
 
 
 def asks_usage(body: Mapping[str, Any]) -> bool:

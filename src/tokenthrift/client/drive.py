@@ -6,6 +6,7 @@ the attempts it asks for. A stream is handed to the caller open, and settles whe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from anyio.to_thread import run_sync
@@ -13,6 +14,7 @@ from anyio.to_thread import run_sync
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.call import RECEIPT, Receipt
 from tokenthrift.client.course import Course
+from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
 from tokenthrift.route import Attempt, Outcome
@@ -58,6 +60,7 @@ def complete(
     if hasattr(course.last.response, "__next__"):
         recording = Recording(course, lambda said: make(course.more(said)))
         return recorded(course.last.response, recording)
+    _finish(course, transport)
     return _handed_over(call, course.last, _settled(course))
 
 
@@ -88,6 +91,7 @@ async def complete_async(
     if hasattr(course.last.response, "__anext__"):
         recording = Recording(course, lambda said: make(course.more(said)))
         return recorded_async(course.last.response, recording)
+    _finish(course, transport)
     if gave_up(course.last.error):  # whoever was cancelled must not wait for anything
         return _handed_over(call, course.last, _settled(course))
     record = await once_in_thread(lambda: _settled(course))
@@ -151,6 +155,20 @@ def _outcome(
         usage=usage,
         latency_ms=max(0.0, latency_ms),
     )
+
+
+def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
+    """Put secrets back into a whole answer, then let the SDK parse it."""
+    last = course.last
+    if last.response is None:
+        return
+    restorer = Restorer.of(course.call.plan)
+    if restorer is not None:
+        restorer.answer(last.response)
+    try:
+        course.outcomes[-1] = replace(last, response=transport.finished(last.response))
+    except Exception as error:  # noqa: BLE001 - the parser's own, raised when the call is settled
+        course.outcomes[-1] = replace(last, response=None, error=error)
 
 
 def _settled(course: Course) -> LedgerRecord:

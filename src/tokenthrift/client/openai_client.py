@@ -3,7 +3,7 @@
 A wrapped client is a copy of the caller's, of a subclass of its own class: all of its resources are
 the SDK's own, and only ``post`` is ours. Chat completions that are created, parsed or streamed pass
 through it; every other endpoint, and responses that are streamed raw, go out untouched and are not
-recorded.
+recorded. Of the latter a policy that redacts takes the secrets, which then stay out of the answer.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
+from anyio.to_thread import run_sync
 
 from tokenthrift.client.drive import complete, complete_async
 from tokenthrift.transports.openai_sdk import AsyncOpenAITransport, OpenAITransport, Posting
@@ -33,7 +34,10 @@ class _Client(openai.OpenAI):
         posting = Posting.of(path, given)
         if posting is None:
             return super().post(path, **given)
-        return complete(self.tokenthrift, OpenAITransport(super().post, posting), posting.body)
+        if not posting.is_planned:
+            return super().post(path, **posting.arguments(self.tokenthrift.cleared(posting.body)))
+        transport = OpenAITransport(super().post, posting, self.tokenthrift.redacts)
+        return complete(self.tokenthrift, transport, posting.body)
 
     def copy(self, **changes: Any) -> Self:
         """The SDK's ``copy``; the copy stays wrapped, on the same account."""
@@ -54,7 +58,10 @@ class _AsyncClient(openai.AsyncOpenAI):
         posting = Posting.of(path, given)
         if posting is None:
             return await super().post(path, **given)
-        transport = AsyncOpenAITransport(super().post, posting)
+        if not posting.is_planned:
+            body = await run_sync(self.tokenthrift.cleared, posting.body)
+            return await super().post(path, **posting.arguments(body))
+        transport = AsyncOpenAITransport(super().post, posting, self.tokenthrift.redacts)
         return await complete_async(self.tokenthrift, transport, posting.body)
 
     def copy(self, **changes: Any) -> Self:

@@ -110,10 +110,10 @@ class Recalls:
         if self._plan is None or not self.rounds:
             return body
         body = {**body, "messages": [*body["messages"], *self._exchange]}
-        own = self._plan.request.body.get("tools")
+        own = body["tools"][:-1]  # as the plan sends them
         if self._without_tool:
-            del body["tools"]
-            return {**body, "tools": own} if own else body
+            rest = {k: v for k, v in body.items() if k != "tools"}
+            return {**rest, "tools": own} if own else rest
         return {**body, "tool_choice": "none"} if self.are_over and not own else body
 
     # ------------------------------------------------------------------------------------ inside

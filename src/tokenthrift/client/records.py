@@ -201,9 +201,11 @@ def _savings(
 
 def _steps(call: Call) -> tuple[StepRecord, ...]:
     """The steps that did something: in a long conversation most of them left a turn alone."""
-    if call.plan is not None:
-        return tuple(StepRecord.of(s) for s in call.plan.trace if s.edits or s.error)
-    return (StepRecord(stage="plan", tokens_before=0, tokens_after=0, error=call.problem),)
+    trace = () if call.plan is None else call.plan.trace
+    steps = tuple(StepRecord.of(s) for s in trace if s.edits or s.error)
+    if call.plan is not None and not call.problem:
+        return steps
+    return (*steps, StepRecord(stage="plan", tokens_before=0, tokens_after=0, error=call.problem))
 
 
 def _decision(decision: Decision) -> DecisionRecord:

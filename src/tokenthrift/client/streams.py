@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.call import Receipt
+from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.threads import once_in_thread
 from tokenthrift.client.watching import Watch
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.transports import answer_text, has_nothing_to_say, reported_usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
     from typing import Self
 
@@ -52,6 +53,7 @@ class Recording:
         self.ready: deque[Any] = deque()
         self._course = course
         self._watch = Watch(NAME) if course.recalls.offered else None
+        self._restorer = Restorer.of(course.call.plan)
         self._ended = threading.Lock()  # taken by whoever ends it first, and kept
         self._open()
 
@@ -71,15 +73,21 @@ class Recording:
         """Note a chunk; `ready` then holds what the caller is to see."""
         if not self._note(chunk):
             return
-        self.ready.extend([chunk] if self._watch is None else self._watch.feed(chunk))
+        self._show([chunk] if self._watch is None else self._watch.feed(chunk))
+
+    def _show(self, chunks: Iterable[Any]) -> None:
+        for chunk in chunks:
+            self.ready.extend([chunk] if self._restorer is None else self._restorer.chunk(chunk))
 
     def asked(self) -> Said | None:
         """What the stream that is over asks to have back; None if the call is over with it."""
-        if self._watch is None or not self.is_open:
+        if not self.is_open:
             return None
-        left, said = self._watch.end()
-        self.ready.extend(left)
-        if said is not None:
+        left, said = ([], None) if self._watch is None else self._watch.end()
+        self._show(left)
+        if said is None:
+            self.ready.extend([] if self._restorer is None else self._restorer.end())
+        else:
             self._course.outcomes[-1] = replace(self._final(None), recalled=True)
         return said
 

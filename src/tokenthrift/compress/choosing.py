@@ -8,7 +8,9 @@ the queue (Minoux, 1978).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from collections import Counter
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -37,14 +39,19 @@ class Choices:
         templates: units with the same one are repeats of each other; -1 for none.
         blocks: units of one block are neighbours in the text; gaps are counted inside it.
         openings: by block, what keeping the first unit of it costs on top.
+        gaps: by block, tokens of the mark of a gap; empty where all are `GAP_TOKENS`.
         anchors: units that are kept when and only when anything else of their block is (a table's
             head).
         heads: of each the unit that is kept with it, or -1; empty for none. An anchor that is a
             head is kept for what hangs on it, not for its whole block.
         running: whether each is part of running text; empty for none.
         names: numbers of the names in each; empty for none.
+        core: units that come before what waits in their block.
+        waits: whether each competes only once every core unit of its block is kept; empty for none.
         name_worth: by number of the name. Where there are any, gains count against the square root
             of a unit's size: a name is as well shown by a short unit as by a long one.
+        lines: of each, how many lines it is; empty for one each. Then a unit of several counts as
+            much as its lines would one by one.
     """
 
     values: Sequence[float]
@@ -52,17 +59,24 @@ class Choices:
     templates: Sequence[int]
     blocks: Sequence[int]
     openings: Sequence[int]
+    gaps: Sequence[int] = ()
     anchors: Sequence[int] = ()
     heads: Sequence[int] = ()
     running: Sequence[bool] = ()
     names: Sequence[Sequence[int]] = ()
-    name_worth: Sequence[float] = field(default=())
+    name_worth: Sequence[float] = ()
+    core: Sequence[int] = ()
+    waits: Sequence[bool] = ()
+    lines: Sequence[int] = ()
 
     @property
     def scale(self) -> npt.NDArray[np.float64]:
         """(n,) what gains are multiplied by."""
         sizes = np.asarray(self.tokens, np.float64)
-        return 1 / np.sqrt(sizes + 2) if len(self.name_worth) else np.ones(len(sizes))
+        if not len(self.name_worth):
+            return np.ones(len(sizes))
+        lines = np.asarray(self.lines, np.float64) if self.lines else np.ones(len(sizes))
+        return np.asarray(1 / np.sqrt((sizes + 2) * lines))
 
     @property
     def fresh(self) -> npt.NDArray[np.float64]:
@@ -76,7 +90,7 @@ class Choices:
         return np.asarray(np.bincount(owners, worth, len(counts)), np.float64)
 
 
-def choose_units(units: Choices, budget_tokens: int) -> list[bool]:
+def choose_units(units: Choices, budget_tokens: int, given: Sequence[int] = ()) -> list[bool]:
     """Keep the most valuable units that fit; ties go to the earlier one.
 
     Repeats of a template wait in a queue of their own and only its head competes, so that a choice
@@ -85,12 +99,14 @@ def choose_units(units: Choices, budget_tokens: int) -> list[bool]:
     Args:
         units: what there is to choose from.
         budget_tokens: for units, gap marks and openings.
+        given: units that are kept whatever they cost; the rest must fit behind them.
 
     Returns:
-        For each unit whether it is kept. Units plus gap marks plus openings fit the budget.
+        For each unit whether it is kept. Units plus gap marks plus openings fit the budget, but
+        for what is given.
     """
     chooser = _Chooser(units)
-    left = budget_tokens
+    left = budget_tokens - sum(chooser.give(i) for i in given)
     while left > 0:
         i = chooser.next()
         if i < 0:
@@ -125,8 +141,17 @@ class _Chooser:
         self._gains = gains.tolist()
         self._queues = self._queued()
         self._discount = dict.fromkeys(self._queues, 1.0)
-        heads = [queue[-1] for queue in self._queues.values()]
-        self._heap = [(-self._gains[i], i) for i in [*self._alone(), *heads]]
+        # Core units that are not kept yet, and how many by block; what goes anyway does not count.
+        self._core = {i for i in units.core if self._value[i] >= 0 and not self._done[i]}
+        self._cores = Counter(units.blocks[i] for i in self._core)
+        self._waiting: dict[int, list[int]] = {}
+        self._refused: set[int] = set()
+        self._heap: list[tuple[float, int]] = []
+        for i in [*self._alone(), *(queue[-1] for queue in self._queues.values())]:
+            if self._waits(i):
+                self._waiting.setdefault(units.blocks[i], []).append(i)
+            else:
+                self._heap.append((-self._gains[i], i))
         heapify(self._heap)
 
     def _alone(self) -> list[int]:
@@ -144,6 +169,15 @@ class _Chooser:
             if len(queue) > 1:
                 queue.sort(key=lambda i: (self._gains[i], -i))
         return queues
+
+    def _waits(self, i: int) -> bool:
+        """Whether some of the core of its block, which comes first, is not kept yet."""
+        waits = self.units.waits
+        return bool(waits) and waits[i] and self._cores[self.units.blocks[i]] > 0
+
+    def give(self, i: int) -> int:
+        """Keep a unit whatever it costs; that is what it costs."""
+        return 0 if self.kept[i] else self._keep(i, sys.maxsize) or 0
 
     def _gain(self, i: int) -> float:
         """What keeping a unit would bring now, for its size."""
@@ -182,7 +216,9 @@ class _Chooser:
         """Keep a unit if it fits, and let the next of its kind compete; what it costs."""
         template = self.units.templates[i]
         cost = self._keep(i, left)
-        if cost is not None:
+        if cost is None:
+            self._refused.add(i)
+        else:
             if template >= 0:
                 self._discount[template] *= REPEAT_WORTH
             self._favour(i)
@@ -196,16 +232,21 @@ class _Chooser:
         if template >= 0:
             queue = self._queues[template]
             queue.pop()
-            if queue:
+            if queue and self._waits(queue[-1]):
+                self._waiting.setdefault(self.units.blocks[i], []).append(queue[-1])
+            elif queue:
                 heappush(self._heap, (-self._gain(queue[-1]), queue[-1]))
 
     def _keep(self, i: int, left: int) -> int | None:
         """Keep a unit with what it needs; what it costs, None where it does not fit."""
         block, tokens, kept = self.units.blocks[i], self.units.tokens, self.kept
+        heads = self._heads(i)
+        if heads is None:
+            return None
         opening = block not in self._opened
         cost = self.units.openings[block] + GAP_TOKENS if opening else 0
         anchors = self._anchors.get(block, ()) if opening else ()
-        together = (*anchors, *self._heads(i), i)
+        together = (*anchors, *heads, i)
         for one in together:  # each changes the gaps that the next one finds
             cost += tokens[one] + self._gap_change(one)
             kept[one] = True
@@ -215,15 +256,28 @@ class _Chooser:
             return None
         self._opened.add(block)
         for one in together:
-            for shown in self._names[one]:
-                self._unseen[shown] = 0.0
+            self._show(one)
         return cost
 
-    def _heads(self, i: int) -> list[int]:
-        """What must be kept with a unit and is not yet, the outermost first."""
+    def _show(self, i: int) -> None:
+        """Names of a kept unit are shown; behind the last core unit comes what waited for it."""
+        for name in self._names[i]:
+            self._unseen[name] = 0.0
+        if i in self._core:
+            self._core.discard(i)
+            block = self.units.blocks[i]
+            self._cores[block] -= 1
+            if not self._cores[block]:
+                for one in self._waiting.pop(block, ()):
+                    heappush(self._heap, (-self._gain(one), one))
+
+    def _heads(self, i: int) -> list[int] | None:
+        """What must be kept with a unit and is not yet, outermost first; None if it did not fit."""
         heads: list[int] = []
         head = self.units.heads[i] if self.units.heads else -1
         while head >= 0 and not self.kept[head]:
+            if head in self._refused:
+                return None
             heads.append(head)
             head = self.units.heads[head]
         return heads[::-1]
@@ -233,11 +287,13 @@ class _Chooser:
         joined, kept = self._joined, self.kept
         before = not joined[i] or kept[i - 1]
         after = not joined[i + 1] or kept[i + 1]
-        return GAP_TOKENS * (1 - before - after)
+        gap = self.units.gaps[self.units.blocks[i]] if self.units.gaps else GAP_TOKENS
+        return gap * (1 - before - after)
 
     def _favour(self, i: int) -> None:
         """The neighbours of a kept unit are worth a little more: with them a gap closes."""
         joined, done = self._joined, self._done
         for j in (i - 1 if joined[i] else -1, i + 1 if joined[i + 1] else -1):
-            if j >= 0 and not done[j] and self.units.templates[j] < 0 <= self._value[j]:
+            open_ = j >= 0 and not done[j] and self.units.templates[j] < 0 <= self._value[j]
+            if open_ and not self._waits(j):
                 heappush(self._heap, (-self._gain(j), j))

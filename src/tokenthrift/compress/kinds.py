@@ -9,28 +9,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.diffs import is_diff
+from tokenthrift.compress.fences import fenced
+from tokenthrift.compress.searches import is_search
+from tokenthrift.compress.traces import is_trace
+
 if TYPE_CHECKING:
     from tokenthrift.types import Kind
 
 SAMPLE_CHARACTERS: Final = 6_000  # the beginning tells the kind; the rest is not read
+SAMPLE_LINES: Final = 120
+DIFF_SHARE: Final = 0.5  # of the lines that are not blank
+TRACE_SHARE: Final = 0.3
 
-_FENCE = re.compile(
-    r"^(?P<fence>`{3,}|~{3,})[^\n]*\n(?P<body>.*?)^(?P=fence)[ \t]*$",
-    re.MULTILINE | re.DOTALL,
-)
-_FENCE_LANGUAGE = re.compile(r"[`~]{3,}[ \t]*([\w+#.-]*)")
 _DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=\s]{64,}$")
 _HTML = re.compile(
     r"^\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype|html|head|body)\b",
     re.IGNORECASE | re.DOTALL,
 )
-_TAG = re.compile(r"</?[a-zA-Z][\w-]*[^<>]*>")
-_DIFF = re.compile(r"^(?:diff --git |@@ -\d+(?:,\d+)? \+\d+)", re.MULTILINE)
-_TRACE = re.compile(
-    r"^Traceback \(most recent call last\)|^\s+at [\w$.<>]+\(.*\)$|^\s+at .+:\d+:\d+\)?$"
-    r"|^goroutine \d+ \[|^thread '.*' panicked at",
-    re.MULTILINE,
-)
+_TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
+# Lines that tools put above what they give: a name between brackets, or a short value in it.
+_WRAPPER = re.compile(r"(?:\s*<(?P<name>\w+)>(?:[^<>\n]{0,40}</(?P=name)>)?[ \t]*(?:\n|$)){1,3}")
 _LOG_LINE = re.compile(
     r"^\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
     r"[A-Z][a-z]{2} +\d{1,2} \d\d:|"
@@ -39,7 +38,6 @@ _LOG_LINE = re.compile(
 _LOG_LEVEL = re.compile(
     r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|PASSED|FAILED)\b"
 )
-_SEARCH_LINE = re.compile(r"^(?:[\w@.+~-]*/)?[\w@./+~ -]+\.\w+[:-]\d+[:-]")
 _CODE_LINE = re.compile(
     r"[{};]\s*$|^\s*(?:def|class|import|from|return|if|for|while|else|elif|try|except|with|func|fn|"
     r"let|const|var|public|private|static|package|use|struct|impl|#include)\b.*[:({;)\w]\s*$"
@@ -66,17 +64,20 @@ def kind_of(text: str) -> Kind:
     """The kind of a text as a whole."""
     head = text[:SAMPLE_CHARACTERS]
     start = head.lstrip()[:1]
+    wrapper = _WRAPPER.match(head) if start == "<" else None
+    inner = head[wrapper.end() :] if wrapper else head
     if start in ("{", "[") and text.rstrip()[-1:] in ("}", "]") and _opens_json(head.lstrip()):
         return "json"
     if head.startswith("data:") and _DATA_URI.match(head):
         return "data_uri"
-    if _HTML.match(head) or (start == "<" and len(_TAG.findall(head)) > len(head) // 120):
+    tagged = inner.lstrip()[:1] == "<" and len(_TAG.findall(head)) > len(head) // 120
+    if tagged or _HTML.match(head):
         return "html"
-    if _DIFF.search(head):
+    if is_diff(inner, DIFF_SHARE):
         return "diff"
-    if _TRACE.search(head):
+    if is_trace(inner, TRACE_SHARE):
         return "trace"
-    return _kind_by_lines(head)
+    return _kind_by_lines(inner)
 
 
 def _opens_json(head: str) -> bool:
@@ -84,7 +85,7 @@ def _opens_json(head: str) -> bool:
 
 
 def _kind_by_lines(head: str) -> Kind:
-    lines = [line for line in head.split("\n") if line.strip()][:120]
+    lines = [line for line in head.split("\n") if line.strip()][:SAMPLE_LINES]
     if not lines:
         return "prose"
     half = len(lines) / 2
@@ -93,7 +94,7 @@ def _kind_by_lines(head: str) -> Kind:
         return sum(map(bool, map(rule.search, lines)))
 
     if len(lines) >= 3:
-        if hits(_SEARCH_LINE) > half:
+        if is_search(lines):
             return "search"
         if hits(_LOG_LINE) > half or hits(_LOG_LEVEL) > half:
             return "log"
@@ -114,15 +115,12 @@ def pieces(text: str) -> list[tuple[int, int, Kind]]:
     """
     spans: list[tuple[int, int, Kind]] = []
     at = 0
-    for match in _FENCE.finditer(text) if "```" in text or "~~~" in text else ():
-        start, end = match.span("body")
-        if end - start < 1:
-            continue
+    for block in fenced(text):
+        start, end = block.start, block.end
         if start > at:
             spans.append((at, start, kind_of(text[at:start])))
-        language = _FENCE_LANGUAGE.match(match.group(0))
-        named = LANGUAGE_KINDS.get(language.group(1).lower()) if language else None
         found = kind_of(text[start:end])
+        named = LANGUAGE_KINDS.get(block.language)
         spans.append((start, end, named or ("code" if found == "prose" else found)))
         at = end
     if at < len(text) or not spans:

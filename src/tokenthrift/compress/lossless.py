@@ -1,4 +1,4 @@
-"""Stages that write a text in another form that loses nothing: JSON as tables, logs by forms."""
+"""Stages that write a text in another form that loses nothing: tables, logs, searches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tokenthrift.compress import forms, tables
+from tokenthrift.compress import forms, searches, tables
 from tokenthrift.draft import Draft, Edit, Resources
 
 
@@ -69,6 +69,40 @@ class Log(BaseModel):
                 notes.append((segment.id, "log: its lines share too little"))
             else:
                 edits.append(Edit(segment.id, "replace", text, "shared words of lines once"))
+        return draft.edit(self.name, edits, notes)
+
+
+class Search(BaseModel):
+    """Write results of a search by file: its path once, then ``line:text``, as ripgrep shows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    stage: Literal["search"] = "search"
+    folders: bool = False
+    """Whether names of files are written below their folder too. It saves most on lists of files,
+    but no line shows a whole path any more."""
+
+    @property
+    def name(self) -> str:
+        """The word that names the stage."""
+        return self.stage
+
+    @property
+    def level(self) -> int:
+        """How hard it compresses."""
+        return 1
+
+    def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
+        """Encode every open search result that gets smaller."""
+        edits, notes = [], []
+        for segment in draft.open_segments():
+            if segment.kind != "search":
+                continue
+            text = searches.encode(segment.text, folders=self.folders)
+            if text is None:
+                notes.append((segment.id, "search: no path stands in several lines in a row"))
+                continue
+            edits.append(Edit(segment.id, "replace", text, "search results by file"))
         return draft.edit(self.name, edits, notes)
 
 

@@ -129,8 +129,9 @@ def _drop_islands(lines: Sequence[Line], flags: list[bool]) -> None:
         stretches[-1].append(n)
         last = n
     words = [sum(lines[n].words for n in stretch) for stretch in stretches]
+    longest = max(words, default=0)
     for stretch, own in zip(stretches, words, strict=True):
-        if own < ISLAND_SHARE * max(words):
+        if own < ISLAND_SHARE * longest:
             for n in stretch:
                 flags[n] = lines[n].is_title
 

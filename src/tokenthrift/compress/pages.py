@@ -12,29 +12,13 @@ from functools import lru_cache
 from html import unescape
 from typing import Final, Literal, TypeAlias
 
+from tokenthrift.compress.page_limits import is_costly
+
 LineKind: TypeAlias = Literal["heading", "paragraph", "item", "row", "code", "other"]
 
 REMEMBERED_PAGES: Final = 4  # the stage that writes a page and the selection read it one by one
-# Outside quotes, in one tag: parsers compare each attribute with all before it, and 100,000 in one
-# tag take 18 seconds.
-TAG_CHARACTERS: Final = 50_000
-# As in libxml2: what the parser says of main text looks at all that a tag stands in.
-MAX_DEPTH: Final = 256
-# Tags that end by themselves, or hold nothing.
-_NOT_NESTED: Final = frozenset(
-    re.findall(
-        r"\w+",
-        "a area base body br col dd dt embed head hr html img input li link meta option p param "
-        "path source td th tr track wbr",
-    )
-)
-
 _START = re.compile(r"\s*(?:<\?xml[^>]{0,200}>\s*|<!--(?:(?!-->).){0,4000}-->\s*)*", re.DOTALL)
 _ROOT = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-# Possessive, so that a quote that is never closed is looked for once.
-_OPENED = re.compile(r"""<[a-zA-Z](?:[^"'>]++|"[^"]*+"|'[^']*+')*+""")
-_TAG = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)")
-_QUOTED = re.compile(r"""("|')[^"']*\1""")
 _MARKUP = re.compile(r"<(/?)(h[1-6]|p|ul|ol|li|a|pre|br)\b[^<>]*>")
 _CELLS = re.compile(r"\t[\t ]*")
 _WORD = re.compile(r"\w+")
@@ -89,29 +73,13 @@ def read_page(html: str) -> Page | None:
     Args:
         html: the whole page.
     """
-    if not is_page(html) or _has_endless_tag(html) or _is_too_deep(html):
+    if not is_page(html) or is_costly(html):
         return None
     try:
         html.encode()
     except UnicodeEncodeError:  # half a surrogate pair: no parser takes it
         return None
     return Page(_lines(_extracted(html, main=False)), _lines(_extracted(html, main=True)))
-
-
-def _has_endless_tag(html: str) -> bool:
-    long = (t for t in _OPENED.findall(html) if len(t) > TAG_CHARACTERS)
-    return any(len(_QUOTED.sub("", t)) > TAG_CHARACTERS for t in long)
-
-
-def _is_too_deep(html: str) -> bool:
-    depth = 0
-    for closes, tag in _TAG.findall(html):
-        if tag.lower() in _NOT_NESTED:
-            continue
-        depth = max(0, depth - 1) if closes else depth + 1
-        if depth > MAX_DEPTH:
-            return True
-    return False
 
 
 def _extracted(html: str, *, main: bool) -> str:

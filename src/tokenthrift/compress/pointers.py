@@ -112,6 +112,11 @@ def words_of(text: str) -> str:
     return " ".join(first.split())[:WORDS_CHARACTERS].strip().replace('"', "'") or "blank"
 
 
+def is_pointer(line: str) -> bool:
+    """Whether a line of a text is a reference to an earlier one."""
+    return _POINTER.match(line) is not None
+
+
 def holds_pointers(text: str) -> bool:
     """Whether a line of a text reads like a pointer; then none may be put into it."""
     if not any(opening in text for opening in OPENINGS):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.names import recurring
@@ -30,8 +31,8 @@ def trajectory_of(messages: Sequence[Message]) -> str:
     The last texts and calls of the model, newest first, and the names that recur in its earlier
     ones. Results are no part of it: what is being cut must not vote for itself.
     """
-    own = [m for m in reversed(messages) if m.role == "assistant"]
-    said = ["\n".join(_said(m)) for m in own[:TRAJECTORY_MESSAGES]]
+    own = (m for m in reversed(messages) if m.role == "assistant")
+    said = ["\n".join(_said(m)) for m in islice(own, TRAJECTORY_MESSAGES)]
     return "\n".join([*said[:CONTEXT_MESSAGES], " ".join(recurring(said, NAMES))]).strip()
 
 

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from tokenthrift import wire
 from tokenthrift.compress.kinds import pieces
@@ -41,13 +42,21 @@ class Parts:
 
     Attributes:
         base_tokens: of tool schemas and the primed reply.
-        end: index behind the last message.
     """
 
     segments: tuple[Segment, ...]
     frames: tuple[Frame, ...]
     base_tokens: int
-    end: int
+
+    @property
+    def begin(self) -> int:
+        """Index of the first message."""
+        return self.frames[0].message if self.frames else 0
+
+    @property
+    def end(self) -> int:
+        """Index behind the last message."""
+        return self.frames[-1].message + 1 if self.frames else 0
 
     @property
     def tokens(self) -> int:
@@ -56,13 +65,20 @@ class Parts:
 
     def of(self, turn: int) -> Parts:
         """What a turn sends for the first time."""
-        frames = tuple(f for f in self.frames if f.turn == turn)
-        return Parts(
-            tuple(s for s in self.segments if s.turn == turn),
-            frames,
-            self.base_tokens,
-            frames[-1].message + 1 if frames else 0,
-        )
+        return Parts(_of_turn(self.segments, turn), _of_turn(self.frames, turn), self.base_tokens)
+
+
+_Of = TypeVar("_Of", Segment, Frame)
+
+
+def _of_turn(rows: Sequence[_Of], turn: int) -> tuple[_Of, ...]:
+    """Those of one turn; turns never fall."""
+    first = bisect_left(rows, turn, key=_turn)
+    return tuple(rows[first : bisect_right(rows, turn, lo=first, key=_turn)])
+
+
+def _turn(row: Segment | Frame) -> int:
+    return row.turn
 
 
 def turns_of(messages: Sequence[Message]) -> list[int]:
@@ -104,7 +120,7 @@ def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
         )
         segments += _segments(message, turn, count)
     base = request_framing(request, count)
-    return Parts(tuple(segments), tuple(frames), base, len(request.messages))
+    return Parts(tuple(segments), tuple(frames), base)
 
 
 def _groups(messages: Sequence[Message]) -> list[int]:

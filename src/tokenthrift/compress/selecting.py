@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from tokenthrift.compress import syntax
 from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
+from tokenthrift.compress.code_units import MARK_TOKENS, Source, sources_of
+from tokenthrift.compress.code_worth import favoured
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.main_text import aside_units
 from tokenthrift.compress.markers import is_page_mark
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import Frame, Segment, Unit
 
 PagesKept: TypeAlias = Literal["main", "all"]
+CodeCut: TypeAlias = Literal["lines", "syntax"]
 
 LEGEND_TOKENS: Final = 16
 FITTING_ROUNDS: Final = 4
@@ -46,7 +50,8 @@ class Select(BaseModel):
 
     stage: Literal["select"] = "select"
     keep: float = Field(default=0.5, gt=0, le=1)
-    """Share of the open tokens to keep where no hard budget asks for less."""
+    """Share of the open tokens to keep where no hard budget asks for less. What a diff changes, and
+    the messages and own frames of a stack trace, stay in any case."""
     min_tokens: int = Field(default=800, ge=0)
     """Segments smaller than this are left whole unless a hard budget asks."""
     roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
@@ -60,6 +65,9 @@ class Select(BaseModel):
     pages: PagesKept = "main"
     """``main``: of web pages (stage ``html``) only main text stays, and what the question names;
     ``all``: any line may."""
+    code: CodeCut = "lines"
+    """How source text is cut. ``lines``: like any other text; ``syntax``: statement by statement,
+    signatures kept, so that what is left parses (extra ``code``)."""
 
     @property
     def name(self) -> str:
@@ -76,13 +84,18 @@ class Select(BaseModel):
 
         Raises:
             ValueError: what the rung needs is not there.
+            MissingExtraError: ``code: syntax`` without the extra ``code``.
         """
         check(self.relevance, resources)
-        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages)
+        if self.code == "syntax":
+            syntax.check()
+        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages, code=self.code)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
-            segments = draft.open_segments()
+            segments = [s for s in draft.open_segments() if s.level <= self.level]
+            if _size(draft, segments) <= over and not draft.window.is_wish:
+                segments = draft.open_segments()  # what a digest left is cut last
             return select(
                 draft,
                 segments,
@@ -91,7 +104,8 @@ class Select(BaseModel):
             )
         if self.when != "always" and (self.when == "loop") != in_loop(draft):
             return draft.edit(self.name, [])
-        whole = [s for s in draft.open_segments() if s.level < self.level]  # not cut before
+        cut = _cut_before(draft, self.name)
+        whole = [s for s in draft.open_segments() if s.id not in cut]
         segments = [s for s in whole if s.role in self.roles and s.tokens >= self.min_tokens]
         notes = [
             (s.id, f"select: under {self.min_tokens} tokens, left whole")
@@ -102,9 +116,22 @@ class Select(BaseModel):
         if self.keep >= 1:
             segments = [s for s in segments if self.pages == "main" and is_page_mark(s.text)]
             target = 2 * _size(draft, segments)  # no limit: only what is beside main text goes
+        manner = replace(manner, core_stays=True)
         if not segments:
             return draft.edit(self.name, [], notes)
         return select(draft, segments, target, replace(manner, notes=notes, exact=False))
+
+
+def _cut_before(draft: Draft, stage: str) -> set[str]:
+    """Segments of the window that a selection has cut, or another stage as hard but by marks.
+
+    What stands for a blob is no cut of the text around it.
+    """
+    here = (draft.window.first_turn, draft.window.last_turn)
+    steps = [step for step in draft.trace if step.window == here]
+    elided = {e.target for step in steps for e in step.edits if e.apart}
+    selected = {e.target for step in steps if step.stage == stage for e in step.edits}
+    return {s.id for s in draft.segments if s.level > 1 and s.id not in elided} | selected
 
 
 def _size(draft: Draft, segments: Sequence[Segment]) -> int:
@@ -117,8 +144,8 @@ def _loose(draft: Draft, segments: Sequence[Segment]) -> dict[int, Frame]:
     """Messages that may go whole: not pinned, and all of their text is in the selection."""
     chosen = {s.id for s in segments}
     whole = {s.message for s in segments}
-    whole -= {s.message for s in draft.segments if s.text and s.id not in chosen}
-    return {f.message: f for f in draft.frames if f.message in whole and not f.pinned}
+    whole -= {s.message for s in draft.new_segments if s.text and s.id not in chosen}
+    return {f.message: f for f in draft.new_frames if f.message in whole and not f.pinned}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +159,10 @@ class Manner:
         notes: why other segments were left alone.
         with_legend: whether it explains its marks (or a later selection does).
         pages: what may stay of web pages.
+        code: how source text is cut.
         exact: whether the target is a budget that must be met, or a share that is wished for.
+        core_stays: whether the core of a text (what a diff changes, the messages of a trace) stays
+            however much more than the target it is.
     """
 
     stage: str = "select"
@@ -141,7 +171,9 @@ class Manner:
     notes: Sequence[tuple[str, str]] = ()
     with_legend: bool = True
     pages: PagesKept = "all"
+    code: CodeCut = "lines"
     exact: bool = True
+    core_stays: bool = False
 
 
 PLAINLY: Final = Manner()
@@ -160,17 +192,28 @@ def select(
     """
     if not segments:
         return draft.edit(manner.stage, [], manner.notes)
-    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     # Under a hard budget what is asked decides, and a name without its row answers nothing.
     alone = not manner.exact or in_loop(draft)
-    units = [
+    sources = sources_of(draft, segments) if manner.code == "syntax" else [None] * len(segments)
+    scored = [s if code is None else code.of(s) for s, code in zip(segments, sources, strict=True)]
+    units: Sequence[Sequence[Unit]] = [
         with_pointers(s.text, units_of(s.text, s.kind, draft.count, names_alone=alone))
-        for s in segments
+        if code is None
+        else code.loose
+        for s, code in zip(segments, sources, strict=True)
     ]
-    worth = worth_of(draft, segments, units, manner.rung, manner.resources)
+    worth = worth_of(draft, scored, units, manner.rung, manner.resources)
+    if manner.core_stays and worth.core.any():
+        target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
+    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
-    material = _Material.of(draft, segments, units, worth, manner)
+    if any(sources):
+        units = [
+            own if code is None else code.units for own, code in zip(units, sources, strict=True)
+        ]
+        worth = favoured(worth, sources, units)
+    material = _Material.of(draft, segments, units, worth, manner, sources)
     said = [("", worth.score.note)] if worth.score.note else []
     notes = [*manner.notes, *said]
     allowance = target_tokens
@@ -189,6 +232,28 @@ def select(
             break
         allowance += slack if slack > 0 else slack - 8
     return best if best is not None else draft
+
+
+def _lacking(units: Sequence[Sequence[Unit]], worth: Worth, share: float) -> int:
+    """Tokens that the core of segments, with its heads and marks, takes beyond a share of each."""
+    lacking, first = 0.0, 0
+    for own in units:
+        core = worth.core[first : first + len(own)].tolist()
+        first += len(own)
+        stays = {n for n, is_core in enumerate(core) if is_core}
+        stays |= {head for n in stays for head in _above(own, n)}
+        gaps = sum(n + 1 not in stays for n in stays)
+        needs = sum(own[n].tokens for n in stays) + GAP_TOKENS * gaps
+        lacking += max(0.0, needs - share * sum(u.tokens for u in own)) if stays else 0.0
+    return int(lacking)
+
+
+def _above(units: Sequence[Unit], n: int) -> list[int]:
+    """What a unit hangs on, the next first."""
+    heads: list[int] = []
+    while (n := units[n].head) >= 0:
+        heads.append(n)
+    return heads
 
 
 def _without_asides(
@@ -215,18 +280,30 @@ def _heads(units: Sequence[Sequence[Unit]]) -> list[int]:
     return heads if max(heads, default=-1) >= 0 else []
 
 
+def _lines(units: Sequence[Sequence[Unit]], sources: Sequence[Source | None]) -> list[int]:
+    """Of each unit how many lines it is; empty where no text was cut along its syntax."""
+    if not any(sources):
+        return []
+    every: list[int] = []
+    for own, code in zip(units, sources, strict=True):
+        every += [1] * len(own) if code is None else code.lines
+    return every
+
+
 @dataclass(frozen=True, slots=True)
 class _Material:
     """Units of the segments with what each is worth; computed once, chosen from several times."""
 
     segments: Sequence[Segment]
     units: Sequence[Sequence[Unit]]
+    sources: Sequence[Source | None]
     choices: Choices
     loose: dict[int, Frame]
     fixed_tokens: int
     skipped: int
     with_legend: bool
     why: Sequence[tuple[str, ...]]
+    given: Sequence[int] = ()
 
     @classmethod
     def of(
@@ -236,6 +313,7 @@ class _Material:
         units: Sequence[Sequence[Unit]],
         worth: Worth,
         manner: Manner,
+        sources: Sequence[Source | None],
     ) -> _Material:
         """Put together what a choice needs to know."""
         loose = _loose(draft, segments)
@@ -249,27 +327,44 @@ class _Material:
             openings=[-GAP_TOKENS if frame is None else frame.tokens for frame in frames],
             anchors=[n for n, u in enumerate(every) if u.anchor],
             heads=_heads(units),
+            gaps=[GAP_TOKENS if code is None else MARK_TOKENS for code in sources],
             running=worth.running.tolist() if worth.running.any() else (),
             names=worth.names.of_unit,
             name_worth=worth.names.worth.tolist(),
+            core=np.flatnonzero(worth.core).tolist() if worth.waits.any() else (),
+            waits=worth.waits.tolist() if worth.waits.any() else (),
+            lines=_lines(units, sources),
         )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
-        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.frames)
+        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.new_frames)
         why = worth.reasons() if manner.resources.explain else []
-        return cls(segments, units, choices, loose, fixed, before, manner.with_legend, why)
+        given = np.flatnonzero(worth.core).tolist() if manner.core_stays else ()
+        return cls(
+            segments,
+            units,
+            sources,
+            choices,
+            loose,
+            fixed,
+            before,
+            manner.with_legend,
+            why,
+            given,
+        )
 
     @property
     def most_tokens(self) -> int:
         """An allowance under which everything stays that can."""
         choices = self.choices
-        gaps = 2 * GAP_TOKENS * len(choices.tokens) + sum(max(0, o) for o in choices.openings)
+        widest = max(choices.gaps, default=GAP_TOKENS)
+        gaps = 2 * widest * len(choices.tokens) + sum(max(0, o) for o in choices.openings)
         return self.fixed_tokens + sum(choices.tokens) + gaps
 
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
         allowance = allowance_tokens - self.fixed_tokens
-        kept = choose_units(self.choices, allowance)
+        kept = choose_units(self.choices, allowance, self.given)
         writer = Writer(self.skipped, with_legend=self.with_legend)
         flags = []
         at = 0
@@ -277,21 +372,23 @@ class _Material:
             flags.append(kept[at : at + len(own)])
             at += len(own)
         stay = {s.message for s, k in zip(self.segments, flags, strict=True) if any(k)}
-        for segment, own, mine in zip(self.segments, self.units, flags, strict=True):
+        rows = zip(self.segments, self.units, flags, self.sources, strict=True)
+        for segment, own, mine, code in rows:
             goes = segment.message in self.loose and segment.message not in stay
-            writer.add(segment, own, mine, removed=goes)
+            writer.add(segment, own, mine, removed=goes, marks=code)
         edits = writer.finish()
-        return [self._explained(e, kept) for e in edits] if self.why else edits
+        return self._explained(edits, kept) if self.why else edits
 
-    def _explained(self, edit: Edit, kept: Sequence[bool]) -> Edit:
-        """An edit with what became of each of its units."""
-        notes: list[UnitNote] = []
+    def _explained(self, edits: Sequence[Edit], kept: Sequence[bool]) -> list[Edit]:
+        """Edits with what became of each of their units."""
+        notes: dict[str, list[UnitNote]] = {}
         at = 0
         for segment, own in zip(self.segments, self.units, strict=True):
-            if edit.target in (segment.id, f"m{segment.message}"):
-                notes += [
-                    UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
-                    for n, u in enumerate(own, at)
-                ]
+            mine = [
+                UnitNote(u.start, u.end, kept[n], self.choices.values[n], self.why[n])
+                for n, u in enumerate(own, at)
+            ]
+            for target in {segment.id, f"m{segment.message}"}:
+                notes.setdefault(target, []).extend(mine)
             at += len(own)
-        return replace(edit, units=tuple(notes))
+        return [replace(e, units=tuple(notes[e.target])) for e in edits]

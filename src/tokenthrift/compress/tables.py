@@ -186,6 +186,8 @@ def _paths(
     order = _common_order(rows)
     if order is None:
         return None
+    if len(order) > MAX_COLUMNS:  # no table, whatever is in them
+        return [(*prefix, key) for key in order]
     out: list[tuple[str, ...]] = []
     for key in order:
         if not _PLAIN_KEY.fullmatch(key):

@@ -30,7 +30,8 @@ class Shares:
 
     Attributes:
         system: what system text may take; harder cuts leave it less.
-        frames: what frames and tool calls may take before old calls go.
+        frames: of what system text leaves, what frames and tool calls may take before old calls
+            go.
         latest: what the latest user text may take.
     """
 
@@ -50,9 +51,9 @@ def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
     budget = draft.window.budget_tokens
     if budget is None:
         return draft
-    before = draft.tokens
-    draft = _drop_exchanges(draft, int(shares.frames * budget))
-    room = shares.system * budget * min(1.0, LIGHT_CUT * budget / before)
+    room = shares.system * budget * min(1.0, LIGHT_CUT * budget / draft.tokens)
+    system = sum(s.tokens for s in draft.segments if s.protected == SYSTEM)
+    draft = _drop_exchanges(draft, int(shares.frames * (budget - min(room, system))))
     draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
     latest = int(shares.latest * budget)
     return _cut(draft, lambda s: s.protected == LATEST, latest, with_legend=with_legend)

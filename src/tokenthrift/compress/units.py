@@ -10,25 +10,31 @@ import re
 import unicodedata
 from dataclasses import replace
 from functools import lru_cache
+from itertools import accumulate
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.diffs import diff_lines
 from tokenthrift.compress.forms import rows_of
 from tokenthrift.compress.html_units import html_spans
 from tokenthrift.compress.json_units import json_pieces
-from tokenthrift.compress.markers import is_page_mark
+from tokenthrift.compress.markers import behind_mark, is_page_mark
+from tokenthrift.compress.searches import search_lines
+from tokenthrift.compress.traces import log_lines, trace_lines
 from tokenthrift.types import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tokenthrift.compress.json_units import Piece
+    from tokenthrift.compress.outlines import Line
     from tokenthrift.types import Kind, TokenCounter
 
 # Characters: a longer line is cut into sentences, a longer sentence into pieces of at least half of
 # that. Prose is left in larger units: half a sentence seldom answers anything.
 LONG: Final = (240, 240)
 LONG_PROSE: Final = (400, 600)
+LONG_NAMED: Final = (100, 100)  # of JSON, where a piece is kept for the names in it
 PASSAGE_CHARACTERS: Final = 300  # median length of a line from which lines are passages
 SHORT_SENTENCE: Final = 20  # characters; a shorter one goes with the next
 # A Han, Kana or Hangul character says about what three Latin letters do.
@@ -36,10 +42,12 @@ DENSITY: Final = 3
 
 # Ends of sentences. Before white space: western marks, danda, and those of Arabic, Urdu, Armenian,
 # Ethiopic, Khmer, Myanmar and Tibetan. Anywhere: full-width and CJK marks, which no space follows.
+# A run of marks is looked at once, from its first.
+_MARKS = ".!?…‼⁇⁈⁉"
 _CLOSING = "\"'”’»)\\]"
 _WIDE_CLOSING = "”’」』】》〉）］\"'"
 _SENTENCE_END = re.compile(
-    rf"[.!?…‼⁇⁈⁉][{_CLOSING}]*\s+|[.!?…‼⁇⁈⁉]{{2,}}[{_CLOSING}]*\s+"
+    rf"(?<![{_MARKS}])[{_MARKS}]++[{_CLOSING}]*+\s+"
     rf"|[।॥؟۔։።፧។៕။།][{_CLOSING}]*\s*"
     rf"|[。｡！？．](?<!\d．)[。｡！？．]*[{_WIDE_CLOSING}]*\s*"
 )
@@ -48,6 +56,14 @@ _PIECE_END = re.compile(r"[,;>}\]，、；،؛፣၊]\s*|\s+")
 _HEADING = re.compile(r"(?P<marks>#{1,6}) (?P<words>[^\n]*)")
 _SPEAKER = re.compile(r"(?P<name>[^\W\d_][\w .'’-]{0,40}): ")
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+
+
+OUTLINES: Final[Mapping[str, Callable[[str], Sequence[Line]]]] = {
+    "diff": diff_lines,
+    "search": search_lines,
+    "trace": trace_lines,
+    "log": log_lines,
+}
 
 
 def units_of(
@@ -60,7 +76,8 @@ def units_of(
         kind: its kind; tables are cut by rows only, their heads are anchors, as is the mark above
             a page written as text.
         count: sizes of the units come from one count of the whole.
-        names_alone: whether the name of a row of data is a unit of its own.
+        names_alone: whether data may be cut down to the names in it: the cell that names a row is
+            a unit of its own, and pieces of JSON are short.
     """
     if kind == "json":
         return _json_units(text, count, names_alone=names_alone)
@@ -71,6 +88,9 @@ def units_of(
             Unit(row.start, row.end, tokens, anchor=row.anchor, opens=True, head=row.head)
             for row, tokens in zip(rows, sizes, strict=True)
         ]
+    lines = OUTLINES[kind](text) if kind in OUTLINES else ()
+    if lines:
+        return _outlined(text, lines, count)
     if kind == "html" and is_page_mark(text):
         kind = "markdown"
     rows_only = kind == "table"
@@ -96,11 +116,44 @@ def _opens(text: str, start: int) -> bool:
     return start == 0 or text[start - 1] == "\n"
 
 
+def _outlined(text: str, lines: Sequence[Line], count: TokenCounter) -> list[Unit]:
+    """Lines whose form is known; a single one that is long is cut like any other.
+
+    A heading under which nothing stands is a line like others.
+    """
+    cuts = []
+    heads = {line.head for line in lines}
+    for line in lines:
+        density = _density(text, line.start, line.end, LONG[0])
+        whole = line.end - line.start <= LONG[0] // density or line.anchor
+        whole = whole or "\n" in text[line.start : line.end - 1]
+        span = (line.start, line.end)
+        cuts.append([span] if whole else [*_sentences(text, span, LONG[1] // density, density)])
+    firsts = [0, *accumulate(map(len, cuts))]
+    ends = [end for cut in cuts for _, end in cut]
+    sizes = iter([count(text)] if len(ends) == 1 else count.pieces(text, ends))
+    return [
+        Unit(
+            start,
+            end,
+            next(sizes),
+            line.carry,
+            line.anchor and n in heads,
+            line.opens and start == line.start,
+            firsts[line.head] if line.head >= 0 else -1,
+            line.part,
+        )
+        for n, (line, cut) in enumerate(zip(lines, cuts, strict=True))
+        for start, end in cut
+    ]
+
+
 def _json_units(text: str, count: TokenCounter, *, names_alone: bool) -> list[Unit]:
     pieces: list[Piece] = []
-    for piece in json_pieces(text, LONG[0], names_alone=names_alone):
-        density = _density(text, piece.start, piece.end, LONG[0])
-        longest = LONG[1] // density
+    limits = LONG_NAMED if names_alone else LONG
+    for piece in json_pieces(text, limits[0], names_alone=names_alone):
+        density = _density(text, piece.start, piece.end, limits[0])
+        longest = limits[1] // density
         if piece.anchor or piece.row or piece.end - piece.start <= 2 * longest:
             pieces.append(piece)
             continue
@@ -196,6 +249,7 @@ def _cut(text: str, start: int, end: int, longest: int) -> Iterator[tuple[int, i
     while end - at > longest:
         match = _PIECE_END.search(text, at + longest // 2, at + longest)
         stop = match.end() if match else _character_border(text, at + longest)
+        stop = min(end, behind_mark(text, stop))
         yield at, stop
         at = stop
     yield at, end

@@ -18,16 +18,19 @@ from typing import TYPE_CHECKING, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.loops import acts_in_text
+from tokenthrift.compress.paying import bargain, crosses
 from tokenthrift.compress.question import question_of
 from tokenthrift.compress.segments import Parts, protect, split, turns_of
 from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
-from tokenthrift.history import History
+from tokenthrift.growing import Growing
+from tokenthrift.history import History, Sums
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenthrift.compress.paying import CachePrices
     from tokenthrift.types import Message, Request, TokenCounter
 
 MEMO_ENTRIES: Final = 512
@@ -66,6 +69,13 @@ class Compaction(BaseModel):
     """A request above this size is compacted. None: only where the hard budget asks."""
     to_share: float = Field(default=0.5, gt=0, lt=1)
     """What is left afterwards, relative to the threshold; room to grow until the next time."""
+    priced: bool = False
+    """Also where the model's cache prices say that it pays within the requests to come."""
+    least_tokens: int = Field(default=16_000, ge=1_000)
+    """With ``priced``: smaller requests are left alone, as are those that have not grown by
+    ``1 / to_share`` since the last compaction."""
+    expected_share: float = Field(default=0.5, gt=0)
+    """With ``priced``: how many requests are expected to follow, relative to those so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class Rules:
     Attributes:
         scope: ``conversation`` decides turn by turn and freezes; ``request`` takes the request as a
             one-off and may cut anything for its last question.
+        cache: what the cache of the request's model costs; None where that is not known, and then
+            no compaction is made for its price.
     """
 
     stages: tuple[Stage, ...]
@@ -84,6 +96,7 @@ class Rules:
     budget: Budget = field(default_factory=Budget)
     compaction: Compaction = field(default_factory=Compaction)
     raise_stage_errors: bool = False
+    cache: CachePrices | None = None
 
 
 class Memo:
@@ -144,15 +157,50 @@ def _next_turn(before: Draft, new: Parts, turn: int, rules: Rules, resources: Re
     threshold = min((n for n in (hard, rules.compaction.at_tokens) if n is not None), default=None)
     first = not before.frames
     draft = _run(_opened(before, new, (turn, turn), hard if first else None), rules, resources)
-    if threshold is None or draft.tokens <= threshold or first:
+    if first:
         return draft
-    size = draft.tokens
-    goal = int(threshold * rules.compaction.to_share)
-    draft = _reopened(draft, turn, goal)
-    draft = _run(draft, rules, resources)
-    note = f"epoch {draft.window.epoch}: {size} tokens crossed {threshold}, now {draft.tokens}"
-    step = Step("compact", (0, turn), size, draft.tokens, notes=(("", note),))
-    return replace(draft, trace=(*before.trace, step, *draft.trace[len(before.trace) :]))
+    rule = rules.compaction
+    if threshold is not None and draft.tokens > threshold:
+        after = _run(_reopened(draft, turn, int(threshold * rule.to_share)), rules, resources)
+        return _advanced(before, draft, after, f"{draft.tokens} tokens crossed {threshold}")
+    least = max(rule.least_tokens, int(_last_compacted(before) / rule.to_share))
+    if rule.priced and rules.cache and crosses(before.tokens, draft.tokens, least):
+        return _advanced_if_it_pays(before, draft, rules, rules.cache, resources)
+    return draft
+
+
+def _last_compacted(draft: Draft) -> int:
+    """Tokens that the last compaction left; 0 before the first."""
+    return next((s.tokens_after for s in reversed(draft.trace) if s.stage == "compact"), 0)
+
+
+def _advanced(before: Draft, draft: Draft, after: Draft, why: str) -> Draft:
+    """A compacted draft with the step that says why the epoch advanced."""
+    note = f"epoch {after.window.epoch}: {why}, now {after.tokens}"
+    step = Step(
+        "compact", (0, draft.window.last_turn), draft.tokens, after.tokens, notes=(("", note),)
+    )
+    return replace(after, trace=before.trace).noting(step, *after.trace[len(before.trace) :])
+
+
+def _advanced_if_it_pays(
+    before: Draft, draft: Draft, rules: Rules, cache: CachePrices, resources: Resources
+) -> Draft:
+    """The compacted draft where what it costs comes back within the requests to come."""
+    turn = draft.window.last_turn
+    turns = rules.compaction.expected_share * turn
+    goal = int(rules.compaction.to_share * draft.tokens)
+    if not bargain(before.tokens, draft.tokens, goal, turns, cache).pays:
+        return draft
+    after = _run(_reopened(draft, turn, goal, is_wish=True), rules, resources)
+    found = bargain(before.tokens, draft.tokens, after.tokens, turns, cache)
+    if not found.pays:
+        return draft
+    why = (
+        f"of {draft.tokens} tokens; costs {found.cost:.0f} uncached tokens now and saves "
+        f"{found.saves:.0f} in each of {turns:.0f} requests to come"
+    )
+    return _advanced(before, draft, after, why)
 
 
 def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
@@ -165,37 +213,46 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     first, last = turns
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
     one_off = first < last
+    history = before.history.grown(before.segments, before.frames)
     segments = protect(
         new.segments,
         first_turn=first,
         last_turn=last,
         assistant=not (over or one_off),
-        results=acts_in_text((*before.segments, *new.segments)),
+        results=acts_in_text(history.sums + Sums.of(new.segments, new.frames)),
     )
+    messages = before.request.messages[new.begin : new.end]
+    asks = any(m.role == "user" for m in messages)
     return replace(
         before,
-        history=before.history.grown(before.segments),
-        segments=(*before.segments, *segments),
-        frames=(*before.frames, *new.frames),
+        history=history,
+        segments=Growing.of(before.segments).froze().upto(len(before.segments), segments),
+        frames=Growing.of(before.frames).froze().upto(len(before.frames), new.frames),
+        trace=Growing.of(before.trace).froze(),
         base_tokens=new.base_tokens,
         window=replace(
             before.window,
             first_turn=first,
             last_turn=last,
-            question=question_of(before.request.messages[: new.end]),
+            question=question_of(messages) if asks else before.window.question,
             budget_tokens=budget_tokens,
+            is_wish=False,
         ),
     )
 
 
-def _reopened(draft: Draft, turn: int, goal_tokens: int) -> Draft:
+def _reopened(draft: Draft, turn: int, goal_tokens: int, *, is_wish: bool = False) -> Draft:
     """Everything so far as it was first given, open for a compaction."""
     segments = tuple(
         replace(s, text=s.original, tokens=draft.count(s.original), level=0, protected="")
         for s in draft.segments
     )
     window = replace(
-        draft.window, first_turn=0, budget_tokens=goal_tokens, epoch=draft.window.epoch + 1
+        draft.window,
+        first_turn=0,
+        budget_tokens=goal_tokens,
+        is_wish=is_wish,
+        epoch=draft.window.epoch + 1,
     )
     return replace(
         draft,
@@ -219,7 +276,7 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
     if not _over(draft):
         return _apply(draft, lossy, rules, resources)
     draft = replace(draft, floor_tokens=0)
-    if rules.budget.on_over_budget == "error":
+    if rules.budget.on_over_budget == "error" or draft.window.is_wish:
         return replace(_apply(draft, lossy, rules, resources), floor_tokens=floor)
     after = draft
     for frames, latest, system in TRIM_SHARES:
@@ -276,7 +333,8 @@ def _chain(
 ) -> list[bytes]:
     """One digest per turn, of everything up to its end that a plan depends on."""
     digest = blake2b(digest_size=16)
-    for text in (rules.digest, count.name, request.model, *request.tools_text):
+    prices = str(rules.cache) if rules.compaction.priced else ""
+    for text in (rules.digest, prices, count.name, request.model, *request.tools_text):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     chain: list[bytes] = []
     for n, (message, turn) in enumerate(zip(request.messages, turns, strict=True)):

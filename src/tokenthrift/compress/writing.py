@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tokenthrift.compress import markers
 from tokenthrift.draft import Edit
@@ -12,6 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.types import Segment, Unit
+
+
+class Marks(Protocol):
+    """How what goes from a text is marked in it."""
+
+    @property
+    def comment(self) -> str:
+        """What begins a line that is no part of the text."""
+        ...
+
+    def gap(self, first: int, end: int) -> str:
+        """The mark in place of units from ``first`` to before ``end``."""
+        ...
 
 
 class Writer:
@@ -30,16 +43,31 @@ class Writer:
         self._skipped = skipped
 
     def add(
-        self, segment: Segment, units: Sequence[Unit], kept: Sequence[bool], *, removed: bool
+        self,
+        segment: Segment,
+        units: Sequence[Unit],
+        kept: Sequence[bool],
+        *,
+        removed: bool,
+        marks: Marks | None = None,
     ) -> None:
-        """Write one segment, or count it to a message that goes as a whole."""
+        """Write one segment, or count it to a message that goes as a whole.
+
+        Args:
+            segment: its text as it is.
+            units: of the text.
+            kept: of each whether it stays.
+            removed: whether its message goes as a whole.
+            marks: how gaps are marked, where the segment has marks of its own.
+        """
         if removed:
             self._skipped += segment.message not in self._removed
             self._removed.setdefault(segment.message, []).append(segment)
             self._lost.append(segment.text)
             return
-        body = self._body(segment, units, kept)
-        one = _Written(segment, body, kept.count(False), len(units))
+        body = self._body(segment, units, kept, marks)
+        comment = "" if marks is None else marks.comment
+        one = _Written(segment, body, kept.count(False), len(units), comment)
         if self._skipped and self._written:
             self._written[-1].after.append(markers.messages_gap(self._skipped))
             self._skipped = 0
@@ -48,7 +76,13 @@ class Writer:
             self._skipped = 0
         self._written.append(one)
 
-    def _body(self, segment: Segment, units: Sequence[Unit], kept: Sequence[bool]) -> str:
+    def _body(
+        self,
+        segment: Segment,
+        units: Sequence[Unit],
+        kept: Sequence[bool],
+        marks: Marks | None,
+    ) -> str:
         out: list[str] = []
         n = 0
         while n < len(units):
@@ -64,6 +98,9 @@ class Writer:
                 out.append("\n" if "\n" in gone else " ")
                 continue
             self._lost.append(gone)
+            if marks is not None:
+                out.append(marks.gap(first, n))
+                continue
             starts_line = units[first].start == 0 or segment.text[units[first].start - 1] == "\n"
             out.append(markers.gap(n - first, own_line=starts_line and gone.endswith("\n")))
         return "".join(out)
@@ -102,12 +139,13 @@ class _Written:
     body: str
     dropped: int
     total: int
+    comment: str = ""
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
     def edits(self, address: str, lost: tuple[str, ...]) -> list[Edit]:
-        text = "".join(self.before) + self.body
-        for mark in self.after:
+        text = "".join(map(self._said, self.before)) + self.body
+        for mark in map(self._said, self.after):
             text += mark if text.endswith("\n") or mark.startswith("\n") else f"\n{mark}"
         if text == self.segment.text:
             return []
@@ -118,3 +156,8 @@ class _Written:
         )
         args = (2, self.dropped, self.total, address, lost)
         return [Edit(self.segment.id, "replace", text, reason, *args)]
+
+    def _said(self, mark: str) -> str:
+        """A mark beside the text, as a comment where the text has such."""
+        bare = mark.lstrip("\n")
+        return f"{mark[: len(mark) - len(bare)]}{self.comment} {bare}" if self.comment else mark

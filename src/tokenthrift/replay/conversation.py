@@ -266,7 +266,7 @@ def _of_plans(plans: Sequence[Plan]) -> dict[str, dict[str, Row]]:
             stages = added(stages, {stage.stage: row})
         kinds = added(kinds, _kinds(made))
         kept = added(kept, reasons_kept(segment_lines(made, turn)))
-        new = [s for s in made.trace if s.error and s.window[1] >= turn]
+        new = [s for s in made.trace if s.error and max(s.window[1], 0) >= turn]
         for step in new:
             errors = added(errors, {f"{step.stage}: {step.error.partition(':')[0]}": (1,)})
         turn = made.draft.window.last_turn + 1
@@ -279,10 +279,8 @@ def _kinds(made: Plan) -> dict[str, Row]:
         n, before, after = rows.get(segment.kind, (0, 0, 0))
         original = made.count(segment.original)
         rows[segment.kind] = (n + 1, before + original, after + segment.tokens)
-    draft = made.draft
-    before = draft.base_tokens - made.tool_tokens + sum(f.tokens for f in draft.frames)
-    after = draft.base_tokens + sum(f.tokens for f in draft.frames if not f.removed)
-    return {**rows, FRAMING: (len(draft.frames), before, after)}
+    framing = (made.framing_tokens_before, made.framing_tokens_after)
+    return {**rows, FRAMING: (len(made.draft.frames), *framing)}
 
 
 def _models(planned: Sequence[Planned]) -> dict[str, Row]:

@@ -10,10 +10,13 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from tokenthrift.compress import REDACT, TOOLS
+from tokenthrift.draft import REQUEST
 from tokenthrift.ledger import Charge, Savings, split_savings
 from tokenthrift.route import VERDICT_COLUMNS, summary, verdict_rows
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
+from tokenthrift.wire import tools_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,6 +83,22 @@ class StageLine:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolLine:
+    """What happened to one tool of the request.
+
+    Attributes:
+        state: ``kept`` as it was, ``compacted``, or ``left out``.
+        reason: what was done, or why it is not offered.
+    """
+
+    name: str
+    state: str
+    tokens_before: int
+    tokens_after: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A plan in words and numbers.
 
@@ -92,6 +111,9 @@ class Explanation:
         cache: what a provider's prompt cache may still know of the request, in words.
         hard_tokens: the budget, if there is one.
         recall: whether the recall tool is offered, or why not; ``recall_tool_tokens`` its size.
+        tools: of the caller, where the policy does something about them; ``tools_note`` says why
+            all of them stayed.
+        secrets: how many of which kind were replaced, in words; empty where none is looked for.
     """
 
     policy: str
@@ -117,6 +139,9 @@ class Explanation:
     epoch: int = 0
     cache: str = ""
     hard_tokens: int | None = None
+    tools: tuple[ToolLine, ...] = ()
+    tools_note: str = ""
+    secrets: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; money in nano-dollars, None where a price is not known."""
@@ -143,8 +168,6 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         catalog: the cards it was made with, for prices.
     """
     steps = current_steps(plan.trace)
-    frames = plan.draft.frames
-    base = plan.draft.base_tokens
     return Explanation(
         policy=plan.policy.name,
         policy_digest=plan.policy.digest,
@@ -156,8 +179,8 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         counter_error=plan.count.error,
         tokens_before=plan.tokens_before,
         tokens_after=plan.tokens_after,
-        framing_tokens_before=base - plan.tool_tokens + sum(f.tokens for f in frames),
-        framing_tokens_after=base + sum(f.tokens for f in frames if not f.removed),
+        framing_tokens_before=plan.framing_tokens_before,
+        framing_tokens_after=plan.framing_tokens_after,
         segments=segment_lines(plan),
         stages=stage_lines(steps),
         epochs=tuple(n for s in plan.trace if s.stage == COMPACT for _, n in s.notes),
@@ -169,6 +192,9 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         epoch=plan.epoch,
         cache=cache_words(plan, catalog.get(plan.model)),
         hard_tokens=plan.policy.budget.hard_tokens,
+        tools=tool_lines(plan),
+        tools_note="; ".join(n for s in steps if s.stage == TOOLS for _, n in s.notes),
+        secrets=tuple(n for s in steps if s.stage == REDACT for _, n in s.notes),
     )
 
 
@@ -199,7 +225,8 @@ def current_steps(trace: Sequence[Step]) -> list[Step]:
     if last < 0:
         return list(trace)
     turn = trace[last].window[1]
-    return [s for s in trace[last + 1 :] if s.window == (0, turn) or s.window[0] > turn]
+    ahead = [s for s in trace[:last] if s.window == REQUEST]
+    return ahead + [s for s in trace[last + 1 :] if s.window == (0, turn) or s.window[0] > turn]
 
 
 def stage_lines(steps: Iterable[Step]) -> tuple[StageLine, ...]:
@@ -237,6 +264,25 @@ def segment_lines(plan: Plan, first_turn: int = 0) -> tuple[SegmentLine, ...]:
         removals = [e for e in edits[whole] if e.action == "remove"] if segment.id != whole else []
         own = [*edits[segment.id], *removals]
         lines.append(_segment_line(plan, segment, own, notes[segment.id]))
+    return tuple(lines)
+
+
+def tool_lines(plan: Plan) -> tuple[ToolLine, ...]:
+    """What happened to every tool of the request; empty where the policy leaves tools alone."""
+    step = next((s for s in plan.trace if s.stage == TOOLS and s.window == REQUEST), None)
+    if step is None:
+        return ()
+    edits = {edit.target: edit for edit in step.edits}
+    lines = []
+    pairs = zip(tools_of(plan.request), plan.request.tools_text, strict=True)
+    for n, (tool, text) in enumerate(pairs):
+        before, edit = plan.count(text), edits.get(f"t{n}")
+        if edit is None:
+            lines.append(ToolLine(tool.name, "kept", before, before))
+            continue
+        state = "left out" if edit.action == "remove" else "compacted"
+        reason = edit.reason.removeprefix(f"{tool.name}: ")
+        lines.append(ToolLine(tool.name, state, before, plan.count(edit.text), reason))
     return tuple(lines)
 
 

@@ -44,6 +44,7 @@ def plan_view(explained: Explanation) -> Group:
     return stacked(
         _head(explained),
         _segments(explained),
+        _tools(explained),
         _stages(explained),
         _money(explained),
         _verdicts(explained),
@@ -97,6 +98,8 @@ def _head(explained: Explanation) -> Group:
     policy = f"policy {explained.policy} ({explained.policy_digest})"
     parts = [line, Text(f"{policy}; model {formats.printable(explained.choice)}", style=FAINT)]
     parts += [Text(formats.printable(words)) for words in explained.epochs]
+    if explained.secrets:
+        parts.append(Text(f"secrets: {formats.printable(', '.join(explained.secrets))}"))
     if explained.recall:
         size = explained.recall_tool_tokens
         words = f"offered, {size} tokens" if size else f"not offered: {explained.recall}"
@@ -138,6 +141,41 @@ def _segments(explained: Explanation) -> Group:
         Column("what and why", number=False),
     )
     return table("Segments", columns, rows)
+
+
+def _tools(explained: Explanation) -> Group | None:
+    """The tools that were changed or left out, and the sum of all of them."""
+    if not explained.tools:
+        return None
+    rows: list[list[Cell]] = [
+        [
+            formats.printable(line.name) or formats.NONE,
+            formats.count(line.tokens_before),
+            signed(formats.count(line.tokens_after), line.tokens_before - line.tokens_after),
+            Text(formats.printable(f"{line.state}: {line.reason}"), style=GAIN),
+        ]
+        for line in explained.tools
+        if line.state != "kept"
+    ]
+    before = sum(line.tokens_before for line in explained.tools)
+    after = sum(line.tokens_after for line in explained.tools)
+    kept = sum(line.state == "kept" for line in explained.tools)
+    said = "; ".join(filter(None, (f"{kept:,} as given" if kept else "", explained.tools_note)))
+    rows.append(
+        [
+            f"all {len(explained.tools):,}",
+            formats.count(before),
+            signed(formats.count(after), before - after),
+            Text(formats.printable(said), style=FAINT),
+        ]
+    )
+    columns = (
+        Column("tool", number=False),
+        Column("tokens"),
+        Column("after"),
+        Column("what and why", number=False),
+    )
+    return table("Tools", columns, rows)
 
 
 def _why(line: SegmentLine) -> str:

@@ -8,13 +8,12 @@ it shares with something sent less than the lifetime ago. The cache keeps hashes
 from __future__ import annotations
 
 import json
-from array import array
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import blake2b, shake_128
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.tokens import encoding, message_framing, request_framing
+from tokenthrift.tokens import message_framing, request_framing, token_ids
 
 if TYPE_CHECKING:
     from tokenthrift.tokens import TiktokenCounter
@@ -79,7 +78,7 @@ def _message(message: Message, count: TiktokenCounter, model: str) -> list[bytes
 
 @lru_cache(maxsize=1024)
 def _ids(encoding_name: str, text: str) -> bytes:
-    return array("I", encoding(encoding_name).encode_ordinary(text)).tobytes()
+    return token_ids(encoding_name)(text).tobytes()
 
 
 def _mark(role: str, *names: str) -> bytes:

@@ -39,10 +39,18 @@ class Transport(Protocol):
         """The SDK's response (or its open stream) to a body; raises the SDK's exceptions."""
         ...
 
+    def finished(self, response: Any, /) -> Any:
+        """What the caller gets of a whole response, once its texts are final."""
+        ...
+
 
 class AsyncTransport(Protocol):
     """Makes attempts, awaiting."""
 
     async def complete(self, attempt: Attempt, body: Mapping[str, Any], /) -> Any:
         """The SDK's response (or its open stream) to a body; raises the SDK's exceptions."""
+        ...
+
+    def finished(self, response: Any, /) -> Any:
+        """What the caller gets of a whole response, once its texts are final."""
         ...

@@ -7,7 +7,7 @@ of an answer is changed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,14 +67,17 @@ def plain_call(call: Any) -> dict[str, Any]:
 
 def without_calls(response: Any, name: str) -> None:
     """Take the calls of a tool out of an answer, in place."""
+    rewritten(response, lambda choice: _strip(choice, name))
+
+
+def rewritten(response: Any, change: Callable[[Any], None]) -> None:
+    """Change the choices of an answer in place; of a raw one (``with_raw_response``) its JSON."""
     raw = getattr(response, "http_response", None)
-    if raw is None:
-        for choice in at(response, "choices") or ():
-            _strip(choice, name)
-        return
     body = body_of(response)
-    for choice in body["choices"]:
-        _strip(choice, name)
+    for choice in at(body, "choices") or ():
+        change(choice)
+    if raw is None or body is None:
+        return
     response.http_response = type(raw)(
         raw.status_code,
         headers=[(k, v) for k, v in raw.headers.multi_items() if k.lower() not in ENCODED],

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 PRICE_MAP_SWITCH: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
 # The arguments that a plan may change.
-PLANNED: Final = ("messages", "model", "stream_options", "tools", "tool_choice")
+PLANNED: Final = (
+    *("messages", "model", "stream_options", "tools", "tool_choice"),
+    *("functions", "prediction", "response_format"),
+)
 
 
 def litellm_module() -> ModuleType:
@@ -90,6 +93,10 @@ class LiteLLMTransport:
         """Litellm's ``ModelResponse``, or its stream."""
         return self.function(**self.arguments.keywords(body))
 
+    def finished(self, response: Any, /) -> Any:
+        """The response itself."""
+        return response
+
 
 @dataclass(frozen=True, slots=True)
 class AsyncLiteLLMTransport:
@@ -101,3 +108,7 @@ class AsyncLiteLLMTransport:
     async def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
         """Litellm's ``ModelResponse``, or its stream."""
         return await self.function(**self.arguments.keywords(body))
+
+    def finished(self, response: Any, /) -> Any:
+        """The response itself."""
+        return response

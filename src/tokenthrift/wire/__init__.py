@@ -15,9 +15,21 @@ from tokenthrift.wire.openai_chat import OpenAIChat
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tokenthrift.types import Path, Request, Usage
+    from tokenthrift.types import Path, Request, Tool, Usage
 
-__all__ = ["WIRES", "Wire", "read", "refuses_tool", "wire_of", "with_tool", "write"]
+__all__ = [
+    "WIRES",
+    "Wire",
+    "forced_tools",
+    "read",
+    "refuses_tool",
+    "texts_of",
+    "tools_of",
+    "wire_of",
+    "with_tool",
+    "with_tools",
+    "write",
+]
 
 
 class Wire(Protocol):
@@ -47,6 +59,28 @@ class Wire(Protocol):
 
     def with_tool(self, request: Request, tool: Mapping[str, Any], /) -> dict[str, Any]:
         """A copy of the body with a function tool behind its own ones."""
+        ...
+
+    def tools_of(self, request: Request, /) -> tuple[Tool, ...]:
+        """The tools of a body, one for each string of `Request.tools_text`."""
+        ...
+
+    def forced_tools(self, request: Request, /) -> frozenset[str]:
+        """Names of the tools that the body says the model must or may call."""
+        ...
+
+    def with_tools(
+        self,
+        request: Request,
+        functions: Mapping[int, Mapping[str, Any]],
+        removed: Collection[int] = (),
+        /,
+    ) -> dict[str, Any]:
+        """A copy of the body with functions replaced and tools removed, by their places."""
+        ...
+
+    def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
+        """Every text that a model reads and that may be rewritten; what no message holds first."""
         ...
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
@@ -93,3 +127,25 @@ def refuses_tool(request: Request, name: str) -> str:
 def with_tool(request: Request, tool: Mapping[str, Any]) -> dict[str, Any]:
     """A request's body with a function tool (as Chat Completions writes it) behind its own ones."""
     return wire_of(request.wire).with_tool(request, tool)
+
+
+def tools_of(request: Request) -> tuple[Tool, ...]:
+    """The tools of a request, one for each string of its ``tools_text``."""
+    return wire_of(request.wire).tools_of(request)
+
+
+def forced_tools(request: Request) -> frozenset[str]:
+    """Names of the tools that a request says the model must or may call."""
+    return wire_of(request.wire).forced_tools(request)
+
+
+def with_tools(
+    request: Request, functions: Mapping[int, Mapping[str, Any]], removed: Collection[int] = ()
+) -> dict[str, Any]:
+    """A request's body with functions replaced and tools removed, by their places in the list."""
+    return wire_of(request.wire).with_tools(request, functions, removed)
+
+
+def texts_of(request: Request) -> tuple[tuple[Path, str], ...]:
+    """Every text of a request that a model reads and that may be rewritten, by its path."""
+    return wire_of(request.wire).texts_of(request)

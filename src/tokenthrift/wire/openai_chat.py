@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import WireError
-from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Usage
+from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Tool, Usage
+from tokenthrift.wire.openai_chat_texts import texts_of_chat
 from tokenthrift.wire.paths import with_values
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ class OpenAIChat:
             model=str(body.get("model") or ""),
             messages=messages,
             needs=_needs(body, messages),
-            tools_text=tuple(
-                _compact(t) for t in _list(body.get("tools") or body.get("functions"))
-            ),
+            tools_text=tuple(_compact(t) for t in _list(body.get(_tools_key(body)))),
             max_output_tokens=_int(body.get("max_completion_tokens") or body.get("max_tokens")),
         )
 
@@ -104,6 +103,42 @@ class OpenAIChat:
     def with_tool(self, request: Request, tool: Mapping[str, Any], /) -> dict[str, Any]:
         """A copy of the body with a function tool behind its own ones."""
         return {**request.body, "tools": [*_list(request.body.get("tools")), tool]}
+
+    def tools_of(self, request: Request, /) -> tuple[Tool, ...]:
+        """The tools of a body, or its legacy functions."""
+        key = _tools_key(request.body)
+        return tuple(_tool(item, key) for item in _list(request.body.get(key)))
+
+    def forced_tools(self, request: Request, /) -> frozenset[str]:
+        """Names in ``tool_choice`` (one tool, or those that are allowed) and ``function_call``."""
+        body = request.body
+        choice = body.get("tool_choice")
+        allowed = choice.get("allowed_tools") if isinstance(choice, Mapping) else None
+        items = [choice, *_list(allowed.get("tools") if isinstance(allowed, Mapping) else None)]
+        names = {_tool_name(item) for item in items}
+        call = body.get("function_call")
+        names |= {str(call.get("name"))} if isinstance(call, Mapping) else set()
+        return frozenset(name for name in names if name)
+
+    def with_tools(
+        self,
+        request: Request,
+        functions: Mapping[int, Mapping[str, Any]],
+        removed: Collection[int] = (),
+        /,
+    ) -> dict[str, Any]:
+        """A copy of the body with functions replaced and tools removed; the rest is shared."""
+        key = _tools_key(request.body)
+        inner = ("function",) if key == "tools" else ()
+        changed = {(key, n, *inner): function for n, function in functions.items()}
+        body: dict[str, Any] = dict(with_values(request.body, changed))
+        if removed:
+            body[key] = [item for n, item in enumerate(body[key]) if n not in removed]
+        return body
+
+    def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
+        """Schemas, texts and arguments of calls; see `tokenthrift.wire.openai_chat_texts`."""
+        return tuple(texts_of_chat(request.body))
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
         """Normalise ``usage``: OpenAI's input already includes cached tokens."""
@@ -229,6 +264,21 @@ def _needs(body: Mapping[str, Any], messages: Sequence[Message]) -> frozenset[st
 
 def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def _tools_key(body: Mapping[str, Any]) -> str:
+    """Where the tools stand: before there were tools there were functions."""
+    return "tools" if body.get("tools") else "functions"
+
+
+def _tool(item: Any, key: str) -> Tool:
+    if key == "functions":
+        found = item
+    else:
+        found = item.get("function") if isinstance(item, Mapping) else None
+    if not isinstance(found, Mapping):
+        return Tool(_tool_name(item) or "", None)
+    return Tool(str(found.get("name") or ""), found, strict=bool(found.get("strict")))
 
 
 def _tool_name(tool: Any) -> str | None:

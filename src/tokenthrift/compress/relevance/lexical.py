@@ -38,6 +38,9 @@ FEWEST_RECORDS: Final = 2
 CONTEXT_WEIGHT: Final = 0.3  # of terms that only the trajectory names, against the question's own
 CARRIED: Final = 0.5  # of a term in a heading, a speaker's name or a path, for what is under it
 MAX_TERMS: Final = 256
+# Numbers that are worked on at once: a cache holds them. A product of matrices would start threads
+# for large ones, which cost more than they save, and add up differently from machine to machine.
+BLOCK: Final = 65_536
 
 # Names of the parts of a score.
 WORDS: Final = "words"
@@ -208,4 +211,10 @@ def _running_sums(rows: FloatArray) -> FloatArray:
 def _bm25(hits: FloatArray, lengths: FloatArray, idf: FloatArray, k1: FloatArray) -> FloatArray:
     mean = float(lengths.mean()) or 1.0
     norm = k1 * (1 - B + B * lengths / mean)
-    return np.asarray(idf @ (hits * (k1 + 1) / (hits + norm + 1e-9)), np.float32)
+    total = np.zeros(hits.shape[1], np.float32)
+    step = max(1, BLOCK // max(1, hits.shape[1]))
+    for at in range(0, len(hits), step):
+        own = hits[at : at + step]
+        gains = own * (k1 + 1) / (own + norm + 1e-9)
+        total += (idf[at : at + step, None] * gains).sum(axis=0)
+    return np.asarray(total, np.float32)
