@@ -11,6 +11,7 @@ from tokenthrift.compress import split
 from tokenthrift.draft import Draft, Edit, Window
 from tokenthrift.errors import EditError
 from tokenthrift.tokens import counter_for
+from tokenthrift.types import RESULT
 
 LONG = "one two three four five six seven eight nine ten"
 BODY = {
@@ -98,6 +99,24 @@ def test_frozen_turns_may_not_be_edited() -> None:
         later.edit("late", [Edit("m1", "replace", "", "x")])
     with pytest.raises(EditError, match="may not be removed"):
         later.edit("late", [Edit("m1", "remove", "", "x")])
+
+
+def test_a_result_that_a_user_message_brings_may_lose_nothing() -> None:
+    """Only an edit that loses nothing may change it, and only in its own turn."""
+    made = draft()
+    result = replace(made.segments[4], protected=RESULT)
+    made = replace(made, segments=(*made.segments[:4], result))
+    assert not made.is_open(result)
+    assert made.may_point(result)
+    assert texts(made.edit("point", [Edit("m4", "replace", "[m0]", "same")]))[4] == "[m0]"
+    lossy = [Edit("m4", "replace", "one", "x", level=2), Edit("m4", "mark", LONG + "!", "x", 2)]
+    lossy.append(Edit("m4", "replace", "one", "as text", recall_id="00000000"))
+    for edit in lossy:
+        with pytest.raises(EditError, match="result of a command"):
+            made.edit("cut", [edit])
+    later = replace(made, window=replace(made.window, first_turn=2))
+    with pytest.raises(EditError, match="may not change"):
+        later.edit("point", [Edit("m4", "replace", "[m0]", "same")])
 
 
 def test_a_message_with_protected_text_may_not_be_removed() -> None:

@@ -149,3 +149,15 @@ def test_cutting_takes_linear_time() -> None:
         started = time.process_time()
         assert list(json_pieces(text, LONGEST))
         assert time.process_time() - started < 8
+
+
+def test_lines_of_a_text_inside_json_are_units() -> None:
+    """They are cut like any text; what refers to them and their head stay with them."""
+    printed = "".join(f'line {n} | of "a listing" @{n}\n@property\n' for n in range(8))
+    text = tables.encode(json.dumps({"stdout": printed, "rows": [{"a": n} for n in range(5)]}))
+    assert text is not None
+    cut = list(json_pieces(text, LONGEST, names_alone=True))
+    assert "".join(text[p.start : p.end] for p in cut) == text
+    said = [text[p.start : p.end] for p in cut]
+    assert said[2:18] == printed.splitlines(keepends=True)
+    assert [p.anchor for p in cut] == [True, True, *[False] * 17, True, *[False] * 5]

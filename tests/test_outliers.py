@@ -78,3 +78,12 @@ def test_in_a_loop_odd_rows_and_all_ids_stay() -> None:
     sent = made.body["messages"][-1]["content"]
     assert "GATEWAY_TIMEOUT|trace-5f0c9a" in sent
     assert sum(row["id"] in sent for row in rows) >= 58
+
+
+def test_lines_of_a_text_are_no_rows() -> None:
+    """A line of a text inside JSON is not odd for having no bars where others have some."""
+    printed = "".join(f"{n} | INFO | all is well\n" for n in range(30)) + "gone | ERROR | lost\n"
+    text = tables.encode(json.dumps({"stdout": printed.replace("all", '"all"'), "code": 0}))
+    assert text is not None
+    assert "@1 32 lines" in text
+    assert odd_in_tables(text) == []

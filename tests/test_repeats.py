@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -268,6 +269,14 @@ def test_results_in_user_messages_are_pointed_at_but_not_cut() -> None:
     sent = plan(in_text("ready", BLOCK, longer), "balanced").body["messages"]
     assert sent[-1]["content"].split("\n")[0] == f'[same as m4 lines 1-12: "{WORDS}"]'
     assert sent[-1]["content"].endswith(longer[len(BLOCK) :])
+
+
+def test_results_in_user_messages_are_decided_once() -> None:
+    """What was sent for a turn stays as it was, whatever follows."""
+    results = ["ready", BLOCK, f"x\n{BLOCK}", BLOCK + "more\n" * 9]
+    sent = [plan(in_text(*results[:n]), "balanced").body["messages"] for n in range(1, 5)]
+    for shorter, longer in pairwise(sent):
+        assert longer[: len(shorter)] == shorter
 
 
 def test_what_a_user_says_in_a_chat_is_not_touched() -> None:

@@ -165,3 +165,68 @@ def test_torn_tables_are_value_errors(text: str) -> None:
 def test_minified_json_is_the_same_value(text: str) -> None:
     """White space inside strings stays, all other goes."""
     assert value_of(tables.minify(text)) == value_of(text)
+
+
+# -------------------------------------------------------------------------------- texts inside JSON
+PRINTED = """import pytest
+
+@pytest.mark.slow
+def test_it():
+    assert "a|b" == 'a|b'
+    assert "\\n" != "n"
+    assert "c" in {"a": "b", "c": "d"}
+"""
+ODD_LINES = st.sampled_from(
+    [
+        *("@1 2 rows|a|b", "@2 3 lines", "@1", "", "a\tb", '"x"', "\\n", "cr\r", "\u2028"),
+        *("\x1b[0m", "\x00"),
+    ]
+)
+
+
+def text_blocks(encoded: str) -> list[str]:
+    """The texts that stand below the JSON as they are."""
+    return [encoded[b.body : b.end] for b in tables.blocks_of(encoded) if b.is_text]
+
+
+def test_a_text_inside_json_stands_below_it_as_it_is() -> None:
+    """What a command printed has its own lines, without escapes."""
+    text = json.dumps({"stdout": PRINTED, "stderr": "", "exitCode": 0})
+    encoded = tables.encode(text)
+    assert encoded == f'{{"stdout":@1,"stderr":"","exitCode":0}}\n@1 8 lines\n{PRINTED}'
+    assert value_of(tables.decode(encoded)) == value_of(text)
+    assert text_blocks(encoded) == [PRINTED]
+
+
+@examples(200)
+@given(
+    texts=st.lists(st.lists(ODD_LINES, min_size=3, max_size=12).map("\n".join), max_size=3),
+    rows=st.integers(0, 6),
+    end=st.sampled_from(["", "\n"]),
+)
+def test_texts_round_trip(texts: list[str], rows: int, end: str) -> None:
+    """Whatever their lines look like, between tables and at the end of what is sent."""
+    table = [{"id": n, "at": f"@{n}"} for n in range(rows)]
+    text = json.dumps({"texts": [*texts, PRINTED], "rows": table, "last": PRINTED})
+    encoded = tables.encode(text)
+    assert encoded is not None
+    assert value_of(tables.decode(encoded + end)) == value_of(text)
+    assert "\x00" not in encoded
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nb", "short\nlines\nof\ntext", "one line " * 50], ids=["two", "few", "long"]
+)
+def test_texts_of_few_lines_stay_strings(value: str) -> None:
+    """A head would cost more than the escapes."""
+    encoded = tables.encode(json.dumps({"a": value, "b": [1, 2]}))
+    assert encoded is not None
+    assert text_blocks(encoded) == []
+
+
+def test_a_text_ends_where_the_next_begins() -> None:
+    """Also where pointers have taken the place of some of its lines."""
+    encoded = tables.encode(json.dumps({"out": PRINTED, "err": PRINTED, "code": 1}))
+    assert encoded is not None
+    shorter = encoded.replace(PRINTED, "[m3 lines 1-5]\n", 1)
+    assert text_blocks(shorter) == ["[m3 lines 1-5]\n\n", PRINTED]

@@ -91,7 +91,7 @@ def repeated_runs(
                 yield segment, text, sum(run.lines for run, _ in runs)
                 # Later pointers count lines as they are sent.
                 lines = _sent(lines, [run for run, _ in runs])
-        if segment.id in sources:
+        if segment.id in sources and segment is not segments[-1]:
             known.add(segment, lines)
 
 

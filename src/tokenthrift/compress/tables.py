@@ -43,7 +43,7 @@ MAX_COLUMNS: Final = 64
 MAX_DEPTH: Final = 3  # of nested objects that become dotted columns
 SHARED_KEYS: Final = 0.6  # least share of cells that are filled
 MIN_BREAKS: Final = 3  # lines less one of a string that stands below
-MIN_ESCAPES: Final = 8  # characters that it saves there; its head costs about 6 tokens
+MIN_ESCAPES: Final = 16  # characters that it saves there; its head takes as many
 
 _WHITE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
@@ -389,10 +389,14 @@ def blocks_of(text: str) -> Iterator[Block]:
     while 0 < at < len(text) and text[at] == "@":
         body = text.find(BREAK, at) + 1 or len(text)
         head = _TEXT_HEAD.fullmatch(text[at:body].rstrip(BREAK))
-        end = body
         if head is None:
             end = text.find("\n@", body - 1) + 1 or len(text)
-        for _ in range(int(head[2]) if head else 0):
-            end = text.find(BREAK, end) + 1 or len(text)
+        else:  # fewer lines than its head says where pointers stand for some
+            end = body
+            following = f"@{int(head[1]) + 1} "
+            for _ in range(int(head[2])):
+                if text.startswith(following, end):
+                    break
+                end = text.find(BREAK, end) + 1 or len(text)
         yield Block(at, body, end, head is not None)
         at = end
