@@ -7,6 +7,7 @@ make, fast to shrink, the same on every machine.
 from __future__ import annotations
 
 import json
+import os
 import random
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SEEDS = st.integers(0, 4_095)
+TIMES: Final = int(os.environ.get("TOKENTHRIFT_EXAMPLES_TIMES", "1"))
+"""As many times the usual examples; `make nightly` sets it, and draws new ones each time."""
 MODELS: Final = ("gpt-4o", "gpt-4.1-mini", "claude-sonnet-4-5", "somebody/unheard-of")
 PNG: Final = (
     "data:image/png;base64,"
@@ -28,15 +31,17 @@ PNG: Final = (
 def examples(count: int, *, shrink: bool = True) -> settings:
     """Settings of a property: the same examples on every run, as many as its cost allows.
 
+    In a nightly run there are many more, and others each time.
+
     Args:
         count: how many.
         shrink: whether to look for the smallest failure; a waste where one is expected.
     """
     return settings(
-        max_examples=count,
+        max_examples=count * TIMES,
         phases=[p for p in Phase if shrink or p in (Phase.explicit, Phase.generate)],
         deadline=None,
-        derandomize=True,
+        derandomize=TIMES == 1,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
 
