@@ -1,11 +1,12 @@
 # make demo: set up and replay the example recordings.   make test: set up and run all checks.
+# make nightly: the invariants on very many generated requests (about an hour on two cores).
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # The CPU build; a bare "torch" would pull gigabytes of GPU libraries.
 TORCH  := torch==2.13.0
 
-.PHONY: demo test install fix check bench clean
+.PHONY: demo test nightly install fix check bench clean
 
 $(BIN)/tokenthrift: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +37,11 @@ check: install
 
 test: check
 	$(BIN)/pytest -n auto
+
+# Each invariant on more than 10,000 generated requests, new ones each time, and larger hostile texts.
+nightly: install
+	TOKENTHRIFT_EXAMPLES_TIMES=100 $(BIN)/pytest -n 2 tests/test_invariants.py
+	TOKENTHRIFT_EXAMPLES_TIMES=100 $(BIN)/pytest -n 2 tests/test_hostile.py
 
 bench: install
 	$(BIN)/python benchmarks/run.py

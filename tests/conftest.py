@@ -6,17 +6,20 @@ import asyncio
 import inspect
 import ipaddress
 import os
+import re
 import socket
+from collections import Counter
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 
+from strategies import COUNTED, TIMES
 from tokenthrift.serve.simulated import SimulatedProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 # litellm reads its bundled price map instead of fetching one.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -84,6 +87,34 @@ def _block_network() -> None:
 def pytest_configure() -> None:
     """Block the network before any test module is imported."""
     _block_network()
+
+
+_requests: Counter[str] = Counter()
+
+
+@pytest.fixture(autouse=True)
+def _count_requests(
+    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> Iterator[None]:
+    """Note how many requests a test of an invariant has made."""
+    before = COUNTED["requests"]
+    yield
+    invariant = re.match(r"Invariant \d+", inspect.getdoc(request.function) or "")
+    if invariant and COUNTED["requests"] > before:
+        record_property(invariant[0], COUNTED["requests"] - before)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Add up what tests noted, also those that ran in other processes."""
+    if report.when == "teardown":
+        for name, count in report.user_properties:
+            _requests[name] += int(str(count))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """In a nightly run, say how many generated requests each invariant was asked of."""
+    for name in sorted(_requests) if TIMES > 1 else ():
+        terminalreporter.write_line(f"{name}: {_requests[name]:,} generated requests")
 
 
 @pytest.fixture(scope="session")

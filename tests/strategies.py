@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
+from collections import Counter
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SEEDS = st.integers(0, 4_095)
+TIMES: Final = int(os.environ.get("TOKENTHRIFT_EXAMPLES_TIMES", "1"))
+"""As many times the usual examples; `make nightly` sets it, and draws new ones each time."""
 MODELS: Final = ("gpt-4o", "gpt-4.1-mini", "claude-sonnet-4-5", "somebody/unheard-of")
 PNG: Final = (
     "data:image/png;base64,"
@@ -29,15 +33,17 @@ PNG: Final = (
 def examples(count: int, *, shrink: bool = True) -> settings:
     """Settings of a property: the same examples on every run, as many as its cost allows.
 
+    In a nightly run there are many more, and others each time.
+
     Args:
         count: how many.
         shrink: whether to look for the smallest failure; a waste where one is expected.
     """
     return settings(
-        max_examples=count,
+        max_examples=count * TIMES,
         phases=[p for p in Phase if shrink or p in (Phase.explicit, Phase.generate)],
         deadline=None,
-        derandomize=True,
+        derandomize=TIMES == 1,
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
@@ -289,6 +295,97 @@ def long_line(rng: random.Random, lines: int) -> str:
     return " ".join(rng.choice(WORDS) for _ in range(lines * 8))
 
 
+# ------------------------------------------------------------------------- hard to read
+def broken_json(rng: random.Random, lines: int) -> str:
+    """A JSON document with something wrong in it: cut, a sign too many, quotes or colons lost."""
+    text = table_json(rng, lines)
+    at = rng.randrange(len(text))
+    return rng.choice(
+        [
+            text[:at],
+            text[at:],
+            text[:at] + rng.choice('[]{}",:\\\0\n') + text[at:],
+            text + text,
+            text.replace('"', "'"),
+            text.replace(":", "", 1),
+            text[:-1] + ",]",
+            f'{{"a": {text}, "a": NaN}}',
+            f"{text}\n// a remark\n{text}",
+        ]
+    )
+
+
+def nested(rng: random.Random, lines: int) -> str:
+    """Brackets, objects or tags inside each other, deeper than a stack; some are never closed."""
+    depth = rng.choice([lines, 40 * lines])
+    opens, closes = rng.choice(
+        [
+            ("[", "]"),
+            ('{"a":', "}"),
+            ('[{"id":1,"of":', "}]"),
+            ("<div>", "</div>"),
+            ("<b><p>", "</b>"),
+            ("(", ")"),
+            ("> ", ""),
+        ]
+    )
+    page = "<!doctype html><html><body>" if opens[0] == "<" and rng.random() < 0.5 else ""
+    inside = rng.choice(["1", "", prose(rng, 1)])
+    return page + opens * depth + inside + closes * rng.choice([depth, depth - 1, 0])
+
+
+def scripts(rng: random.Random, lines: int) -> str:
+    """Sentences of several scripts and directions in one line, with and without spaces."""
+    said = [*SENTENCES, *(t for t in ODDITIES if t.isprintable() and not t.isascii()), *NAMES]
+    rows = (
+        rng.choice(["", " "]).join(rng.choices(said, k=rng.randint(1, 9))) for _ in range(lines)
+    )
+    return "\n".join(rows)
+
+
+def controls(rng: random.Random, lines: int) -> str:
+    """Lines of a log with control characters, odd ends, marks of direction, halves of pairs."""
+    signs = "\0\a\b\t\r\x0b\x0c\x1b\x1c\x7f\x85\xa0\u200b\u200e\u202e\u2028\u2066\ufeff\ud83d\ude00"
+    out = []
+    for line in log(rng, lines).split("\n"):
+        at = rng.randint(0, len(line))
+        out.append(line[:at] + "".join(rng.choices(signs, k=rng.randint(0, 4))) + line[at:])
+    return rng.choice(["\n", "\r\n", "\r"]).join(out)
+
+
+def runs(rng: random.Random, lines: int) -> str:
+    """Long runs of a few signs, with a word here and there."""
+    signs = (
+        "a",
+        "A",
+        "7",
+        " ",
+        "\t",
+        ".",
+        "-",
+        "`",
+        '"',
+        "\\",
+        "[",
+        "<",
+        "日",
+        "\u0301",
+        "🙂",
+        "\n",
+    )
+    count = rng.randint(1, 4)
+    pieces = (rng.choice(signs) * (lines * rng.choice([1, 30])) for _ in range(count))
+    return f" {rng.choice(WORDS)} ".join(pieces)
+
+
+def blob(rng: random.Random, lines: int) -> str:
+    """Bytes as text: base64 with and without line breaks, a data URI, hexadecimal digits."""
+    data = rng.randbytes(24 * lines)
+    plain = base64.b64encode(data).decode()
+    uri = f"see data:image/png;base64,{plain} and `{rng.choice(NAMES)}`"
+    return rng.choice([plain, base64.encodebytes(data).decode(), uri, data.hex()])
+
+
 GENERATORS: Final[tuple[Callable[[random.Random, int], str], ...]] = (
     prose,
     log,
@@ -303,6 +400,12 @@ GENERATORS: Final[tuple[Callable[[random.Random, int], str], ...]] = (
     long_line,
     blobs,
     grouped_search,
+    broken_json,
+    nested,
+    scripts,
+    controls,
+    runs,
+    blob,
 )
 
 
@@ -491,8 +594,18 @@ BODY_KEYS = st.fixed_dictionaries(
 )
 
 
+COUNTED: Final[Counter[str]] = Counter()
+"""How many requests were made, which a nightly run prints by invariant."""
+
+
+def counted(body: dict[str, Any]) -> dict[str, Any]:
+    """The body, counted as one request more."""
+    COUNTED["requests"] += 1
+    return body
+
+
 def _body(model: str, messages: Sequence[Any], more: Mapping[str, Any]) -> dict[str, Any]:
-    return deepcopy({**more, "model": model, "messages": list(messages)})
+    return counted(deepcopy({**more, "model": model, "messages": list(messages)}))
 
 
 @st.composite

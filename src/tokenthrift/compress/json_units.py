@@ -29,6 +29,7 @@ SHORT_NAME: Final = 4  # characters; a shorter first cell of a row names nothing
 LONG_REST: Final = 40  # characters; what is shorter goes with the name
 SHORT: Final = 20  # characters; shorter than that nothing stands alone
 DEEPEST_PATH: Final = 8  # keys; a path names no more
+LONGEST_KEY: Final = 80  # characters of a key that a path names
 ROOT: Final = 0
 
 # A string (with the colon behind it where it is a key), or a sign with the white space after it.
@@ -103,6 +104,7 @@ def members_of(text: str, start: int, end: int, above: str = "") -> list[Member]
 def _joined(path: str, key: str, depth: int) -> str:
     if depth > DEEPEST_PATH or not key:
         return path
+    key = key[:LONGEST_KEY]
     return path + key if key[0] == "[" or not path else f"{path}.{key}"
 
 
