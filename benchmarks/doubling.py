@@ -1,4 +1,4 @@
-"""Whether a plan of twice the tokens takes twice the time: requests of many shapes, 1k to 1M tokens.
+"""Whether a plan of twice the tokens takes twice the time: many shapes, 1k to 1M tokens.
 
     python benchmarks/doubling.py [--rounds 7] [--most 1024000] [--shape "web page"]
 
@@ -140,10 +140,10 @@ def picture(made: dict[str, Any]) -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot as plt
 
     names = list(dict.fromkeys(r["shape"] for r in made["rows"]))
-    figure, panels = pyplot.subplots(3, 3, figsize=(11, 9), sharex=True, sharey=True)
+    figure, panels = plt.subplots(3, 3, figsize=(11, 9), sharex=True, sharey=True)
     for name, panel in zip(names, panels.flat, strict=False):
         rows = [r for r in made["rows"] if r["shape"] == name]
         sizes = [r["tokens"] for r in rows]

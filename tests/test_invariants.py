@@ -583,7 +583,7 @@ def test_offering_recall_changes_nothing_else(body: dict[str, Any], name: str) -
     assert made.body["messages"] == without.body["messages"]
     assert made.tokens_after == without.tokens_after + made.tool_tokens
     if made.offer.made:
-        assert made.body["tools"][:-1] == list(body.get("tools") or ())
+        assert made.body["tools"][:-1] == list(without.body.get("tools") or ())
     else:
         assert made.body == without.body
     for address, texts in made.omitted.items():
