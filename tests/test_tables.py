@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from strategies import examples, json_texts, short_texts, table_json
 from tokenthrift.compress import tables
+from tokenthrift.compress.blocks import blocks_of
 
 
 class Digits(str):
@@ -186,7 +187,7 @@ ODD_LINES = st.sampled_from(
 
 def text_blocks(encoded: str) -> list[str]:
     """The texts that stand below the JSON as they are."""
-    return [encoded[b.body : b.end] for b in tables.blocks_of(encoded) if b.is_text]
+    return [encoded[b.body : b.end] for b in blocks_of(encoded) if b.is_text]
 
 
 def test_a_text_inside_json_stands_below_it_as_it_is() -> None:

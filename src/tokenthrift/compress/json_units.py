@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.compress.tables import blocks_of
+from tokenthrift.compress.blocks import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tokenthrift.compress.tables import Block
+    from tokenthrift.compress.blocks import Block
 
 RECORDS_SHARE: Final = 0.5  # of a text, from which on its lists of objects are records
 ALIKE: Final = 0.8  # share of a list's elements that must be containers of one shape

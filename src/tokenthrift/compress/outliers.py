@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.compress.tables import blocks_of
+from tokenthrift.compress.blocks import blocks_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

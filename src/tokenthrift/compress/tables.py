@@ -29,12 +29,10 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tokenthrift.compress.blocks import BREAK, TEXT_HEAD
 
 __all__ = ["decode", "encode", "minify"]
 
@@ -55,7 +53,6 @@ _CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _PLAIN = re.compile(rf'[^\s"{{\[@|={_CONTROL}](?:[^|{_CONTROL}]*[^\s|{_CONTROL}])?')
 _PLAIN_KEY = re.compile(r"[\w $@/:#-]*[\w$@/:#-]")
 _HEAD = re.compile(r"@(\d+) (\d+) rows\|(.*)")
-_TEXT_HEAD = re.compile(r"@(\d+) (\d+) lines")
 # In a text that stands as it is: what no message may hold, and what is no line of text.
 _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _REFERENCE = re.compile(r'("(?:[^"\\]|\\.)*")|@(\d+)')
@@ -72,7 +69,6 @@ class _RepeatedKeyError(ValueError):
 
 
 ABSENT: Final = object()
-BREAK: Final = "\n"
 _written = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -294,7 +290,7 @@ def decode(text: str) -> str:
     if len(lines) > 1 and lines[-1] == "" and not _rows_reach(lines):
         lines.pop()  # the line break that a sent document may end with
     while at < len(lines):
-        text_head = _TEXT_HEAD.fullmatch(lines[at])
+        text_head = TEXT_HEAD.fullmatch(lines[at])
         head = text_head or _HEAD.fullmatch(lines[at])
         if head is None:
             raise ValueError(f"line {at + 1}: expected the head of a table")
@@ -323,7 +319,7 @@ def _rows_reach(lines: list[str]) -> bool:
     """Whether the last line is a row of a single absent column, or the last line of a text."""
     at = 1
     while at < len(lines):
-        head = _TEXT_HEAD.fullmatch(lines[at]) or _HEAD.fullmatch(lines[at])
+        head = TEXT_HEAD.fullmatch(lines[at]) or _HEAD.fullmatch(lines[at])
         if head is None:
             return False
         at += 1 + int(head.group(2))
@@ -363,40 +359,3 @@ def _value(cell: str) -> Any:
     if cell[0] in '"{[':
         return parse(cell)
     return cell
-
-
-# ------------------------------------------------------------------------------------- the form
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A table or a text below the JSON that refers to it.
-
-    Attributes:
-        start: where its head begins.
-        body: where what stands under the head begins.
-        end: where that ends.
-        is_text: whether it is a text that stands as it is.
-    """
-
-    start: int
-    body: int
-    end: int
-    is_text: bool
-
-
-def blocks_of(text: str) -> Iterator[Block]:
-    """What stands below the JSON in an encoded document, in order."""
-    at = text.find("\n@") + 1
-    while 0 < at < len(text) and text[at] == "@":
-        body = text.find(BREAK, at) + 1 or len(text)
-        head = _TEXT_HEAD.fullmatch(text[at:body].rstrip(BREAK))
-        if head is None:
-            end = text.find("\n@", body - 1) + 1 or len(text)
-        else:  # fewer lines than its head says where pointers stand for some
-            end = body
-            following = f"@{int(head[1]) + 1} "
-            for _ in range(int(head[2])):
-                if text.startswith(following, end):
-                    break
-                end = text.find(BREAK, end) + 1 or len(text)
-        yield Block(at, body, end, head is not None)
-        at = end
