@@ -252,7 +252,8 @@ def _cut(text: str, start: int, end: int, longest: int) -> Iterator[tuple[int, i
         stop = min(end, behind_mark(text, stop))
         yield at, stop
         at = stop
-    yield at, end
+    if at < end:  # marks of the last letter may reach to the end
+        yield at, end
 
 
 def _character_border(text: str, at: int) -> int:
