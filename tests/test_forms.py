@@ -84,7 +84,7 @@ def test_what_is_no_written_form_is_refused(text: str) -> None:
     """The error says which line is wrong."""
     with pytest.raises(ValueError, match="line"):
         decode(text)
-    assert rows_of(text) == []
+    assert not rows_of(text)
 
 
 def test_rows_are_read_as_the_lines_they_stand_for() -> None:

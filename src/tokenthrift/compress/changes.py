@@ -30,6 +30,12 @@ def key_of(line: str) -> str:
     return bare(line).lstrip(SIGNS)
 
 
+def keys_of(text: str) -> list[str]:
+    """The keys of the lines of a text."""
+    lines = [line.lstrip(" ") for line in text.split("\n")]
+    return [(bare(line) if line[:1].isdigit() else line).lstrip(SIGNS) for line in lines]
+
+
 def bare(line: str) -> str:
     """A line without the number it begins with, if any."""
     found = _NUMBER.match(line)

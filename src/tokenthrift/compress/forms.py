@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -46,9 +48,9 @@ class _Form:
 
     def filled(self, cells: Sequence[str]) -> str:
         """The line that has these cells."""
-        out = [self.pieces[0]]
-        for cell, piece in zip(cells, self.pieces[1:], strict=True):
-            out += [cell, piece]
+        out = [""] * (2 * len(self.pieces) - 1)
+        out[::2] = self.pieces
+        out[1::2] = cells
         return "".join(out)
 
 
@@ -64,8 +66,9 @@ def encode(text: str) -> str | None:
     forms: list[_Form] = []
     row_of: dict[int, str] = {}
     for numbers, words in _alike(lines):
-        form, cells = _factored([words[n] for n in range(len(words))])
-        if STAR in "".join(form.pieces) or any("|" in c for row in cells for c in row):
+        form, cells = _factored(words)
+        barred = "|" in text and any("|" in c for row in cells for c in row)
+        if barred or STAR in "".join(form.pieces):
             continue
         forms.append(form)
         for number, row in zip(numbers, cells, strict=True):
@@ -107,33 +110,35 @@ class Row:
     anchor: bool = False
 
 
-def rows_of(text: str) -> list[Row]:
+def rows_of(text: str) -> Sequence[Row]:
     """The lines of an encoded text with what they say; empty where it is not encoded."""
-    if not is_encoded(text):
-        return []
-    forms, _ = _read(text)
-    rows: list[Row] = []
-    at = 0
-    for n, line in enumerate(text.split("\n")):
-        end = min(at + len(line) + 1, len(text))
-        if n <= len(forms):
-            rows.append(Row(at, end, line, anchor=True))
-        else:
-            match = _ROW.match(line)
-            rows.append(Row(at, end, _line(line, forms, n + 1), int(match[1]) if match else -1))
-        at = end
-    return rows if rows[-1].end > rows[-1].start else rows[:-1]
+    return _rows(text) if _HEAD.match(text) else ()
 
 
 def is_encoded(text: str) -> bool:
     """Whether a text is in this form, whole."""
-    if not _HEAD.match(text):
-        return False
+    return bool(rows_of(text))
+
+
+@lru_cache(maxsize=64)
+def _rows(text: str) -> tuple[Row, ...]:
+    """The rows of a text; remembered, as every stage of a turn reads them."""
     try:
-        decode(text)
+        forms, lines = _read(text)
+        said = [_line(row, forms, n) for n, row in enumerate(lines, len(forms) + 2)]
     except ValueError:
-        return False
-    return True
+        return ()
+    every = text.split("\n")
+    first = len(forms) + 1  # behind the head and the forms
+    ends = [*accumulate(len(line) + 1 for line in every)]
+    ends[-1] -= 1
+    starts = [0, *ends]
+    rows = [Row(starts[n], ends[n], every[n], anchor=True) for n in range(first)]
+    rows += [
+        Row(start, end, line, int(row[: row.index("|")]) if _ROW.match(row) else -1)
+        for start, end, line, row in zip(starts[first:], ends[first:], said, lines, strict=False)
+    ]
+    return tuple(rows) if rows[-1].end > rows[-1].start else tuple(rows[:-1])
 
 
 def _read(text: str) -> tuple[list[_Form], list[str]]:
@@ -154,21 +159,18 @@ def _read(text: str) -> tuple[list[_Form], list[str]]:
 
 
 def _line(row: str, forms: Sequence[_Form], number: int) -> str:
-    if row.startswith("|"):
-        return row[1:]
-    match = _ROW.match(row)
-    if match is None:
+    head, bar, rest = row.partition("|")
+    if not bar or not (head.isdecimal() or not head):
         return row
-    at = int(match[1]) - 1
-    cells = row[match.end() :].split("|") if row[match.end() :] or not _is_bare(forms, at) else []
-    if not 0 <= at < len(forms) or len(cells) != len(forms[at].pieces) - 1:
+    if not head:
+        return rest
+    at = int(head) - 1
+    form = forms[at] if 0 <= at < len(forms) else None
+    # A form without a star: all of its lines are alike.
+    cells = rest.split("|") if rest or form is None or len(form.pieces) > 1 else []
+    if form is None or len(cells) != len(form.pieces) - 1:
         raise ValueError(f"line {number}: no form has these cells: {row[:60]!r}")
-    return forms[at].filled(cells)
-
-
-def _is_bare(forms: Sequence[_Form], at: int) -> bool:
-    """Whether a form has no star: all of its lines are alike."""
-    return 0 <= at < len(forms) and len(forms[at].pieces) == 1
+    return form.filled(cells)
 
 
 def _as_it_is(line: str) -> str:
@@ -179,26 +181,23 @@ def _as_it_is(line: str) -> str:
 def _alike(lines: Sequence[str]) -> Iterable[tuple[list[int], list[list[str]]]]:
     """Lines that differ in words with digits only: their numbers and their words."""
     groups: dict[tuple[str, ...], list[int]] = {}
-    words: list[list[str]] = []
     keys: dict[str, tuple[str, ...]] = {}
-    for n, line in enumerate(lines):
-        words.append(line.split(" "))
-        if len(line) < SHORTEST_LINE:
+    for n, shape in enumerate("\n".join(lines).translate(_ZEROS).split("\n")):
+        if len(shape) < SHORTEST_LINE:
             continue
-        shape = line.translate(_ZEROS)
         key = keys.get(shape)
         if key is None:
             key = keys[shape] = tuple("0" if "0" in w else w for w in shape.split(" "))
         groups.setdefault(key, []).append(n)
     for numbers in groups.values():
         if len(numbers) >= FEWEST_LINES:
-            yield numbers, [words[n] for n in numbers]
+            yield numbers, [lines[n].split(" ") for n in numbers]
 
 
-def _factored(rows: Sequence[Sequence[str]]) -> tuple[_Form, list[list[str]]]:
+def _factored(rows: Sequence[Sequence[str]]) -> tuple[_Form, Sequence[Sequence[str]]]:
     """The form of lines of as many words, and what each has in its stars' places."""
     pieces = [""]
-    cells: list[list[str]] = [[] for _ in rows]
+    cells: list[Sequence[str]] = []
     for place, column in enumerate(zip(*rows, strict=True)):
         space = " " if place else ""
         first = column[0]
@@ -207,10 +206,10 @@ def _factored(rows: Sequence[Sequence[str]]) -> tuple[_Form, list[list[str]]]:
             continue
         before = _BEFORE.match(first)
         prefix = before.group() if before else ""
-        if not all(word.startswith(prefix) for word in column):
+        if prefix and not all(word.startswith(prefix) for word in column):
             prefix = ""
         pieces[-1] += space + prefix
         pieces.append("")
-        for row, word in zip(cells, column, strict=True):
-            row.append(word[len(prefix) :])
-    return _Form(tuple(pieces)), cells
+        cells.append([word[len(prefix) :] for word in column] if prefix else column)
+    own = list(zip(*cells, strict=True)) if cells else [()] * len(rows)
+    return _Form(tuple(pieces)), own

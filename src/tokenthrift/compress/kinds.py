@@ -15,6 +15,8 @@ from tokenthrift.compress.searches import is_search
 from tokenthrift.compress.traces import is_trace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenthrift.types import Kind
 
 SAMPLE_CHARACTERS: Final = 6_000  # the beginning tells the kind; the rest is not read
@@ -31,17 +33,20 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Lines that tools put above what they give: a name between brackets, or a short value in it.
 _WRAPPER = re.compile(r"(?:\s*<(?P<name>\w+)>(?:[^<>\n]{0,40}</(?P=name)>)?[ \t]*(?:\n|$)){1,3}")
 _LOG_LINE = re.compile(
-    r"^\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
+    r"\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
     r"[A-Z][a-z]{2} +\d{1,2} \d\d:|"
     r"\d{10,13}\b|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)"
 )
-_LOG_LEVEL = re.compile(
-    r"\b(?:DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL|PASSED|FAILED)\b"
+_LEVELS: Final = (
+    *("DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"),
+    *("PASSED", "FAILED"),
 )
+_LOG_LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVELS)})\b")
 _CODE_LINE = re.compile(
-    r"[{};]\s*$|^\s*(?:def|class|import|from|return|if|for|while|else|elif|try|except|with|func|fn|"
-    r"let|const|var|public|private|static|package|use|struct|impl|#include)\b.*[:({;)\w]\s*$"
+    r"\s*(?:def|class|import|from|return|if|for|while|else|elif|try|except|with|func|fn|let|const|"
+    r"var|public|private|static|package|use|struct|impl|#include)\b.*[:({;)\w]\s*$"
 )
+_ENDS_CODE: Final = ("{", "}", ";")
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 LANGUAGE_KINDS: Final[dict[str, Kind]] = {
@@ -90,21 +95,28 @@ def _kind_by_lines(head: str) -> Kind:
         return "prose"
     half = len(lines) / 2
 
-    def hits(rule: re.Pattern[str]) -> int:
-        return sum(map(bool, map(rule.search, lines)))
-
     if len(lines) >= 3:
         if is_search(lines):
             return "search"
-        if hits(_LOG_LINE) > half or hits(_LOG_LEVEL) > half:
+        if sum(map(bool, map(_LOG_LINE.match, lines))) > half or _of_levels(lines) > half:
             return "log"
         for mark in ("|", "\t", ",", ";"):
             counts = [line.count(mark) for line in lines[:-1] or lines]
             if min(counts) >= 2 and max(counts) == min(counts):
                 return "table"
-        if hits(_CODE_LINE) > 0.3 * len(lines):
+        if sum(map(_is_code, lines)) > 0.3 * len(lines):
             return "code"
     return "markdown" if _HEADING.search(head) else "prose"
+
+
+def _of_levels(lines: Sequence[str]) -> int:
+    """How many lines name a level of logs."""
+    likely = [line for line in lines if any(level in line for level in _LEVELS)]
+    return sum(map(bool, map(_LOG_LEVEL.search, likely)))
+
+
+def _is_code(line: str) -> bool:
+    return line.rstrip().endswith(_ENDS_CODE) or _CODE_LINE.match(line) is not None
 
 
 def pieces(text: str) -> list[tuple[int, int, Kind]]:

@@ -74,6 +74,7 @@ class Html(BaseModel):
                     page_mark(address) + text,
                     "web page as text",
                     recall_id=address,
+                    omitted=(segment.text,),
                 )
             )
         return draft.edit(self.name, edits, notes)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress import forms
-from tokenthrift.compress.changes import WORDS, key_of, read_change
+from tokenthrift.compress.changes import WORDS, keys_of, read_change
 from tokenthrift.history import Lines
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ _POINTER = re.compile(
 def lines_of(text: str) -> Lines:
     """The lines of a text as it is sent, as pointers count them."""
     rows = forms.rows_of(text)
-    said = [row.said for row in rows] or text.split("\n")
-    if rows and text.endswith("\n"):
+    if not rows:
+        return Lines(text.split("\n"), keys_of(text), text)
+    said = [row.said for row in rows]
+    if text.endswith("\n"):
         said.append("")
-    whole = forms.decode(text) if rows else text
-    return Lines(said, [key_of(line) for line in said], whole, in_rows=bool(rows))
+    whole = "\n".join(said[sum(row.anchor for row in rows) :])
+    return Lines(said, keys_of("\n".join(said)), whole, in_rows=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,8 @@ class Dedupe(BaseModel):
     def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Point open segments to earlier text."""
         edits: list[Edit] = []
+        if all(s.tokens < self.min_tokens for s in draft.new_segments):
+            return draft.edit(self.name, edits)  # nothing to look up; a short turn costs nothing
         past = draft.history.copies(lines_of)
         whole: dict[str, Segment] = {}
         least = max(self.min_tokens, draft.floor_tokens)

@@ -30,9 +30,12 @@ import heapq
 import json
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.compress.blocks import BREAK, TEXT_HEAD
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = ["decode", "encode", "minify"]
 
@@ -69,6 +72,7 @@ class _RepeatedKeyError(ValueError):
 
 
 ABSENT: Final = object()
+_NESTED: Final = (dict, list)
 _written = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -171,7 +175,7 @@ def _columns(rows: list[Any]) -> list[tuple[str, ...]] | None:
     columns = _paths(rows, (), MAX_DEPTH)
     if columns is None or not 0 < len(columns) <= MAX_COLUMNS:
         return None
-    filled = sum(_get(r, c) is not ABSENT for r in rows for c in columns)
+    filled = sum(len(rows) - _values(rows, c).count(ABSENT) for c in columns)
     return columns if filled >= SHARED_KEYS * len(rows) * len(columns) else None
 
 
@@ -229,16 +233,16 @@ def _common_order(rows: list[dict[str, Any]]) -> list[str] | None:
     return order if len(order) == len(seen) else None
 
 
-def _get(row: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        if not isinstance(row, dict) or key not in row:
-            return ABSENT
-        row = row[key]
-    return row
+def _values(rows: Sequence[dict[str, Any]], path: tuple[str, ...]) -> list[Any]:
+    """What stands at a path in each row."""
+    values: list[Any] = [row.get(path[0], ABSENT) for row in rows]
+    for key in path[1:]:
+        values = [v.get(key, ABSENT) if isinstance(v, dict) else ABSENT for v in values]
+    return values
 
 
 def _table(name: str, rows: list[dict[str, Any]], columns: list[tuple[str, ...]]) -> str:
-    cells = [[_cell(_get(r, c)) for r in rows] for c in columns]
+    cells = [list(map(_cell, _values(rows, c))) for c in columns]
     heads = []
     varying = []
     for path, column in zip(columns, cells, strict=True):
@@ -256,9 +260,7 @@ def _table(name: str, rows: list[dict[str, Any]], columns: list[tuple[str, ...]]
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return _quoted(dump(value))
-    return _plain_cell(value)
+    return _quoted(dump(value)) if isinstance(value, _NESTED) else _plain_cell(value)
 
 
 @lru_cache(maxsize=16_384, typed=True)
