@@ -29,6 +29,7 @@ from __future__ import annotations
 import heapq
 import json
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,10 +62,11 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
 _REFERENCE = re.compile(r'("(?:[^"\\]|\\.)*")|@(\d+)')
 
 
-class Number(str):
-    """A JSON number by its digits, so that 1.10 stays 1.10."""
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A JSON number by its digits where Python would write another one: 1.10, 1e5, -0."""
 
-    __slots__ = ()
+    digits: str
 
 
 class _RepeatedKeyError(ValueError):
@@ -74,6 +76,7 @@ class _RepeatedKeyError(ValueError):
 ABSENT: Final = object()
 _NESTED: Final = (dict, list)
 _written = json.JSONEncoder(ensure_ascii=False).encode
+_minified = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def minify(text: str) -> str:
@@ -91,11 +94,20 @@ def parse(text: str) -> Any:
         raise ValueError("holds surrogate escapes")
     return json.loads(
         text,
-        parse_float=Number,
-        parse_int=Number,
+        parse_float=_fraction,
+        parse_int=_whole if "-0" in text else int,
         parse_constant=_refuse,
         object_pairs_hook=_object,
     )
+
+
+def _whole(digits: str) -> int | Number:
+    return Number(digits) if digits == "-0" else int(digits)
+
+
+def _fraction(digits: str) -> float | Number:
+    value = float(digits)
+    return value if value and repr(value) == digits else Number(digits)
 
 
 def _refuse(name: str) -> Any:
@@ -111,12 +123,20 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def dump(value: Any) -> str:
     """Minified JSON of a parsed value."""
+    try:
+        return _minified(value)
+    except TypeError:
+        return _by_digits(value)
+
+
+def _by_digits(value: Any) -> str:
+    """The same where a number stands by its digits."""
     if isinstance(value, Number):
-        return str(value)
+        return value.digits
     if isinstance(value, dict):
-        return "{" + ",".join([f"{_written(k)}:{dump(v)}" for k, v in value.items()]) + "}"
+        return "{" + ",".join([f"{_written(k)}:{_by_digits(v)}" for k, v in value.items()]) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(dump, value)) + "]"
+        return "[" + ",".join(map(_by_digits, value)) + "]"
     return _written(value)
 
 
@@ -147,13 +167,13 @@ def _skeleton(value: Any, tables: list[str]) -> str:
         if columns:
             name = f"@{len(tables) + 1}"
             tables.append("")
-            tables[int(name[1:]) - 1] = _table(name, value, columns)
+            tables[int(name[1:]) - 1] = _table(name, columns)
             return name
         return "[" + ",".join(_skeleton(v, tables) for v in value) + "]"
     if isinstance(value, dict):
         inner = [f"{_written(k)}:{_skeleton(v, tables)}" for k, v in value.items()]
         return "{" + ",".join(inner) + "}"
-    if isinstance(value, str) and not isinstance(value, Number) and _is_text(value):
+    if isinstance(value, str) and _is_text(value):
         name = f"@{len(tables) + 1}"
         tables.append(f"{name} {value.count(BREAK) + 1} lines\n{value}")
         return name
@@ -168,15 +188,17 @@ def _is_text(value: str) -> bool:
 
 
 # ---------------------------------------------------------------------------------------- encoding
-def _columns(rows: list[Any]) -> list[tuple[str, ...]] | None:
-    """Paths of the columns if the rows can be a table, else None."""
+def _columns(rows: list[Any]) -> dict[tuple[str, ...], list[Any]] | None:
+    """The columns by their paths if the rows can be a table, else None."""
     if len(rows) < MIN_ROWS or not all(isinstance(r, dict) and r for r in rows):
         return None
     columns = _paths(rows, (), MAX_DEPTH)
     if columns is None or not 0 < len(columns) <= MAX_COLUMNS:
         return None
-    filled = sum(len(rows) - _values(rows, c).count(ABSENT) for c in columns)
-    return columns if filled >= SHARED_KEYS * len(rows) * len(columns) else None
+    values = {path: _values(rows, path) for path in columns}
+    absent = sum(v.count(ABSENT) for v in values.values())
+    cells = len(rows) * len(columns)
+    return values if cells - absent >= SHARED_KEYS * cells else None
 
 
 def _paths(
@@ -241,9 +263,9 @@ def _values(rows: Sequence[dict[str, Any]], path: tuple[str, ...]) -> list[Any]:
     return values
 
 
-def _table(name: str, rows: list[dict[str, Any]], columns: list[tuple[str, ...]]) -> str:
-    cells = [list(map(_cell, _values(rows, c))) for c in columns]
-    heads = []
+def _table(name: str, columns: dict[tuple[str, ...], list[Any]]) -> str:
+    cells = [list(map(_cell, values)) for values in columns.values()]
+    heads: list[str] = []
     varying = []
     for path, column in zip(columns, cells, strict=True):
         head = ".".join(path)
@@ -253,10 +275,10 @@ def _table(name: str, rows: list[dict[str, Any]], columns: list[tuple[str, ...]]
             heads.append(head)
             varying.append(column)
     if not varying:  # all rows alike: one column must show how many there are
-        heads[0] = ".".join(columns[0])
+        heads[0] = ".".join(next(iter(columns)))
         varying = [cells[0]]
     body = ["|".join(row) for row in zip(*varying, strict=True)]
-    return "\n".join([f"{name} {len(rows)} rows|{'|'.join(heads)}", *body])
+    return "\n".join([f"{name} {len(cells[0])} rows|{'|'.join(heads)}", *body])
 
 
 def _cell(value: Any) -> str:
@@ -268,7 +290,7 @@ def _plain_cell(value: Any) -> str:
     """The cell of a scalar; tables repeat their values."""
     if value is ABSENT:
         return ""
-    if isinstance(value, str) and not isinstance(value, Number):
+    if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and not _NUMBER.fullmatch(value) and value not in _LITERALS
         return value if plain else _quoted(_written(value))
     return _quoted(dump(value))
@@ -357,7 +379,7 @@ def _value(cell: str) -> Any:
     if cell in _LITERALS:
         return _LITERALS[cell]
     if _NUMBER.fullmatch(cell):
-        return Number(cell)
+        return parse(cell)
     if cell[0] in '"{[':
         return parse(cell)
     return cell
