@@ -141,7 +141,8 @@ class TokenIds:
             ends: rising indices of characters; what lies behind the last one is not counted.
         """
         ids = self(text)
-        starts = np.cumsum(_byte_lengths(self.name)[ids]) - _byte_lengths(self.name)[ids]
+        lengths = _byte_lengths(self.name)[ids]
+        starts = np.cumsum(lengths) - lengths
         borders = np.searchsorted(starts, _byte_offsets(text, ends))
         return np.diff(borders, prepend=0)
 

@@ -33,7 +33,7 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Lines that tools put above what they give: a name between brackets, or a short value in it.
 _WRAPPER = re.compile(r"(?:\s*<(?P<name>\w+)>(?:[^<>\n]{0,40}</(?P=name)>)?[ \t]*(?:\n|$)){1,3}")
 _LOG_LINE = re.compile(
-    r"\W{0,2}(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
+    r"\W{0,2}+(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
     r"[A-Z][a-z]{2} +\d{1,2} \d\d:|"
     r"\d{10,13}\b|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)"
 )
@@ -42,11 +42,16 @@ _LEVELS: Final = (
     *("PASSED", "FAILED"),
 )
 _LOG_LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVELS)})\b")
-_CODE_LINE = re.compile(
-    r"\s*(?:def|class|import|from|return|if|for|while|else|elif|try|except|with|func|fn|let|const|"
-    r"var|public|private|static|package|use|struct|impl|#include)\b.*[:({;)\w]\s*$"
+_FIRST_WORD = re.compile(r"#?\w+")
+_CODE_WORDS: Final = frozenset(
+    [
+        *("def", "class", "import", "from", "return", "if", "for", "while", "else", "elif", "try"),
+        *("except", "with", "func", "fn", "let", "const", "var", "public", "private", "static"),
+        *("package", "use", "struct", "impl", "#include"),
+    ]
 )
 _ENDS_CODE: Final = ("{", "}", ";")
+_ENDS_BEHIND_WORD: Final = (":", "(", ")", "_")
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 LANGUAGE_KINDS: Final[dict[str, Kind]] = {
@@ -100,23 +105,36 @@ def _kind_by_lines(head: str) -> Kind:
             return "search"
         if sum(map(bool, map(_LOG_LINE.match, lines))) > half or _of_levels(lines) > half:
             return "log"
-        for mark in ("|", "\t", ",", ";"):
-            counts = [line.count(mark) for line in lines[:-1] or lines]
-            if min(counts) >= 2 and max(counts) == min(counts):
-                return "table"
+        if any(_are_rows(lines[:-1], mark) for mark in ("|", "\t", ",", ";")):
+            return "table"
         if sum(map(_is_code, lines)) > 0.3 * len(lines):
             return "code"
-    return "markdown" if _HEADING.search(head) else "prose"
+    headed = head.startswith("#") or "\n#" in head
+    return "markdown" if headed and _HEADING.search(head) else "prose"
+
+
+def _are_rows(lines: Sequence[str], mark: str) -> bool:
+    """Whether every line has as many marks, two at least."""
+    marks = lines[0].count(mark)
+    return marks >= 2 and all(line.count(mark) == marks for line in lines)
 
 
 def _of_levels(lines: Sequence[str]) -> int:
     """How many lines name a level of logs."""
-    likely = [line for line in lines if any(level in line for level in _LEVELS)]
-    return sum(map(bool, map(_LOG_LEVEL.search, likely)))
+    text = "\n".join(lines)
+    if 2 * sum(map(text.count, _LEVELS)) <= len(lines):
+        return 0  # too few to tell, wherever they stand
+    return sum(map(bool, map(_LOG_LEVEL.search, lines)))
 
 
 def _is_code(line: str) -> bool:
-    return line.rstrip().endswith(_ENDS_CODE) or _CODE_LINE.match(line) is not None
+    bare = line.strip()
+    if bare.endswith(_ENDS_CODE):
+        return True
+    word = _FIRST_WORD.match(bare)
+    if word is None or word[0] not in _CODE_WORDS or word.end() == len(bare):
+        return False
+    return bare[-1].isalnum() or bare.endswith(_ENDS_BEHIND_WORD)
 
 
 def pieces(text: str) -> list[tuple[int, int, Kind]]:

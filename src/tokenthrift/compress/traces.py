@@ -7,6 +7,7 @@ the user's own code come first; frames of libraries and runtimes wait.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.outlines import FRAME, LIBRARY, MESSAGE, Line, line_spans
@@ -21,6 +22,11 @@ WHOLE: Final = 30  # lines; a longer trace in a log is no single unit
 _MARKS: Final = (
     *("Traceback (most recent call last)", '  File "', "\tat ", "  at ", "goroutine "),
     *("panicked at ", "stack backtrace:"),
+)
+# Each line that a rule takes holds one of these.
+_HINTS: Final = (
+    *("exception", "Traceback", 'File "', "at ", "... ", "--- End of"),
+    *("panic", "fatal error: ", "[signal ", "goroutine ", "backtrace:"),
 )
 
 _PYTHON = re.compile(r"(?P<indent>[\s|+-]*)[^\n]{0,200}?Traceback \(most recent call last\):?\s*$")
@@ -150,10 +156,22 @@ class _Reader:
         rules: Sequence[Callable[[str], bool]] = (
             self._python, self._python_frame, self._at_frame, self._go, self._rust
         )  # fmt: skip
+        hinted = self._hinted()
         while self._at < len(self.spans):
-            line = self._text(self._at)
+            line = self._text(self._at) if self._at in hinted else ""
             if not line.strip() or not any(rule(line) for rule in rules):
                 self._take(1)
+
+    def _hinted(self) -> set[int]:
+        """Numbers of the lines that may begin a trace or a part of one."""
+        starts = [start for start, _ in self.spans]
+        found: set[int] = set()
+        for hint in _HINTS:
+            at = self.text.find(hint)
+            while at >= 0:
+                found.add(bisect_right(starts, at) - 1)
+                at = self.text.find(hint, at + len(hint))
+        return found
 
     def _text(self, n: int) -> str:
         if n >= len(self.spans):
