@@ -115,6 +115,7 @@ class Window:
         budget_tokens: cap on the whole draft, framing included, or None.
         is_wish: whether the cap is what a compaction would like to reach, not what must be met.
         may_cut: whether a selective stage may still cut what is open; then nothing may point at it.
+        compacted_tokens: what the last compaction left; 0 before the first.
     """
 
     first_turn: int
@@ -124,6 +125,7 @@ class Window:
     is_wish: bool = False
     epoch: int = 0
     may_cut: bool = False
+    compacted_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

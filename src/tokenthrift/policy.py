@@ -9,11 +9,11 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources as package_resources
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, get_args
 
 import yaml
 from pydantic import (
@@ -148,7 +148,13 @@ class Policy(BaseModel):
 
     _source: str = PrivateAttr(default=MAPPING)
 
-    @property
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values; what was derived from the old ones is derived anew."""
+        made = super().model_copy(update=update, deep=deep)
+        made.__dict__.pop("digest", None)
+        return made
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the canonical JSON of everything that changes a plan (16 hex digits)."""
         data = self.model_dump(mode="json", exclude={"name", "description"})

@@ -163,15 +163,10 @@ def _next_turn(before: Draft, new: Parts, turn: int, rules: Rules, resources: Re
     if threshold is not None and draft.tokens > threshold:
         after = _run(_reopened(draft, turn, int(threshold * rule.to_share)), rules, resources)
         return _advanced(before, draft, after, f"{draft.tokens} tokens crossed {threshold}")
-    least = max(rule.least_tokens, int(_last_compacted(before) / rule.to_share))
+    least = max(rule.least_tokens, int(before.window.compacted_tokens / rule.to_share))
     if rule.priced and rules.cache and crosses(before.tokens, draft.tokens, least):
         return _advanced_if_it_pays(before, draft, rules, rules.cache, resources)
     return draft
-
-
-def _last_compacted(draft: Draft) -> int:
-    """Tokens that the last compaction left; 0 before the first."""
-    return next((s.tokens_after for s in reversed(draft.trace) if s.stage == "compact"), 0)
 
 
 def _advanced(before: Draft, draft: Draft, after: Draft, why: str) -> Draft:
@@ -180,7 +175,9 @@ def _advanced(before: Draft, draft: Draft, after: Draft, why: str) -> Draft:
     step = Step(
         "compact", (0, draft.window.last_turn), draft.tokens, after.tokens, notes=(("", note),)
     )
-    return replace(after, trace=before.trace).noting(step, *after.trace[len(before.trace) :])
+    window = replace(after.window, compacted_tokens=after.tokens)
+    own = after.trace[len(before.trace) :]
+    return replace(after, window=window, trace=before.trace).noting(step, *own)
 
 
 def _advanced_if_it_pays(
