@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SIGNS: Final = " \t>"
 
 # As in "    12<tab>a line", "12→a line", "12:a line", "12-a line" and "12 | a line".
-_NUMBER = re.compile(r"( *)(\d{1,7})(\t|→|:|-| ?\| ?)")
+_NUMBER = re.compile(r"( *)([0-9]{1,7})(\t|→|:|-| ?\| ?)")
 
 # As words in a pointer; `read_change` takes the groups.
 WORDS: Final = (
@@ -32,8 +32,10 @@ def key_of(line: str) -> str:
 
 def keys_of(text: str) -> list[str]:
     """The keys of the lines of a text."""
-    lines = [line.lstrip(" ") for line in text.split("\n")]
-    return [(bare(line) if line[:1].isdigit() else line).lstrip(SIGNS) for line in lines]
+    return [
+        key_of(line) if "0" <= (key := line.lstrip(SIGNS)) < ":" else key
+        for line in text.split("\n")
+    ]
 
 
 def bare(line: str) -> str:

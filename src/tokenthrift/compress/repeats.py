@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenthrift.history import Copies
     from tokenthrift.types import Segment
 
+FEW_LINES: Final = 32  # up to here each is looked for in a text before its lines are read
 LEAST_TOKENS: Final = 24  # of a run; its pointer costs about 8
 LEAST_CHANGED: Final = 3  # lines of a run that differs from its copy in numbers or indent
 
@@ -83,15 +84,20 @@ def repeated_runs(
     """
     known = _Known(draft.history.copies(lines_of), draft.segments)
     for segment in segments:
+        large = segment.tokens >= max(min_tokens, draft.floor_tokens)
+        pointing = large and draft.may_point(segment) and known.may_stand_in(segment.text)
+        sourcing = segment.id in sources and segment is not segments[-1]
+        if not pointing and not sourcing:
+            continue
         lines = lines_of(segment.text)
-        if draft.may_point(segment) and segment.tokens >= max(min_tokens, draft.floor_tokens):
+        if pointing:
             runs = _paying(_runs(segment, lines, known, draft), min_tokens)
             if runs and not holds_pointers(segment.text):
                 text = _with_pointers(lines.said, [run for run, _ in runs])
                 yield segment, text, sum(run.lines for run, _ in runs)
                 # Later pointers count lines as they are sent.
                 lines = _sent(lines, [run for run, _ in runs])
-        if segment.id in sources and segment is not segments[-1]:
+        if sourcing:
             known.add(segment, lines)
 
 
@@ -117,6 +123,13 @@ class _Known:
             yield Copy(self.frozen[number].id, self.past.lines(number), n)
         for number, n in self.here.get(key, ()):
             yield Copy(self.segments[number].id, self.texts[number], n)
+
+    def may_stand_in(self, text: str) -> bool:
+        """Whether a text may hold a copy: a quick look where few lines are known."""
+        past, here = self.past.known, self.here
+        if len(past) + len(here) > FEW_LINES:
+            return True
+        return any(key in text for key in (*past, *here))
 
     def seeds(self, keys: Sequence[str]) -> list[int]:
         """The lines among these of which there may be copies."""
