@@ -116,9 +116,14 @@ class TokenIds:
         self._held = 0
         self._lock = threading.Lock()
 
-    def __call__(self, text: str) -> IdArray:
-        """(tokens,) uint32; special-token strings count as plain text."""
-        key = _digest(text)
+    def __call__(self, text: str, key: bytes | None = None) -> IdArray:
+        """(tokens,) uint32; special-token strings count as plain text.
+
+        Args:
+            text: any.
+            key: its digest where that is known.
+        """
+        key = key or _digest(text)
         with self._lock:
             found = self._known.get(key)
             if found is not None:
@@ -222,14 +227,15 @@ class TiktokenCounter:
         """Tokens of ``text``; special-token strings in it count as plain text."""
         if not text:
             return 0
-        key = text if len(text) <= SHORT_TEXT else _digest(text)
+        digest = _digest(text) if len(text) > SHORT_TEXT else None
+        key = digest or text
         found = self._known.get(key)
         if found is not None:
             return found
         n = len(
-            encoding(self.encoding_name).encode_ordinary(text)
-            if len(text) <= SHORT_TEXT
-            else token_ids(self.encoding_name)(text)
+            token_ids(self.encoding_name)(text, digest)
+            if digest
+            else encoding(self.encoding_name).encode_ordinary(text)
         )
         n = n if self.exact else ceil(n * self.factor)
         if len(self._known) >= CACHE_ENTRIES:
