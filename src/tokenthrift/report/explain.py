@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.compress import REDACT, TOOLS
+from tokenthrift.compress import ELSEWHERE, REDACT, TOOLS
 from tokenthrift.draft import REQUEST
 from tokenthrift.ledger import Charge, Savings, split_savings
 from tokenthrift.route import VERDICT_COLUMNS, summary, verdict_rows
@@ -329,7 +329,9 @@ def _why_kept(plan: Plan, segment: Segment, tokens: int, notes: Sequence[str]) -
         return [f"protected: {segment.protected}"]
     if tokens < plan.policy.floor_tokens:
         return [f"under floor_tokens ({plan.policy.floor_tokens})"]
-    return list(notes) or [NOTHING_FOUND]
+    # A stage that is meant for other texts says least of why this one stayed.
+    telling = [note for note in notes if not note.startswith(ELSEWHERE)]
+    return telling or list(notes) or [NOTHING_FOUND]
 
 
 def reasons_kept(lines: Iterable[SegmentLine]) -> dict[str, tuple[int, int]]:
