@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.names import name_set
-from tokenthrift.compress.segments import LATEST, SYSTEM
+from tokenthrift.compress.segments import LATEST, RESULT, SYSTEM
 from tokenthrift.compress.selecting import Manner, select
 from tokenthrift.draft import Draft, Edit
 
@@ -56,7 +56,7 @@ def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
     draft = _drop_exchanges(draft, int(shares.frames * (budget - min(room, system))))
     draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
     latest = int(shares.latest * budget)
-    return _cut(draft, lambda s: s.protected == LATEST, latest, with_legend=with_legend)
+    return _cut(draft, lambda s: s.protected in (LATEST, RESULT), latest, with_legend=with_legend)
 
 
 def _cut(
