@@ -224,6 +224,9 @@ class Draft:
         """
         edits = list(edits)
         remarks = list(notes)
+        if not edits:
+            size, here = self.tokens, (self.window.first_turn, self.window.last_turn)
+            return self.noting(Step(stage, here, size, size, notes=tuple(remarks)))
         gone = self._removals(stage, [e for e in edits if e.action == "remove"])
         changed, done = self._replacements(
             stage, [e for e in edits if e.action != "remove"], remarks

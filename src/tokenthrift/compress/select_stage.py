@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -115,7 +116,7 @@ def _cut_before(draft: Draft, stage: str) -> set[str]:
     What stands for a blob is no cut of the text around it.
     """
     here = (draft.window.first_turn, draft.window.last_turn)
-    steps = [step for step in draft.trace if step.window == here]
+    steps = list(takewhile(lambda step: step.window == here, reversed(draft.trace)))
     elided = {e.target for step in steps for e in step.edits if e.apart}
     selected = {e.target for step in steps if step.stage == stage for e in step.edits}
-    return {s.id for s in draft.segments if s.level > 1 and s.id not in elided} | selected
+    return {s.id for s in draft.new_segments if s.level > 1 and s.id not in elided} | selected

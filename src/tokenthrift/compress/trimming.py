@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.names import name_set
-from tokenthrift.compress.segments import LATEST, RESULT, SYSTEM
+from tokenthrift.compress.segments import LATEST, SYSTEM
 from tokenthrift.compress.selecting import Manner, select
 from tokenthrift.draft import Draft, Edit
+from tokenthrift.types import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
