@@ -160,7 +160,9 @@ class Draft:
     def __post_init__(self) -> None:
         """Keep sequences so that they can grow."""
         for name in ("segments", "frames", "trace"):
-            object.__setattr__(self, name, Growing.of(getattr(self, name)))
+            items = getattr(self, name)
+            if not isinstance(items, Growing):
+                object.__setattr__(self, name, Growing(items))
 
     @property
     def new_segments(self) -> Sequence[Segment]:
@@ -253,7 +255,17 @@ class Draft:
     def noting(self, *steps: Step) -> Draft:
         """The draft with steps behind those of its trace."""
         trace = Growing.of(self.trace)
-        return replace(self, trace=trace.upto(len(trace), steps))
+        return Draft(  # every stage of every turn ends here, and `replace` takes its time
+            request=self.request,
+            segments=self.segments,
+            frames=self.frames,
+            window=self.window,
+            count=self.count,
+            base_tokens=self.base_tokens,
+            floor_tokens=self.floor_tokens,
+            trace=trace.upto(len(trace), steps),
+            history=self.history,
+        )
 
     def _with(self, changed: Mapping[str, Segment], gone: Collection[int]) -> Draft:
         """The draft with segments in place of those of their ids, and without some messages."""
