@@ -61,7 +61,7 @@ def providers_view(counts: Sequence[tuple[str, int]], snapshot: str) -> Group:
     models = sum(n for _, n in counts)
     return stacked(
         table("", (Column("provider", number=False), Column("models")), rows),
-        note(f"{models:,} models, prices: {snapshot}. Look further: models NAME, --search TEXT"),
+        note(f"{models:,} models, prices: {snapshot}. Next: models list -s TEXT, models show NAME"),
     )
 
 
