@@ -7,12 +7,13 @@ that "why was nothing saved?" has an answer.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.compress import ELSEWHERE, REDACT, TOOLS
 from tokenthrift.draft import REQUEST
 from tokenthrift.ledger import Charge, Savings, split_savings
+from tokenthrift.report.stretches import by_segment
 from tokenthrift.route import SIGNAL_COLUMNS, signal_rows, summary, verdict_data, verdict_rows
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
@@ -262,13 +263,19 @@ def segment_lines(plan: Plan, first_turn: int = 0) -> tuple[SegmentLine, ...]:
             edits[edit.target].append(edit)
         for target, note in step.notes:
             notes[target].append(note)
+    texts: dict[str, list[str]] = defaultdict(list)
+    for segment in plan.draft.segments:
+        if segment.original:
+            texts[f"m{segment.message}"].append(segment.id)
     lines = []
     for segment in plan.draft.segments:
         if segment.turn < first_turn:
             continue
         whole = f"m{segment.message}"  # also the id of a message's only segment
-        removals = [e for e in edits[whole] if e.action == "remove"] if segment.id != whole else []
-        own = [*edits[segment.id], *removals]
+        own = list(edits[segment.id])
+        if segment.id != whole:
+            removals = [e for e in edits[whole] if e.action == "remove"]
+            own += [_part_of(e, texts[whole], segment.id) for e in removals]
         lines.append(_segment_line(plan, segment, own, notes[segment.id]))
     return tuple(lines)
 
@@ -313,6 +320,13 @@ def _segment_line(
         reasons=tuple(dict.fromkeys(reasons)),
         units=_unit_lines(segment, edits),
     )
+
+
+def _part_of(removal: Edit, texts: Sequence[str], name: str) -> Edit:
+    """What the removal of a message says of one of its texts."""
+    units = by_segment(removal.units)
+    known = name in texts and len(units) == len(texts)
+    return replace(removal, units=units[texts.index(name)] if known else ())
 
 
 def _unit_lines(segment: Segment, edits: Sequence[Edit]) -> tuple[UnitLine, ...]:
