@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift import wire
@@ -23,7 +24,7 @@ from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
-from tokenthrift.recall import open_recall
+from tokenthrift.recall import DAY_S, open_recall
 from tokenthrift.route import Kept, final_of
 from tokenthrift.tokens import counter_for
 from tokenthrift.verify import checks_of, first_objection
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tokenthrift.verify import Verifier
 
 REMEMBERED_IDS: Final = 16_384  # of texts that were stored, about 2 MB
+RENEWED: Final = 0.25  # share of their time after which texts that are named again are put again
 SINK_ERRORS: Final = 100  # the newest are kept
 
 OUTSIDE: Final = Outside()
@@ -97,7 +99,7 @@ class Account:
         self.recall_store: RecallStore = open_recall(
             self.policy.recall_store, ttl_days=self.policy.recall.ttl_days
         )
-        self._stored: OrderedDict[str, None] = OrderedDict()
+        self._stored: OrderedDict[str, float] = OrderedDict()  # when each id was last put
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
         self._memo = Memo()
@@ -316,14 +318,19 @@ class Account:
         return record
 
     def _keep(self, plan: Plan) -> None:
-        """Store what a plan cut, where the policy asks; what was stored before is left alone."""
+        """Store what a plan cut, where the policy asks; what was stored lately is left alone."""
         recall = self.policy.recall
         if not recall.offer and recall.store is None:
             return
         omitted = plan.omitted
+        now_s = self._now_s()
+        # Put again in time: what a conversation goes on to name stays for as long as it is told.
+        stale_s = now_s - RENEWED * self.policy.recall.ttl_days * DAY_S
         with self._lock:
-            new = {key: texts for key, texts in omitted.items() if key not in self._stored}
-            self._stored.update(dict.fromkeys(new))
+            new = {k: v for k, v in omitted.items() if self._stored.get(k, -inf) < stale_s}
+            for key in new:
+                self._stored[key] = now_s
+                self._stored.move_to_end(key)
             while len(self._stored) > REMEMBERED_IDS:
                 self._stored.popitem(last=False)
         if not new:
