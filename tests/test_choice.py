@@ -345,6 +345,16 @@ def test_a_plan_sends_the_level_that_was_chosen() -> None:
     assert (loop.model, loop.decision.level) == ("large", 0)
 
 
+def test_levels_of_a_policy_that_pins_are_left_alone() -> None:
+    """With one action there is no choice, so the caller's model gets what the stages do."""
+    made = plan(
+        {"model": "large", "messages": [ASK]},
+        {"routing": {"candidates": [{"model": "small", "levels": [0]}]}},
+        catalog=CATALOG,
+    )
+    assert (made.model, made.decision.level) == ("large", None)
+
+
 def test_a_chosen_effort_is_sent() -> None:
     """The body asks for the effort of the action; another attempt asks for its own."""
     policy = {
