@@ -47,7 +47,8 @@ def test_hard_requests_are_hard_for_the_small_model_only(fitted: Adequacy) -> No
     p = fitted.probabilities(
         ["What is 977 plus 12?", "Prove that b_3 = \\frac{2}{c} converges in L^2."], MODELS
     )
-    assert p[0, 0] > 0.8 > 0.4 > p[1, 0]
+    assert p[0, 0] > 0.8
+    assert p[1, 0] < 0.4
     assert (p[:, 1] > 0.8).all()
 
 
@@ -77,7 +78,7 @@ def test_the_same_log_gives_the_same_fit(fitted: Adequacy, tmp_path: Path) -> No
 def test_a_new_model_is_placed_by_its_answers(fitted: Adequacy) -> None:
     """A model that fails the proofs comes out like the small one, with an interval."""
     prompts, scores = log()
-    anchors = [*range(0, 20), *range(100, 120)]
+    anchors = [*range(20), *range(100, 120)]
     placed = fitted.place("new", [prompts[i] for i in anchors], scores[anchors, 0])
     p = placed.probabilities(["What is 41 plus 2?", "Prove that a_9 converges in L^2."], ["new"])
     assert p[0, 0] > p[1, 0] + 0.3
@@ -105,8 +106,7 @@ def test_what_ships_is_read_offline() -> None:
     held = shipped()
     asked = [
         "Which is bigger, 3.9 or 3.12?",
-        "Let $f$ be a polynomial of degree 7 with integer coefficients. Find the sum of all "
-        "positive integers $n$ with $f(n) = 2^n$ and $\\gcd(f(n), n) > 1$.",
+        "Find the sum of all positive integers $n$ with $f(n) = 2^n$ for a polynomial $f$.",
     ]
     p = held.probabilities(asked, held.models)
     assert len(held.models) > 50
