@@ -29,7 +29,7 @@ from tokenthrift.compress import (
 from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import choose
-from tokenthrift.tokens import counter_for, request_framing
+from tokenthrift.tokens import counter_for, request_framing, tool_prompt_tokens
 from tokenthrift.types import Request
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
-    from tokenthrift.route import Decision
+    from tokenthrift.route import Decision, Routing
     from tokenthrift.types import TokenCounter
 
 
@@ -109,7 +109,11 @@ class Plan:
     @property
     def tool_tokens(self) -> int:
         """Tokens that offering the recall tool adds; they are part of ``tokens_after``."""
-        return self.count(self.sent.tools_text[-1]) if self.offer.made else 0
+        if not self.offer.made:
+            return 0
+        alone = len(self.sent.tools_text) == 1
+        prompt = tool_prompt_tokens(self.sent) if alone else 0
+        return prompt + self.count(self.sent.tools_text[-1])
 
     @cached_property
     def framing_tokens_before(self) -> int:
@@ -148,7 +152,7 @@ def plan(
     """Decide what to send for a body, and to which model.
 
     Args:
-        body: a Chat Completions body (or a `Request` read from another wire).
+        body: of a wire that its form tells (see `tokenthrift.wire.detect`), or a `Request`.
         policy: a policy, its name, its file or its mapping.
         catalog: model cards; the bundled ones (plus the policy's own) if None.
         resources: an encoder of your own; the policy's if None.
@@ -163,7 +167,7 @@ def plan(
     """
     policy = load_policy(policy)
     catalog = catalog if catalog is not None else load_catalog(policy.cards_path)
-    request = body if isinstance(body, Request) else wire.read(body)
+    request = body if isinstance(body, Request) else wire.read(body, wire.detect(body))
     count = counter_for(request.model)
     reach = {request.model, *(c.model for c in policy.routing.candidates)}
     cards = {name: catalog.get(name) for name in reach}
@@ -178,10 +182,16 @@ def plan(
         draft = compress(asked, rules, count, resources or policy.resources, memo)
     draft = replace(draft, trace=(*redacted.steps, *steps, *draft.trace))
     sent = join(asked, draft.segments, draft.removed)
-    decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
+    routing = _routing_of(sent, policy.routing)
+    decision = choose(sent, draft.tokens, routing, catalog, keep_model=keep_model)
     if decision.chosen != request.model:
         sent = wire.read(wire.write(sent, {}, model=decision.chosen), sent.wire)
     return Plan(request, sent, draft, decision, policy, count, redacted, tuple(spent), offer)
+
+
+def _routing_of(request: Request, routing: Routing) -> Routing:
+    """The policy's routing; what only one provider can serve stays with the caller's model."""
+    return routing.model_copy(update={"candidates": ()}) if wire.held(request) else routing
 
 
 def _cache_prices(card: ModelCard | None) -> CachePrices | None:

@@ -86,6 +86,7 @@ class PriceTier(BaseModel):
     output_usd_per_mtok: Price | None = None
     cache_read_usd_per_mtok: Price | None = None
     cache_write_usd_per_mtok: Price | None = None
+    cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
 
 
@@ -93,6 +94,8 @@ class Prices(BaseModel):
     """List prices in US dollars per million tokens; None is not known.
 
     Attributes:
+        cache_write_1h_usd_per_mtok: of what is cached for an hour, where it is not the price of
+            other writes.
         reasoning_usd_per_mtok: of hidden reasoning, where it is not the price of output.
         tiers: prices of long requests, by rising threshold; what one does not say is as below it.
     """
@@ -103,6 +106,7 @@ class Prices(BaseModel):
     output_usd_per_mtok: Price | None = None
     cache_read_usd_per_mtok: Price | None = None
     cache_write_usd_per_mtok: Price | None = None
+    cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
     tiers: tuple[PriceTier, ...] = ()
 

@@ -212,5 +212,7 @@ def reported(usage: Usage, fault: Fault | None) -> Usage | None:
         input_tokens=round(usage.input_tokens * factor),
         output_tokens=round(usage.output_tokens * factor),
         cache_read_tokens=round(usage.cache_read_tokens * factor),
+        cache_write_tokens=round(usage.cache_write_tokens * factor),
+        cache_write_1h_tokens=round(usage.cache_write_1h_tokens * factor),
         reasoning_tokens=round(usage.reasoning_tokens * factor),
     )

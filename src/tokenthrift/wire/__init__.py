@@ -10,7 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenthrift.errors import WireError
+from tokenthrift.wire.anthropic_messages import AnthropicMessages
+from tokenthrift.wire.detecting import detect
 from tokenthrift.wire.openai_chat import OpenAIChat
+from tokenthrift.wire.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 __all__ = [
     "WIRES",
     "Wire",
+    "detect",
     "forced_tools",
+    "held",
     "read",
     "refuses_tool",
     "texts_of",
@@ -49,8 +54,9 @@ class Wire(Protocol):
         /,
         *,
         model: str | None = None,
+        effort: str | None = None,
     ) -> dict[str, Any]:
-        """A copy of the body with texts replaced at paths, messages removed, the model set."""
+        """A copy of the body: texts replaced at paths, messages removed, model and effort set."""
         ...
 
     def refuses_tool(self, request: Request, name: str, /) -> str:
@@ -83,12 +89,16 @@ class Wire(Protocol):
         """Every text that a model reads and that may be rewritten; what no message holds first."""
         ...
 
+    def held(self, request: Request, /) -> str:
+        """Why only the provider that the body was written for can serve it; empty if others can."""
+        ...
+
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
         """Normalise the provider's usage object."""
         ...
 
 
-WIRES: dict[str, Wire] = {OpenAIChat.name: OpenAIChat()}
+WIRES: dict[str, Wire] = {w.name: w for w in (OpenAIChat(), OpenAIResponses(), AnthropicMessages())}
 
 
 def wire_of(name: str) -> Wire:
@@ -114,9 +124,10 @@ def write(
     removed: Collection[int] = (),
     *,
     model: str | None = None,
+    effort: str | None = None,
 ) -> dict[str, Any]:
-    """Write a request's body back with some texts replaced, messages removed and the model set."""
-    return wire_of(request.wire).write(request, texts, removed, model=model)
+    """A request's body with some texts replaced, messages removed, model and effort set."""
+    return wire_of(request.wire).write(request, texts, removed, model=model, effort=effort)
 
 
 def refuses_tool(request: Request, name: str) -> str:
@@ -149,3 +160,11 @@ def with_tools(
 def texts_of(request: Request) -> tuple[tuple[Path, str], ...]:
     """Every text of a request that a model reads and that may be rewritten, by its path."""
     return wire_of(request.wire).texts_of(request)
+
+
+def held(request: Request) -> str:
+    """Why only the provider that a body was written for can serve it; empty if others can.
+
+    A plan must not send such a request to another provider's model.
+    """
+    return wire_of(request.wire).held(request)
