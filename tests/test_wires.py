@@ -305,8 +305,7 @@ def exchange_of(name: str, text: str, n: int) -> list[dict[str, Any]]:
 def log_of(k: int) -> str:
     """A log that shares no line with the others."""
     rows = (f"2025-11-0{k + 1} 10:{n % 60:02}:00 INFO part {k} took {n} ms" for n in range(300))
-    return "
-".join(rows)
+    return "\n".join(rows)
 
 
 @BOTH
