@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from strategies import examples
 from test_invariants import (
@@ -22,6 +24,7 @@ from test_invariants import (
     planned,
 )
 from tokenthrift import wire
+from tokenthrift.cli import app
 from tokenthrift.compress import Memo, join, split
 from tokenthrift.errors import OverBudgetError
 from tokenthrift.policy import load_policy
@@ -412,3 +415,36 @@ def test_own_items_are_told_from_the_users() -> None:
     items = [i for run in (exchange_of(RESPONSES, "x", 0),) for i in run]
     request = wire.read({"input": items}, RESPONSES)
     assert [m.role == "assistant" for m in request.messages] == [is_the_models(i) for i in items]
+
+
+@BOTH
+def test_a_body_is_cut_where_a_message_begins(name: str) -> None:
+    """What was asked before an answer of the model is a body of the same wire."""
+    said = [m for n in range(3) for m in exchange_of(name, f"file {n}", n)]
+    body = {"model": "m", items_key(name): [{"role": "user", "content": "Read them."}, *said]}
+    request = wire.read({**body, "system": "x", "instructions": "x"}, name)
+    for message in request.messages:
+        if message.role == "assistant" and not message.tied:
+            before = wire.upto(request, message.index)
+            assert before[items_key(name)] == body[items_key(name)][: message.path[1]]  # type: ignore[misc]
+    assert wire.upto(request, len(request.messages)) is request.body
+
+
+@BOTH
+def test_the_command_plans_bodies_of_every_wire(name: str, tmp_path: Any) -> None:
+    """``tokenthrift plan`` takes a body as it is, and one with its answer as the recorded past."""
+    lines = log_of(0)
+    said = [m for n in range(3) for m in exchange_of(name, f"file {n}\n{lines}", n)]
+    body = {
+        "model": "gpt-4.1",
+        items_key(name): [{"role": "user", "content": "Which took 17 ms?"}, *said],
+    }
+    answer = {"role": "assistant", "content": "None."}
+    for n, sent in enumerate((body, {**body, items_key(name): [*body[items_key(name)], answer]})):  # type: ignore[misc]
+        file = tmp_path / f"{n}.json"
+        file.write_text(json.dumps(sent))
+        result = CliRunner().invoke(app, ["plan", str(file), "--body"])
+        assert result.exit_code == 0, result.output
+        made = json.loads(result.stdout)
+        assert made == planned(wire.read(body, name), load_policy("balanced")).body
+        assert len(result.stdout) < 0.8 * len(json.dumps(body))

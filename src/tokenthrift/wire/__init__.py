@@ -30,6 +30,7 @@ __all__ = [
     "refuses_tool",
     "texts_of",
     "tools_of",
+    "upto",
     "wire_of",
     "with_tool",
     "with_tools",
@@ -116,6 +117,16 @@ def wire_of(name: str) -> Wire:
 def read(body: Mapping[str, Any], wire: str = OpenAIChat.name) -> Request:
     """Parse a body of the named wire."""
     return wire_of(wire).read(body)
+
+
+def upto(request: Request, count: int) -> Mapping[str, Any]:
+    """A request's body as it was before message number ``count``: the whole where there is none."""
+    if count >= len(request.messages):
+        return request.body
+    key, *place = request.messages[count].path
+    if not place:  # text alone, before which there was nothing
+        return {k: v for k, v in request.body.items() if k != key}
+    return {**request.body, str(key): list(request.body[str(key)][: int(place[0])])}
 
 
 def write(
