@@ -36,6 +36,7 @@ from wire_bodies import (
     is_the_models,
     items_key,
     proper_bodies,
+    refusal,
     resent,
     written,
 )
@@ -274,6 +275,7 @@ def test_budgets_keep_the_shape_of_a_conversation(
     assert made.tokens_after <= hard_tokens
     assert blanked(made.sent) == blanked(request, made.draft.removed)
     assert_paired(name, made.body, body)
+    assert refusal(name, made.body) == refusal(name, body) == ""
 
 
 @BOTH
@@ -285,6 +287,7 @@ def test_compactions_keep_the_shape_of_a_conversation(name: str, data: st.DataOb
     made = planned(wire.read(body, name), COMPACTED)
     assert_paired(name, made.body, body)
     assert len(made.body[items_key(name)]) <= len(body[items_key(name)])
+    assert refusal(name, made.body) == ""
 
 
 def exchange_of(name: str, text: str, n: int) -> list[dict[str, Any]]:

@@ -21,6 +21,9 @@ from strategies import (
     short_texts,
     texts,
 )
+from tokenthrift.serve.simulated_messages_checks import check_messages, signature_of
+from tokenthrift.serve.simulated_responses_checks import check_items, sealed
+from tokenthrift.serve.simulated_types import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,7 +86,11 @@ MEDIA_BLOCKS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
 ).map(deepcopy)
 THINKING: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
-        {"type": "thinking", "thinking": "I look first.", "signature": SEALED},
+        {
+            "type": "thinking",
+            "thinking": "I look first.",
+            "signature": signature_of("I look first."),
+        },
         {"type": "redacted_thinking", "data": SEALED},
     ]
 ).map(deepcopy)
@@ -275,7 +282,7 @@ def odd_anthropic() -> st.SearchStrategy[dict[str, Any]]:
 def _reasoning(draw: st.DrawFn, number: int) -> list[dict[str, Any]]:
     item = {"type": "reasoning", "id": f"rs_{number}", "summary": []}
     if draw(st.booleans()):
-        item["encrypted_content"] = SEALED
+        item["encrypted_content"] = sealed(f"rs_{number}")
     return [item] if draw(st.booleans()) else []
 
 
@@ -489,3 +496,18 @@ def resent(wire: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
 def written(body: Mapping[str, Any]) -> str:
     """A body as JSON, keys in their order."""
     return json.dumps(body, ensure_ascii=True)
+
+
+def refusal(wire: str, body: Mapping[str, Any]) -> str:
+    """Why the simulated provider refuses a body; empty if it does not."""
+    held = {"type": "function_call", "call_id": "call_held", "name": "run", "arguments": "{}"}
+    try:
+        if wire == MESSAGES:
+            check_messages(body)
+        else:
+            before = [held] if "previous_response_id" in body else []
+            items = [*before, *body["input"]]
+            check_items(items, {f"rs_{n}": {} for n in range(9)})
+    except ApiError as error:
+        return error.message
+    return ""
