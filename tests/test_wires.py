@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from copy import deepcopy
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -451,3 +455,33 @@ def test_the_command_plans_bodies_of_every_wire(name: str, tmp_path: Any) -> Non
         made = json.loads(result.stdout)
         assert made == planned(wire.read(body, name), load_policy("balanced")).body
         assert len(result.stdout) < 0.8 * len(json.dumps(body))
+
+
+SEEDS: Final = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from test_wires import MESSAGES, RESPONSES, exchange_of, items_key, log_of
+from tokenthrift import wire
+from tokenthrift.pipeline import plan
+for name in (RESPONSES, MESSAGES):
+    said = [m for n in range(3) for m in exchange_of(name, log_of(n), n)]
+    asked = [{"role": "user", "content": "Which took 17 ms?"}, *said]
+    request = wire.read({"model": "m", items_key(name): asked}, name)
+    print(wire.texts_of(request), json.dumps(plan(request, "frugal").body))
+"""
+
+
+def test_plans_are_the_same_on_every_hash_seed() -> None:
+    """Invariant 8: two processes with different hash seeds list and send the same bytes."""
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", SEEDS, str(Path(__file__).parent)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+    assert "[-" in outputs[0]

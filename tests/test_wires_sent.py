@@ -55,6 +55,8 @@ def result(step: int, call: int) -> str:
 def sent(body: dict[str, Any], name: str, policy: Policy) -> dict[str, Any]:
     """What the plan of a body says to send, as keyword arguments."""
     made = plan(wire.read(body, name), policy, catalog=CATALOG)
+    if policy.name == "budget":
+        assert made.tokens_after <= 4_000
     return dict(made.body)
 
 
@@ -95,6 +97,9 @@ def test_a_messages_loop_is_accepted_and_cached(
             ]
         final = client.messages.create(**sent(body, "anthropic-messages", policy))
     assert final.stop_reason == "end_turn"
+    last = plan(wire.read(body, "anthropic-messages"), policy, catalog=CATALOG)
+    assert (last.tokens_after < 0.8 * last.tokens_before) is (policy.name != "off")
+    assert bool(last.draft.removed) is (policy.name == "budget")
     if policy.name != "budget":  # no compaction: each turn reads all that the one before wrote
         assert all(n > 0 for n in reads[3:])
         assert reads[1:] == sorted(reads[1:])
@@ -132,6 +137,9 @@ def test_a_responses_loop_is_accepted_and_cached(
                 body["input"] = [*body["input"], *items, *outputs]
         final = create(**sent(body, "openai-responses", policy))
     assert final.status == "completed"
+    if not stored:
+        last = plan(wire.read(body, "openai-responses"), policy, catalog=CATALOG)
+        assert (last.tokens_after < 0.8 * last.tokens_before) is (policy.name != "off")
     if policy.name != "budget":
         assert all(n > 0 for n in cached[2:])
         assert cached == sorted(cached)

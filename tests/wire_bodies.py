@@ -211,7 +211,7 @@ ANTHROPIC_KEYS = st.fixed_dictionaries(
                 ],
             ]
         ),
-        "thinking": st.just({"type": "enabled", "budget_tokens": 2_048}),
+        "thinking": st.just({"type": "adaptive"}),
         "stream": st.booleans(),
         "x_vendor": st.just({"a": [1]}),
         "output_config": st.just({"effort": "high"}),

@@ -86,9 +86,9 @@ def _check_reasoning(items: Sequence[Any], n: int, known: Mapping[str, Any]) -> 
         raise ApiError(404, f"Item with id '{item_id}' not found.", param="input")
     follower = items[n + 1] if n + 1 < len(items) else None
     kind = follower.get("type", "message") if isinstance(follower, Mapping) else None
-    mine = kind in OUTPUT_OF.values() or (
-        kind == "message" and isinstance(follower, Mapping) and follower.get("role") == "assistant"
-    )
+    mine = kind is not None and not str(kind).endswith("_output")
+    if kind == "message" and isinstance(follower, Mapping):
+        mine = follower.get("role") == "assistant"
     if not mine:
         missing = "was provided without its required following item."
         message = f"Item '{item_id}' of type 'reasoning' {missing}"
