@@ -261,6 +261,7 @@ def test_turns_of_one_role_are_read_as_one(client: anthropic.Anthropic) -> None:
     [
         ("429:0", anthropic.RateLimitError, "rate_limit_error"),
         ("500", anthropic.InternalServerError, "api_error"),
+        ("529", anthropic.InternalServerError, "overloaded_error"),
         ("401", anthropic.AuthenticationError, "authentication_error"),
         ("403", anthropic.PermissionDeniedError, "permission_error"),
     ],

@@ -35,6 +35,7 @@ STATUSES: Final[dict[str, tuple[int, str, str | None, str]]] = {
     "502": (502, "server_error", None, "Bad gateway."),
     "503": (503, "server_error", "overloaded", "The engine is currently overloaded."),
     "504": (504, "server_error", None, "Gateway timeout."),
+    "529": (529, "server_error", "overloaded", "Overloaded."),
 }
 
 # Faults that are no status, and what their parameter is when none is given.
