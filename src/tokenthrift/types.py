@@ -74,7 +74,9 @@ class Usage:
     """What one call consumed, normalised once. Buckets are inclusive (DESIGN section 2).
 
     ``input_tokens`` contains ``cache_read_tokens`` and ``cache_write_tokens``; ``output_tokens``
-    contains ``reasoning_tokens``. ``estimated`` is set when the provider reported nothing.
+    contains ``reasoning_tokens``. ``cache_write_1h_tokens`` are those of ``cache_write_tokens``
+    that are kept for an hour, which some providers charge more for. ``estimated`` is set when the
+    provider reported nothing.
     """
 
     input_tokens: int = 0
@@ -84,6 +86,7 @@ class Usage:
     reasoning_tokens: int = 0
     estimated: bool = False
     raw: Mapping[str, Any] | None = field(default=None, compare=False)
+    cache_write_1h_tokens: int = 0
 
 
 # ---------------------------------------------------------------------------------------- request
@@ -119,6 +122,7 @@ class Message:
         parts: its pieces, in order.
         pinned: must stay in the body even when all of its text has gone.
         framing_text: what else is counted for it (names, ids), beside the text of its parts.
+        tied: goes only together with the message before it.
     """
 
     index: int
@@ -127,6 +131,7 @@ class Message:
     parts: tuple[Part, ...]
     pinned: bool = False
     framing_text: str = ""
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ class PriceTier(BaseModel):
     output_usd_per_mtok: Price | None = None
     cache_read_usd_per_mtok: Price | None = None
     cache_write_usd_per_mtok: Price | None = None
+    cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
 
 
@@ -96,6 +97,8 @@ class Prices(BaseModel):
     """List prices in US dollars per million tokens; None is not known.
 
     Attributes:
+        cache_write_1h_usd_per_mtok: of what is cached for an hour, where it is not the price of
+            other writes.
         reasoning_usd_per_mtok: of hidden reasoning, where it is not the price of output.
         batch_input_usd_per_mtok: of requests that may be answered hours later; shown, and used by
             no decision, as nothing here sends batches.
@@ -109,6 +112,7 @@ class Prices(BaseModel):
     output_usd_per_mtok: Price | None = None
     cache_read_usd_per_mtok: Price | None = None
     cache_write_usd_per_mtok: Price | None = None
+    cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
     batch_input_usd_per_mtok: Price | None = None
     batch_output_usd_per_mtok: Price | None = None

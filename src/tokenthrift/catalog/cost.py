@@ -25,7 +25,8 @@ def cost(usage: Usage, card: ModelCard) -> Money | None:
     """The list price of a call, to the nano-dollar; None where the price is not known.
 
     A missing cache price is the input price (the provider gives no discount, or takes no premium),
-    a missing reasoning price the output price.
+    a missing reasoning price the output price. Writes that are kept for an hour have no price where
+    only that of shorter ones is known.
 
     Args:
         usage: inclusive buckets; a provider's report whose cached tokens exceed its input counts
@@ -39,12 +40,20 @@ def cost(usage: Usage, card: ModelCard) -> Money | None:
     if price_in is None or price_out is None:
         return None
     read, write = usage.cache_read_tokens, usage.cache_write_tokens
+    hour = min(usage.cache_write_1h_tokens, write)
+    write_price = _first(rates.cache_write_usd_per_mtok, price_in)
+    hour_price = rates.cache_write_1h_usd_per_mtok
+    if hour and hour_price is None:
+        if rates.cache_write_usd_per_mtok is not None:
+            return None  # it costs more than other writes, and how much is not known
+        hour_price = price_in
     reasoning = min(usage.reasoning_tokens, usage.output_tokens)
     total = Decimal(0)
     for tokens, price in (
         (max(0, usage.input_tokens - read - write), price_in),
         (read, _first(rates.cache_read_usd_per_mtok, price_in)),
-        (write, _first(rates.cache_write_usd_per_mtok, price_in)),
+        (write - hour, write_price),
+        (hour, _first(hour_price, write_price)),
         (usage.output_tokens - reasoning, price_out),
         (reasoning, _first(rates.reasoning_usd_per_mtok, price_out)),
     ):

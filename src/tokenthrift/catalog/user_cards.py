@@ -65,6 +65,7 @@ class UserCard(BaseModel):
     output_usd_per_mtok: Price | None = None
     cache_read_usd_per_mtok: Price | None = None
     cache_write_usd_per_mtok: Price | None = None
+    cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
     batch_input_usd_per_mtok: Price | None = None
     batch_output_usd_per_mtok: Price | None = None

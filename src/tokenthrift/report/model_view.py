@@ -23,6 +23,7 @@ PRICE_NAMES: Final = {
     "output_usd_per_mtok": "output",
     "cache_read_usd_per_mtok": "cache read",
     "cache_write_usd_per_mtok": "cache write",
+    "cache_write_1h_usd_per_mtok": "cache write, 1 h",
     "reasoning_usd_per_mtok": "reasoning",
 }
 
