@@ -19,8 +19,9 @@ from tokenthrift.serve.simulated_desk import (
     Desk,
     model_body,
 )
+from tokenthrift.serve.simulated_dialect import Dialect
 from tokenthrift.serve.simulated_faults import Fault
-from tokenthrift.serve.simulated_types import ApiError, Dialect
+from tokenthrift.serve.simulated_types import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

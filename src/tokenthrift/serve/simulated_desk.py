@@ -17,6 +17,7 @@ from tokenthrift.serve.simulated_accounts import Accounts, Exchange
 from tokenthrift.serve.simulated_answers import Script, compose, limited, output_tokens
 from tokenthrift.serve.simulated_cache import PrefixCache
 from tokenthrift.serve.simulated_chat import ChatCompletions
+from tokenthrift.serve.simulated_dialect import Dialect
 from tokenthrift.serve.simulated_faults import (
     Fault,
     FaultBook,
@@ -31,7 +32,6 @@ from tokenthrift.serve.simulated_types import (
     Answers,
     ApiError,
     Ask,
-    Dialect,
     Held,
     Reply,
 )
