@@ -19,7 +19,6 @@ from tokenthrift.serve.simulated_desk import (
     Desk,
     model_body,
 )
-from tokenthrift.serve.simulated_dialect import Dialect
 from tokenthrift.serve.simulated_faults import Fault
 from tokenthrift.serve.simulated_types import ApiError
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from tokenthrift.serve.simulated_dialect import Dialect
 
 LABEL: Final = ("x-simulated-provider", "tokenthrift")
 CHAT: Final = DIALECTS[0]  # errors outside any dialect are written in OpenAI's shape

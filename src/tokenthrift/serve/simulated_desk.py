@@ -17,7 +17,6 @@ from tokenthrift.serve.simulated_accounts import Accounts, Exchange
 from tokenthrift.serve.simulated_answers import Script, compose, limited, output_tokens
 from tokenthrift.serve.simulated_cache import PrefixCache
 from tokenthrift.serve.simulated_chat import ChatCompletions
-from tokenthrift.serve.simulated_dialect import Dialect
 from tokenthrift.serve.simulated_faults import (
     Fault,
     FaultBook,
@@ -41,6 +40,8 @@ from tokenthrift.wire import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from tokenthrift.serve.simulated_dialect import Dialect
 
 DIALECTS: Final[tuple[Dialect, ...]] = (
     ChatCompletions(),

@@ -14,6 +14,7 @@ from tokenthrift.errors import TokenthriftError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenthrift.tokens import TiktokenCounter
     from tokenthrift.types import Request, Usage
 
 ToolChoice: TypeAlias = Literal["none", "auto", "required", "named"]
