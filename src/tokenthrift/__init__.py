@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import LedgerError as LedgerError
     from tokenthrift.errors import MissingExtraError as MissingExtraError
     from tokenthrift.errors import NoCandidateError as NoCandidateError
+    from tokenthrift.errors import OutcomeError as OutcomeError
     from tokenthrift.errors import OverBudgetError as OverBudgetError
     from tokenthrift.errors import PolicyError as PolicyError
     from tokenthrift.errors import RecallError as RecallError
@@ -58,6 +59,7 @@ __all__ = [
     "MissingExtraError",
     "Money",
     "NoCandidateError",
+    "OutcomeError",
     "OverBudgetError",
     "Plan",
     "Policy",

@@ -3,6 +3,7 @@
 Pure functions and one generator; transports are elsewhere.
 """
 
+from tokenthrift.route.calibration import calibrate
 from tokenthrift.route.cascade import Attempt, Cascade, Outcome, Result, cascade
 from tokenthrift.route.choose import Decision, Verdict, choose, expected_cost, in_tool_loop
 from tokenthrift.route.complexity import Complexity, Signal, bucket_of, measure
@@ -15,12 +16,16 @@ from tokenthrift.route.explain import (
     summary,
     verdict_rows,
 )
+from tokenthrift.route.findings import Calibration, Promise
+from tokenthrift.route.fitting import fit
+from tokenthrift.route.outcomes import Outcomes, Scored, read_outcomes
 from tokenthrift.route.routing import Candidate, Routing
 
 __all__ = [
     "SIGNAL_COLUMNS",
     "VERDICT_COLUMNS",
     "Attempt",
+    "Calibration",
     "Candidate",
     "Cascade",
     "Complexity",
@@ -28,19 +33,25 @@ __all__ = [
     "Effort",
     "Need",
     "Outcome",
+    "Outcomes",
+    "Promise",
     "Refusal",
     "Result",
     "Routing",
+    "Scored",
     "Signal",
     "Verdict",
     "bucket_of",
+    "calibrate",
     "cascade",
     "choose",
     "effort_of",
     "expected_cost",
+    "fit",
     "in_tool_loop",
     "measure",
     "need_of",
+    "read_outcomes",
     "refusals",
     "signal_rows",
     "summary",

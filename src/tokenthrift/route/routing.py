@@ -6,7 +6,7 @@ choose: calls stay on the caller's own model.
 
 from __future__ import annotations
 
-from typing import Final, Self
+from typing import Annotated, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, model_validator
 
@@ -40,19 +40,26 @@ class Routing(BaseModel):
     Attributes:
         candidates: in order of preference, which decides between equal costs.
         baseline: the model that calls would go to without routing; the caller's own if None.
+        floor: P(adequate) that is enough, where forecasts are there.
         reserve_output_tokens: room for an answer where the caller sets no limit; also the predicted
             length of that answer.
         fallback: whether a failed call may go to another candidate.
         allow_providers: sellers that requests may go to; None allows all.
+        adequacy: file of abilities fitted on outcomes (``tokenthrift calibrate``), relative to the
+            policy's file.
+        pin: every call goes to the one candidate, whatever model the caller asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     candidates: tuple[Candidate, ...] = ()
     baseline: str | None = None
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
     reserve_output_tokens: int = Field(default=RESERVE_OUTPUT_TOKENS, ge=0)
     fallback: bool = True
     allow_providers: frozenset[str] | None = None
+    adequacy: str | None = None
+    pin: bool = False
 
     @field_serializer("allow_providers")
     def _in_order(self, providers: frozenset[str] | None) -> list[str] | None:
@@ -62,7 +69,7 @@ class Routing(BaseModel):
     @property
     def pinned(self) -> bool:
         """Whether calls stay on the caller's own model."""
-        return len(self.candidates) < 2
+        return len(self.candidates) < 2 and not self.pin
 
     @model_validator(mode="after")
     def _no_model_twice(self) -> Self:
@@ -70,4 +77,10 @@ class Routing(BaseModel):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"candidates name {', '.join(twice)} more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _one_is_pinned(self) -> Self:
+        if self.pin and len(self.candidates) != 1:
+            raise ValueError(f"pin needs exactly one candidate, got {len(self.candidates)}")
         return self
