@@ -21,8 +21,9 @@ from tokenthrift.errors import OutcomeError
 from tokenthrift.ledger import Feedback, open_ledger
 from tokenthrift.policy import load_policy
 from tokenthrift.report import calibration_json, calibration_page, policy_text
-from tokenthrift.route import Outcomes, Promise, Scored, calibrate
-from tokenthrift.route.calibration import FLOORS, picks_at, undominated
+from tokenthrift.route.calibration import FLOORS, calibrate, picks_at, undominated
+from tokenthrift.route.findings import Promise
+from tokenthrift.route.outcomes import Outcomes, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

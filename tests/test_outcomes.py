@@ -13,7 +13,7 @@ from outcome_logs import LARGE, SMALL, outcomes
 from strategies import examples
 from tokenthrift.catalog import load_catalog
 from tokenthrift.errors import OutcomeError
-from tokenthrift.route import Outcomes, read_outcomes
+from tokenthrift.route.outcomes import Outcomes, read_outcomes
 from tokenthrift.route.rivals import by_length, coin_at
 from tokenthrift.route.splitting import Part, firsts_of, groups_of, parts_of
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import EditError as EditError
     from tokenthrift.errors import ExhaustedError as ExhaustedError
     from tokenthrift.errors import LedgerError as LedgerError
+    from tokenthrift.errors import LoopError as LoopError
     from tokenthrift.errors import MissingExtraError as MissingExtraError
     from tokenthrift.errors import NoCandidateError as NoCandidateError
     from tokenthrift.errors import OutcomeError as OutcomeError
@@ -56,6 +57,7 @@ __all__ = [
     "ExhaustedError",
     "LedgerError",
     "LedgerRecord",
+    "LoopError",
     "MissingExtraError",
     "Money",
     "NoCandidateError",

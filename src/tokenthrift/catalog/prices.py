@@ -1,7 +1,7 @@
 """LiteLLM's bundled price map, read as a file, and one entry of it as a card.
 
-litellm is found, never imported. Entries stay raw until they are looked up. Prices of batch, flex,
-priority and regional service are not read: a card holds the standard list price.
+litellm is found, never imported. Entries stay raw until they are looked up. A card's prices are the
+standard list prices, with those of batches beside; flex, priority and regional service is not read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tokenthrift.catalog.cache_rules import cache_rule
-from tokenthrift.catalog.cards import ModelCard, Prices, PriceTier
+from tokenthrift.catalog.cards import EFFORTS, ModelCard, Prices, PriceTier
 from tokenthrift.errors import CatalogError
 
 FILE_NAME: Final = "model_prices_and_context_window_backup.json"
@@ -33,6 +33,10 @@ PRICE_KEYS: Final = {
     "cache_read_usd_per_mtok": "cache_read_input_token_cost",
     "cache_write_usd_per_mtok": "cache_creation_input_token_cost",
     "reasoning_usd_per_mtok": "output_cost_per_reasoning_token",
+}
+BATCH_KEYS: Final = {
+    "batch_input_usd_per_mtok": "input_cost_per_token_batches",
+    "batch_output_usd_per_mtok": "output_cost_per_token_batches",
 }
 CACHE_HIT_KEY: Final = "input_cost_per_token_cache_hit"
 TIER_KEY: Final = re.compile(r"^(.+)_above_(\d+)k_tokens$")
@@ -49,6 +53,10 @@ CAPABILITY_KEYS: Final = {
     "reasoning": ("supports_reasoning",),
     "prompt_caching": ("supports_prompt_caching",),
 }
+# Efforts that every reasoning model is taken to know unless the map says otherwise; what the map
+# says of the others holds where it says something.
+USUAL_EFFORTS: Final = ("low", "medium", "high")
+
 # Families whose every tool-calling model may call several tools at once, which the map leaves
 # unsaid (sources: Anthropic, "Parallel tool use"; Google, "Function calling").
 PARALLEL_FAMILIES: Final = ("claude", "gemini")
@@ -132,6 +140,8 @@ def card_of(name: str, entry: Mapping[str, Any], source: str) -> ModelCard:
             if caches
             else None
         ),
+        efforts=_efforts(entry) if "reasoning" in capabilities else None,
+        sampling=False if entry.get("supports_sampling_params") is False else None,
         regions=_words(entry.get("supported_regions")),
         deprecated_on=_date(entry.get("deprecation_date")),
         source=source,
@@ -152,6 +162,18 @@ def _capabilities(name: str, entry: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(words)
 
 
+def _efforts(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What efforts a reasoning model takes; None where the map says nothing about it."""
+    listed = entry.get("reasoning_effort_levels")
+    if isinstance(listed, Sequence) and not isinstance(listed, str):
+        return tuple(e for e in EFFORTS if e in listed)
+    said = {e: entry.get(f"supports_{e}_reasoning_effort") for e in EFFORTS}
+    if all(value is None for value in said.values()):
+        return None
+    taken = {e for e in USUAL_EFFORTS if said[e] is not False}
+    return tuple(e for e in EFFORTS if e in taken or said[e] is True)
+
+
 def _prices(entry: Mapping[str, Any]) -> Prices | None:
     ranges = entry.get("tiered_pricing")
     if isinstance(ranges, Sequence) and not isinstance(ranges, str):
@@ -166,8 +188,10 @@ def _prices(entry: Mapping[str, Any]) -> Prices | None:
             tiers.setdefault(int(match[2]) * 1_000, {})[match[1]] = value
     if not base:
         return None
+    batch = {field: _usd_per_mtok(entry.get(key)) for field, key in BATCH_KEYS.items()}
     return Prices(
         **base,
+        **{field: price for field, price in batch.items() if price is not None},
         tiers=tuple(
             PriceTier(above_input_tokens=above, **_rates(tiers[above])) for above in sorted(tiers)
         ),

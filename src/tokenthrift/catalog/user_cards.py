@@ -66,9 +66,15 @@ class UserCard(BaseModel):
     cache_read_usd_per_mtok: Price | None = None
     cache_write_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
+    batch_input_usd_per_mtok: Price | None = None
+    batch_output_usd_per_mtok: Price | None = None
     tiers: tuple[PriceTier, ...] = ()
     cache: CacheRule | None = None
+    efforts: tuple[str, ...] | None = None
+    sampling: bool | None = None
     covers: Bucket | None = None
+    first_token_s: float | None = Field(default=None, ge=0)
+    output_tokens_per_s: float | None = Field(default=None, gt=0)
     aliases: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
 

@@ -14,7 +14,10 @@ from tokenthrift.errors import OutcomeError
 from tokenthrift.ledger import open_ledger, scored_calls
 from tokenthrift.replay.lines import check_readable, raw_lines
 from tokenthrift.report import calibration_json, calibration_page, calibration_view, policy_text
-from tokenthrift.route import Outcomes, Promise, calibrate, fit, read_outcomes
+from tokenthrift.route.calibration import calibrate
+from tokenthrift.route.findings import Promise
+from tokenthrift.route.fitting import fit
+from tokenthrift.route.outcomes import Outcomes, read_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

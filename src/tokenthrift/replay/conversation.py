@@ -23,6 +23,7 @@ from tokenthrift.replay.readers import Recording, recording_of
 from tokenthrift.report.explain import current_steps, reasons_kept, segment_lines, stage_lines
 from tokenthrift.report.latency import Latencies
 from tokenthrift.report.tally import FRAMING, Row, Tally, added
+from tokenthrift.route import Session
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tokenthrift.pipeline import Plan
     from tokenthrift.policy import Policy
     from tokenthrift.replay.lines import RawLine
+    from tokenthrift.route import Kept
     from tokenthrift.types import Message
 
 Split: TypeAlias = Literal["auto", "conversation", "request"]
@@ -162,15 +164,15 @@ def _planned(
             where = f"{recording.source}:{recording.number}"
             raise ReplayError(f"{where}: only assistant messages: there is no request in it")
     memo = Memo()
-    keep_model: str | None = None
+    kept: Kept | None = None
     out = []
     for cut in cuts:
         asked = {**body, "messages": recording.messages[:cut]}
-        one = _plan(asked, options.policy, catalog, (memo, keep_model), clock)
+        one = _plan(asked, options.policy, catalog, (memo, kept), clock)
         answer = _answer(whole.messages, cut)
         logged = recording.output_tokens if cut == cuts[-1] else None
         out.append(replace(one, answer=answer, output_tokens=logged))
-        keep_model = one.model
+        kept = one.kept
     return out
 
 
@@ -178,14 +180,14 @@ def _plan(
     body: Mapping[str, Any],
     policy: Policy,
     catalog: Catalog,
-    before: tuple[Memo, str | None],
+    before: tuple[Memo, Kept | None],
     clock: Callable[[], float],
 ) -> Planned:
-    memo, keep_model = before
+    memo, kept = before
     counter_for(str(body["model"]))(" ")  # what follows is the time of planning, not of loading
     start = clock()
     try:
-        made = plan(body, policy, catalog=catalog, memo=memo, keep_model=keep_model)
+        made = plan(body, policy, catalog=catalog, memo=memo, session=Session(kept=kept))
     except Exception as error:  # noqa: BLE001 - a call that cannot be planned goes out as it is; it is counted and shown
         return _unplanned(body, error, (clock() - start) * 1_000)
     return Planned(made.request, made, (clock() - start) * 1_000)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenthrift.compress import REDACT, TOOLS
 from tokenthrift.draft import REQUEST
 from tokenthrift.ledger import Charge, Savings, split_savings
-from tokenthrift.route import VERDICT_COLUMNS, summary, verdict_rows
+from tokenthrift.route import SIGNAL_COLUMNS, signal_rows, summary, verdict_data, verdict_rows
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
 from tokenthrift.wire import tools_of
@@ -106,7 +106,8 @@ class Explanation:
         counter: what counted; ``counter_error`` is its stated relative error, 0 when exact.
         framing_tokens_before: of what is no segment: framing, tool schemas, calls and media.
         savings: of the input of this one request, nothing cached, no answer.
-        verdicts: rows under `VERDICT_COLUMNS`.
+        verdicts: rows under `VERDICT_COLUMNS`; ``actions`` the same as plain data.
+        signals: of the request's complexity, rows under `SIGNAL_COLUMNS`.
         epoch: how many compactions the conversation has been through; ``epochs`` has them in words.
         cache: what a provider's prompt cache may still know of the request, in words.
         hard_tokens: the budget, if there is one.
@@ -142,11 +143,14 @@ class Explanation:
     tools: tuple[ToolLine, ...] = ()
     tools_note: str = ""
     secrets: tuple[str, ...] = ()
+    actions: tuple[dict[str, Any], ...] = ()
+    signals: tuple[tuple[str, ...], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; money in nano-dollars, None where a price is not known."""
         data = asdict(self)
-        data["verdicts"] = [dict(zip(VERDICT_COLUMNS, v, strict=True)) for v in self.verdicts]
+        data["verdicts"] = data.pop("actions")
+        data["signals"] = [dict(zip(SIGNAL_COLUMNS, s, strict=True)) for s in self.signals]
         data["savings"] = {
             "baseline_nanos": _nanos(self.savings.baseline),
             "actual_nanos": _nanos(self.savings.actual),
@@ -195,6 +199,8 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         tools=tool_lines(plan),
         tools_note="; ".join(n for s in steps if s.stage == TOOLS for _, n in s.notes),
         secrets=tuple(n for s in steps if s.stage == REDACT for _, n in s.notes),
+        actions=tuple(verdict_data(plan.decision)),
+        signals=tuple(signal_rows(plan.decision.complexity)),
     )
 
 

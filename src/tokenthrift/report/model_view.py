@@ -72,9 +72,15 @@ def card_view(card: ModelCard) -> Group:
         ("context window", _tokens(card.context_window_tokens, " tokens")),
         ("most output", _tokens(card.max_output_tokens, " tokens")),
         ("capabilities", ", ".join(sorted(card.capabilities)) or NOT_KNOWN),
+        ("reasoning efforts", NOT_KNOWN if card.efforts is None else ", ".join(card.efforts)),
         ("good up to", NOT_KNOWN if card.covers is None else str(card.covers)),
         ("prompt cache", _cache(card.cache)),
     ]
+    if card.sampling is False:
+        facts.append(("parameters", "takes no temperature, no top_p"))
+    if card.first_token_s is not None and card.output_tokens_per_s is not None:
+        pace = f"{card.output_tokens_per_s:g} tokens a second"
+        facts.append(("latency", f"{card.first_token_s:g} s until the answer begins, then {pace}"))
     if card.regions:
         facts.append(("regions", ", ".join(card.regions)))
     if card.aliases:
@@ -100,6 +106,9 @@ def _prices_table(prices: Prices | None) -> Any:
         return note(f"prices: {NOT_KNOWN}")
     tiers = [("any size", prices), *((f"> {t.above_input_tokens:,}", t) for t in prices.tiers)]
     rows = [[label, *(_price(tier, name) for name in PRICE_NAMES)] for label, tier in tiers]
+    if prices.batch_input_usd_per_mtok is not None:
+        batch = (_price(prices, f"batch_{name}") for name in PRICE_NAMES)
+        rows.append(["in batches", *batch])
     columns = (Column("input tokens", number=False), *map(Column, PRICE_NAMES.values()))
     return table("Prices, $ per million tokens", columns, rows)
 
