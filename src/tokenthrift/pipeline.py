@@ -163,7 +163,8 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         resources: an encoder of your own; the policy's if None.
         memo: remembers prefixes across calls; makes the next turn cheap, changes no result.
         session: what is known of the conversation's past; without it every cache is cold.
-        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
+        forecaster: what is known of outcomes; None takes the abilities that the policy names, and
+            without any leaves adequacy to what is stated.
 
     Raises:
         PolicyError: the policy is wrong.
@@ -195,7 +196,7 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         policy.routing,
         catalog,
         session=session,
-        forecaster=forecaster,
+        forecaster=forecaster or policy.forecaster,
         shapes=[m.shape for m in made] if levels.are_listed else (),
     )
     chosen = next(m for m in made if m.level == decision.level)

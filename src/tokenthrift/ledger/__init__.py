@@ -20,6 +20,7 @@ from tokenthrift.ledger.cache import (
 )
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
+from tokenthrift.ledger.lessons import lesson_of, lessons_of
 from tokenthrift.ledger.memory import MemoryLedger
 from tokenthrift.ledger.record import (
     AttemptRecord,
@@ -64,6 +65,8 @@ __all__ = [
     "embedding_records",
     "fingerprint",
     "held_blocks",
+    "lesson_of",
+    "lessons_of",
     "open_ledger",
     "outcome_of",
     "rescale",
@@ -108,8 +111,8 @@ class Ledger(Sink, Protocol):
         """Sums by the value of a key, sorted by it."""
         ...
 
-    def write_feedback(self, given: Feedback) -> None:
-        """Keep what somebody says of a call; the same again changes nothing."""
+    def write_feedback(self, given: Feedback) -> bool:
+        """Keep what somebody says of a call, and say whether it was new."""
         ...
 
     def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:

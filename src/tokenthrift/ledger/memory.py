@@ -47,13 +47,15 @@ class MemoryLedger:
         if known != record:
             raise LedgerError(f"memory: record {record.record_id!r} exists with other content")
 
-    def write_feedback(self, given: Feedback) -> None:
+    def write_feedback(self, given: Feedback) -> bool:
         """Keep what somebody says of a call; see `SQLiteLedger.write_feedback`."""
         if given.call_id not in self._records:
             raise no_such_call(given.call_id, "memory")
         with self._lock:
+            new = (given.call_id, given.source) not in self._feedback
             known = self._feedback.setdefault((given.call_id, given.source), given)
         said_before(known, given, "memory")
+        return new
 
     def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
         """Feedback in order of writing, of one call or of all."""

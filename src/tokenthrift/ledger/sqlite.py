@@ -122,8 +122,11 @@ class SQLiteLedger(SQLiteFile):
         where, values = _filter(since, tags)
         return self._pages(where, values, limit)
 
-    def write_feedback(self, given: Feedback) -> None:
+    def write_feedback(self, given: Feedback) -> bool:
         """Commit what somebody says of a call; saying the same again changes nothing.
+
+        Returns:
+            Whether it was new.
 
         Raises:
             LedgerError: the file holds no such call, cannot be written, or the same source has
@@ -138,6 +141,8 @@ class SQLiteLedger(SQLiteFile):
                 query = f"{_FEEDBACK} WHERE call_id = ? AND source = ?"
                 known = db.execute(query, (given.call_id, given.source)).fetchone()
                 said_before(feedback_of(known), given, self.path)
+                return False
+            return True
 
     def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
         """Feedback in order of writing, of one call or of all."""

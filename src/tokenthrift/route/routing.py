@@ -144,6 +144,10 @@ class Routing(BaseModel):
         adequacy: file of abilities fitted on outcomes (``tokenthrift calibrate``), relative to the
             policy's file.
         pin: every call goes to the one candidate, whatever model the caller asked for.
+        learn: whether feedback in the ledger shifts the forecasts of models, by kind of task.
+        forget: share of what was learned that each further outcome makes stale.
+        explore: share of calls that may try another action that may be good enough, so that
+            feedback on it is had; first calls of conversations only, propensities are recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -168,6 +172,9 @@ class Routing(BaseModel):
     loops: Loops = Loops()
     adequacy: str | None = None
     pin: bool = False
+    learn: bool = False
+    forget: float = Field(default=0.0, ge=0, le=0.5)
+    explore: float = Field(default=0.0, ge=0, le=0.5)
 
     @field_serializer("allow_providers", "allow_regions")
     def _in_order(self, words: frozenset[str] | None) -> list[str] | None:
@@ -178,7 +185,7 @@ class Routing(BaseModel):
     def pinned(self) -> bool:
         """Whether calls stay on the caller's own model."""
         few = len(self.candidates) < 2 and not any(c.offers_choice for c in self.candidates)
-        return few and not self.pin
+        return few and not (self.pin and self.candidates)
 
     @property
     def levels(self) -> tuple[int, ...]:
