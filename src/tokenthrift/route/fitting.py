@@ -7,14 +7,20 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.route.adequacy import Adequacy
-from tokenthrift.route.features import features
+from tokenthrift.route.difficulty import fit_directions
+from tokenthrift.route.features import fit_lens, measured
+from tokenthrift.route.items import fit_items
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.route.adequacy import FloatArray
 
-SHRINKAGE: Final = 10.0
+# More dimensions of difficulty are worth their noise only with more outcomes.
+DIMS: Final = 4
+MANY_DIMS: Final = 8
+MANY_PROMPTS: Final = 1500
+FEWEST_PROMPTS: Final = 8
 
 
 def fit(
@@ -35,21 +41,31 @@ def fit(
         seed: of everything random; the same seed gives the same fit.
 
     Raises:
-        ValueError: shapes do not belong together, or a score lies outside [0, 1].
+        ValueError: shapes do not belong together, a score lies outside [0, 1], or there are too few
+            prompts to learn anything from.
     """
-    del start, seed
+    del start
     scores = np.asarray(scores, np.float64)
-    if scores.shape != (len(prompts), len(models)):
-        raise ValueError(f"scores have shape {scores.shape}, not {(len(prompts), len(models))}")
-    known = np.isfinite(scores)
-    if ((scores[known] < 0) | (scores[known] > 1)).any():
+    _check(scores, len(prompts), len(models))
+    texts = measured(prompts)
+    lens = fit_lens(texts, seed)
+    dims = DIMS if len(prompts) < MANY_PROMPTS else MANY_DIMS
+    directions, difficulties = fit_directions(lens(texts), scores, dims, seed)
+    return Adequacy(
+        models=tuple(models),
+        lens=lens,
+        directions=directions,
+        items=fit_items(difficulties, scores),
+        counts=np.isfinite(scores).sum(axis=0).astype(np.int64),
+        about={"prompts": len(prompts), "strength": directions.strength, "seed": seed},
+    )
+
+
+def _check(scores: FloatArray, prompts: int, models: int) -> None:
+    if scores.shape != (prompts, models):
+        raise ValueError(f"scores have shape {scores.shape}, not {(prompts, models)}")
+    if prompts < FEWEST_PROMPTS or not models:
+        raise ValueError(f"{prompts} prompts and {models} models are too few to fit on")
+    known = scores[np.isfinite(scores)]
+    if ((known < 0) | (known > 1)).any():
         raise ValueError("scores must lie in [0, 1]")
-    x = features(prompts)
-    weights, rates, spread = [], [], []
-    for column, seen in zip(scores.T, known.T, strict=True):
-        rate = (column[seen].sum() + 1.0) / (seen.sum() + 2.0)
-        gram = x[seen].T @ x[seen] + SHRINKAGE * np.eye(x.shape[1])
-        weights.append(np.linalg.solve(gram, x[seen].T @ (column[seen] - rate)))
-        rates.append(rate)
-        spread.append(np.sqrt(rate * (1 - rate) / (seen.sum() + 2.0)))
-    return Adequacy(tuple(models), np.array(weights).T, np.array(rates), np.array(spread))

@@ -13,24 +13,32 @@ if TYPE_CHECKING:
     from tokenthrift.types import Request
 
 # Signs that stand for one another in writing, by what they are judged as.
-LOOK_ALIKES: Final = {
+SIGNS: Final = {
     "'": "‘’‚‛′ʼʹ`´",
     '"': "“”„‟″«»",
     "-": "‐‑‒–—―−﹣",
-    " ": "\u200b\u200c\u200d\ufeff\u00ad",
+    "": "\u200b\u200c\u200d\ufeff\u00ad",
 }
 # Letters of other scripts that look like Latin ones; judged as such only inside Latin words.
 LETTERS: Final = dict(zip("аеорсухіјѕԁһӏοαινρκ", "aeopcyxijsdhloaivpk", strict=True))
-_SIGNS: Final = {ord(c): sign for sign, signs in LOOK_ALIKES.items() for c in signs}
+# Of a longer text only this many characters at either end are judged.
+JUDGED_CHARACTERS: Final = 12_000
+
+_SIGNS: Final = {ord(c): sign for sign, signs in SIGNS.items() for c in signs}
 
 
 def plain(text: str) -> str:
-    """The text in one form: NFKC, lower case, signs and blanks unified, said once."""
+    """The text in one form: NFKC, lower case, signs and blanks unified, no empty line, said once."""
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
-    words = folded.split()
     if not folded.isascii():
-        words = [_latin(w) for w in words]
-    return " ".join(_once(words))
+        folded = "\n".join(
+            " ".join(_latin(w) for w in line.split()) for line in folded.splitlines()
+        )
+    lines = (" ".join(line.split()) for line in folded.splitlines())
+    once = _once("\n".join(line for line in lines if line))
+    if len(once) <= 2 * JUDGED_CHARACTERS:
+        return once
+    return f"{once[:JUDGED_CHARACTERS]}\n{once[-JUDGED_CHARACTERS:]}"
 
 
 def request_text(request: Request) -> str:
@@ -50,15 +58,15 @@ def _latin(word: str) -> str:
     return "".join(LETTERS.get(c, c) for c in word)
 
 
-def _once(words: list[str]) -> list[str]:
-    """The words once, where they are the same words several times over."""
-    n = len(words)
-    border = [0] * n  # longest proper prefix that is a suffix (Knuth, Morris, Pratt 1977)
-    k = 0
-    for i in range(1, n):
-        while k and words[i] != words[k]:
-            k = border[k - 1]
-        k += words[i] == words[k]
-        border[i] = k
-    period = n - border[-1] if n else 0
-    return words[:period] if period and n % period == 0 else words
+def _once(text: str) -> str:
+    """The text once, where it is the same text several times over; blanks do not count."""
+    bare = "".join(text.split())
+    period = (bare + bare).find(bare, 1) if bare else 0
+    if period in (0, len(bare)):
+        return text
+    seen = 0
+    for place, character in enumerate(text):
+        seen += not character.isspace()
+        if seen == period:
+            return text[: place + 1]
+    return text
