@@ -160,7 +160,7 @@ def test_a_calibrated_policy_routes(tmp_path, capsys):
     rows = outcomes(1_500)
     log, out = write_log(tmp_path / "log.jsonl", rows), tmp_path / "mine.yaml"
     with pytest.raises(SystemExit) as ended:
-        main(["calibrate", str(log), "--worse", "5", "-o", str(out)])
+        main(["calibrate", str(log), "--worse", "2", "-o", str(out)])
     assert not ended.value.code, capsys.readouterr().err
     policy = load_policy(out)
     chosen: dict[bool, list[str]] = {True: [], False: []}

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from tokenthrift.catalog import load_catalog
 from tokenthrift.cli.app import app
-from tokenthrift.cli.options import JsonOption, console, print_json
-from tokenthrift.errors import OutcomeError
+from tokenthrift.cli.options import JsonOption, console, outcome_lines, print_json
 from tokenthrift.ledger import open_ledger, scored_calls
-from tokenthrift.replay.lines import check_readable, raw_lines
+from tokenthrift.replay.lines import check_readable
 from tokenthrift.report import calibration_json, calibration_page, calibration_view, policy_text
 from tokenthrift.route.calibration import calibrate
 from tokenthrift.route.findings import Promise
 from tokenthrift.route.fitting import fit
 from tokenthrift.route.outcomes import Outcomes, read_outcomes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 @app.command("calibrate")
@@ -62,7 +58,7 @@ def calibrate_command(
     if ledger is not None:
         with open_ledger(ledger, create=False) as kept:
             calls = scored_calls(kept)
-    rows = read_outcomes(_lines(log), load_catalog(cards), calls)
+    rows = read_outcomes(outcome_lines(log), load_catalog(cards), calls)
     promise = Promise(worse / 100, confidence / 100, baseline, seed)
     found = calibrate(Outcomes.of(rows), promise, fit=fit)
     if out is not None and abilities is not None:
@@ -76,13 +72,6 @@ def calibrate_command(
         print_json(calibration_json(found))
     else:
         console().print(calibration_view(found))
-
-
-def _lines(log: Path) -> Iterator[tuple[str, bytes]]:
-    for line in raw_lines(log):
-        if line.problem:
-            raise OutcomeError(f"{line.where}: {line.problem}")
-        yield line.where, line.data
 
 
 def _check_targets(paths: list[Path], *, force: bool) -> None:

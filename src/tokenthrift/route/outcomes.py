@@ -110,6 +110,7 @@ def read_outcomes(
     lines: Iterable[tuple[str, bytes]],
     catalog: Catalog,
     calls: Mapping[str, Mapping[str, Any]] | None = None,
+    model: str | None = None,
 ) -> list[Scored]:
     """Read outcomes from lines of JSON.
 
@@ -118,11 +119,13 @@ def read_outcomes(
         catalog: prices the tokens of lines that hold no ``cost_usd``.
         calls: what a ledger knows of calls by their id: ``model``, ``cost_usd``, ``score``. A line
             with a ``call_id`` takes from there what it does not say itself.
+        model: of lines that name none.
 
     Raises:
         OutcomeError: a line is not an outcome; says where, what, and what to do.
     """
-    found = [_scored(where, line, catalog, calls) for where, line in lines]
+    given = {} if model is None else {"model": model}
+    found = [_scored(where, line, catalog, calls, given) for where, line in lines]
     if not found:
         raise OutcomeError(
             "no outcomes: give lines such as "
@@ -132,7 +135,11 @@ def read_outcomes(
 
 
 def _scored(
-    where: str, line: bytes, catalog: Catalog, calls: Mapping[str, Mapping[str, Any]] | None
+    where: str,
+    line: bytes,
+    catalog: Catalog,
+    calls: Mapping[str, Mapping[str, Any]] | None,
+    given: Mapping[str, Any],
 ) -> Scored:
     try:
         data = json.loads(line)
@@ -140,7 +147,7 @@ def _scored(
         raise OutcomeError(f"{where}: not JSON: {error}") from error
     if not isinstance(data, dict):
         raise OutcomeError(f"{where}: an outcome is an object with prompt, model and score")
-    data = _with_call(where, data, calls)
+    data = {**given, **_with_call(where, data, calls)}
     model = data.get("model")
     if not isinstance(model, str) or not model:
         raise OutcomeError(f"{where}: model is missing; name the model that answered")
