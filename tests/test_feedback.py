@@ -16,7 +16,7 @@ from tokenthrift.errors import LedgerError, PolicyError
 from tokenthrift.ledger import MemoryLedger, lessons_of, open_ledger
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import load_policy
-from tokenthrift.route import Action, Attempt, Forecast, Outcome
+from tokenthrift.route import Action, Attempt, Forecast, Kept, Outcome, Session
 from tokenthrift.route.learning import Learned
 from tokenthrift.types import Usage
 
@@ -46,9 +46,14 @@ class Fixed:
         ]
 
 
-def served(account: Account, model: str | None = None) -> str:
+def asked(number: int) -> dict[str, Any]:
+    """The body of a conversation of its own."""
+    return {**BODY, "messages": [{"role": "user", "content": f"Say hello to guest {number}."}]}
+
+
+def served(account: Account, model: str | None = None, body: dict[str, Any] = BODY) -> str:
     """Make a call that is answered; gives its id."""
-    call = account.begin(BODY)
+    call = account.begin(body)
     assert call.plan is not None
     attempt = Attempt(model or call.plan.model, 1, "test")
     usage = Usage(input_tokens=10, output_tokens=5)
@@ -152,6 +157,49 @@ def test_the_command_says_it(tmp_path, capsys):
     code, said = run("c9", "--outcome", "good")
     assert code == 2
     assert "no call 'c9'" in said
+
+
+# -------------------------------------------------------------------------------------- exploration
+def test_exploration_keeps_its_share_and_records_propensities():
+    """Off by default; with a share, some first calls try the other model, and it is recorded."""
+    explores = {**POLICY, "routing": {**ROUTING, "floor": 0.85, "explore": 0.5}}
+    ledger = MemoryLedger()
+    account = Account(explores, ledger, forecaster=Fixed())
+    for number in range(200):
+        served(account, body=asked(number))
+    records = list(ledger.records())
+    tried = [r for r in records if r.model_chosen == SMALL]
+    assert 5 <= len(tried) <= 100
+    for number, made in enumerate(records):
+        assert made.decision is not None
+        assert made.decision.propensity is not None
+        rules, call_id = load_policy(explores), made.record_id
+        again = plan(asked(number), rules, forecaster=Fixed(), call_id=call_id)
+        assert again.model == made.model_chosen
+        assert again.decision.propensity == pytest.approx(made.decision.propensity)
+    assert "explored instead of gpt-4o" in tried[0].decision.reason
+    plain = {**POLICY, "routing": {**ROUTING, "floor": 0.85}}
+    made = plan(BODY, load_policy(plain), forecaster=Fixed(), call_id="c1").decision
+    assert (made.chosen, made.propensity) == (LARGE, None)
+
+
+def test_only_first_calls_explore():
+    """A tool loop, or a conversation that was served before, stays as it is."""
+    policy = load_policy({**POLICY, "routing": {**ROUTING, "floor": 0.85, "explore": 0.5}})
+    call = {"id": "t1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    loop = [
+        *BODY["messages"],
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "t1", "content": "done"},
+    ]
+    for number in range(60):
+        found = plan(
+            {**BODY, "messages": loop}, policy, forecaster=Fixed(), call_id=f"call-{number}"
+        )
+        assert (found.model, found.decision.propensity) == (LARGE, None)
+        kept = Session(kept=Kept(LARGE))
+        again = plan(BODY, policy, forecaster=Fixed(), session=kept, call_id=f"call-{number}")
+        assert again.decision.propensity is None
 
 
 # -------------------------------------------------------------------------------- calibrated policy

@@ -145,7 +145,7 @@ class Account:
         )
         with collect_spending() as spent:
             try:
-                planned = replace(call, plan=self._plan(body))
+                planned = replace(call, plan=self._plan(body, call.record_id))
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
@@ -308,7 +308,7 @@ class Account:
         refused = replace(call, plan_ms=self.elapsed_ms(call))
         self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
 
-    def _plan(self, body: Mapping[str, Any]) -> Plan:
+    def _plan(self, body: Mapping[str, Any], call_id: str) -> Plan:
         request = wire.read(body)
         policy = self._restricted or self.policy
         session = self._sessions.of(request, self._now_s())
@@ -320,6 +320,7 @@ class Account:
                 memo=self._memo,
                 session=session,
                 forecaster=self.forecaster,
+                call_id=call_id,
             )
         except NoCandidateError:
             if self._restricted is None:

@@ -10,12 +10,19 @@ be weighted by it afterwards (inverse propensity scoring).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.route.choose import in_tool_loop
+from tokenthrift.route.decision import by_cost
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tokenthrift.route.decision import Decision
+    from tokenthrift.route.session import Session
+    from tokenthrift.types import Request
 
 EDGE: Final = 1e-3
 Z_95: Final = 1.959964
@@ -99,6 +106,51 @@ def draw(arms: Sequence[Arm], floor: float, usual: int, *, share: float, call_id
             return Draw(place, chances[place], place != usual)
         luck -= chances[place]
     return Draw(usual, chances[usual], explored=False)
+
+
+def explored(
+    decision: Decision, request: Request, session: Session, *, share: float, call_id: str
+) -> Decision:
+    """A decision after exploration, with its propensity.
+
+    Only the first call of a conversation explores: later ones would pay for a cold cache, and a
+    tool loop is never switched half-way. Actions without a forecast or a price take no part.
+
+    Args:
+        decision: as it is without exploration.
+        request: that it is about.
+        session: the past; a conversation that was served before is left alone.
+        share: of calls that may explore; 0 changes nothing.
+        call_id: the same id gives the same decision.
+    """
+    if not share or decision.floor is None or session.kept is not None or in_tool_loop(request):
+        return decision
+    found = [
+        v for v in decision.verdicts if v.eligible and v.by_forecast and v.net_cost is not None
+    ]
+    found.sort(key=by_cost)
+    if decision.pick not in found or len(found) < 2:
+        return decision
+    arms = [
+        Arm(v.forecast.adequate, v.forecast.low, v.forecast.high)
+        for v in found
+        if v.forecast is not None
+    ]
+    usual = found.index(decision.pick)
+    drawn = draw(arms, decision.floor, usual, share=share, call_id=call_id)
+    if not drawn.explored:
+        return replace(decision, propensity=drawn.propensity)
+    taken = found[drawn.place]
+    others = (decision.chosen, *decision.fallbacks) if decision.fallbacks else ()
+    return replace(
+        decision,
+        chosen=taken.model,
+        effort=taken.effort,
+        level=taken.level,
+        fallbacks=tuple(m for m in dict.fromkeys(others) if m != taken.model),
+        propensity=drawn.propensity,
+        reason=f"explored instead of {decision.pick.words}; propensity {drawn.propensity:.3f}",
+    )
 
 
 def _logit(p: float) -> float:
