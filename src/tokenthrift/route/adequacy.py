@@ -50,7 +50,6 @@ class Adequacy:
         directions: vectors to difficulties.
         items: abilities.
         counts: (models,) outcomes that each ability rests on.
-        reach: (dims,) of difficulty seen when fitting, as standard deviations.
         about: how it was fitted; JSON.
     """
 
@@ -79,6 +78,17 @@ class Adequacy:
             if model in place:
                 out[:, n] = found[:, place[model]]
         return out
+
+    def gains(self, prompts: Sequence[str]) -> FloatArray:
+        """(prompts,) how much likelier the abler half of the models is adequate than the other.
+
+        Args:
+            prompts: texts as users wrote them.
+        """
+        found = logistic(self.items.logits(self.difficulties(measured(prompts))))
+        order = np.argsort(self.items.abilities[:, -1], kind="stable")
+        half = len(order) // 2
+        return np.asarray(found[:, order[half:]].mean(axis=1) - found[:, order[:half]].mean(axis=1))
 
     def __call__(self, request: Request, actions: Sequence[Action]) -> list[Forecast | None]:
         """One forecast an action, in order; None where nothing at all is known of the model."""
