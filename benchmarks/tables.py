@@ -214,13 +214,30 @@ def scorer_speed(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def routing_money(result: dict[str, Any]) -> str:
+    head = ["seller, family", "predicted", "way", "of the best pinned bill, all (mean, 95 %)",
+            "dearer conversations (worst)", "switches (conversations)",
+            "P(adequate), pinned"]  # fmt: skip
+    rows = [
+        [
+            f"{r['seller']} {r['family']}", r["told"].replace("_", " "), r["way"],
+            f"{r['total_ratio']:.3f} ({r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}])",
+            f"{r['dearer']} of {r['conversations']} ({r['worst']:.2f})",
+            f"{r['switches']} of {r['requests'] - r['conversations']} ({r['switched']})",
+            f"{r['adequate']:.3f}, {r['best_adequate']:.3f}",
+        ]
+        for r in result["rows"]
+    ]  # fmt: skip
+    return markdown(head, rows)
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
-    "quality_syntax": quality_syntax,
+    "quality_syntax": quality_syntax, "routing_money": routing_money,
 }  # fmt: skip
 
 

@@ -42,9 +42,9 @@ def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     """Choose the cheapest action that is good enough.
 
     Without a past (no ``session.kept``) the action is eligible, and no cheaper eligible action is
-    adequate; equal costs go to the policy's order. With one, its model stays where it is adequate
-    and no other saves more than ``switch_margin``; in a tool loop its action stays as long as it
-    can serve the request at all.
+    adequate; equal costs go to the policy's order. With one, its model stays where it is adequate,
+    unless another saves more than ``switch_margin``, both in all and if the conversation comes back
+    with its next request. In a tool loop the action stays as long as it can serve the request.
 
     Args:
         request: what the caller asks; in a tool loop, its latest message answers a tool call.
@@ -117,11 +117,15 @@ class _Chooser:
                 return self._decision(verdicts, stronger, f"escalated: {circle}{lost}")
             if kept in eligible:
                 return self._decision(verdicts, kept, f"kept: {circle}, and none is stronger")
-        best, reason = self._best(eligible)
-        stays = self._worth_keeping(best, eligible)
-        if stays is not None:
-            return self._decision(verdicts, stays, self._saving_too_little(best, stays))
-        return self._decision(verdicts, best, reason + lost)
+        stays = self._adequate_on(kept, eligible)
+        if stays is None:
+            best, reason = self._best(eligible)
+            return self._decision(verdicts, best, reason + lost)
+        paying = [v for v in eligible if self._pays(v, stays)]
+        if not paying:
+            return self._decision(verdicts, stays, self._why_kept(eligible, stays))
+        best, reason = self._best(paying)
+        return self._decision(verdicts, best, f"switched from {stays.model}: {reason}{lost}")
 
     # ------------------------------------------------------------------------------------- inside
     def _kept(self, verdicts: Sequence[Verdict]) -> Verdict | None:
@@ -154,28 +158,39 @@ class _Chooser:
             reason = f"none covers {complexity.bucket}; the ablest covers {covers}"
         return best, reason + _unpriced(best)
 
-    def _worth_keeping(self, best: Verdict, eligible: Sequence[Verdict]) -> Verdict | None:
-        """The cheapest adequate action on the session's own model, unless leaving it pays."""
-        kept = self.judge.session.kept
-        if kept is None or best.model == kept.model or not best.adequate:
+    def _adequate_on(self, kept: Verdict | None, eligible: Sequence[Verdict]) -> Verdict | None:
+        """The cheapest adequate action on the session's own model."""
+        if kept is None:
             return None
         own = [v for v in eligible if v.model == kept.model and v.adequate]
-        if not own:
-            return None
-        stays = min(own, key=by_cost)
-        if stays.net_cost is None or best.net_cost is None:
-            return None
-        least = stays.net_cost.nanos * (1 - self.routing.switch_margin)
-        return stays if best.net_cost.nanos >= least else None
+        return min(own, key=by_cost, default=None)
 
-    def _saving_too_little(self, best: Verdict, stays: Verdict) -> str:
-        saved = 0.0
-        if stays.net_cost and best.net_cost and stays.net_cost.nanos:
-            saved = 1 - best.net_cost.nanos / stays.net_cost.nanos
+    def _pays(self, other: Verdict, stays: Verdict) -> bool:
+        """Whether it pays to leave the session's model for an adequate action.
+
+        It must save more than the margin in all, and also if the conversation comes back with its
+        next request: what is new is then written to the model's cache all the same, later.
+        """
+        if not other.adequate or other.model == stays.model:
+            return False
+        if stays.net_cost is None or stays.expected_cost is None:
+            return other.net_cost is not None
+        if other.net_cost is None or other.expected_cost is None:
+            return False
+        share = 1 - self.routing.switch_margin
+        at_once = other.expected_cost.nanos + stays.owed_nanos
+        in_all = other.net_cost.nanos < stays.net_cost.nanos * share
+        return in_all and at_once < stays.expected_cost.nanos * share
+
+    def _why_kept(self, eligible: Sequence[Verdict], stays: Verdict) -> str:
+        best, reason = self._best(eligible)
+        if best.model == stays.model or best.net_cost is None or stays.net_cost is None:
+            return reason
+        saved = 1 - best.net_cost.nanos / max(1, stays.net_cost.nanos)
         margin = self.routing.switch_margin
-        return (
-            f"kept: {best.model} would save {saved:.0%}, a switch must save more than {margin:.0%}"
-        )
+        if saved <= margin:
+            return f"kept: {best.model} saves {saved:.0%}, a switch must save over {margin:.0%}"
+        return f"kept: a switch to {best.model} pays only if the conversation stays there"
 
     def _decision(self, verdicts: tuple[Verdict, ...], chosen: Verdict, reason: str) -> Decision:
         others = [

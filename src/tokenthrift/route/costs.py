@@ -62,6 +62,20 @@ def expected_cost(card: ModelCard, load: Load) -> Money | None:
     return cost(load.usage(), card)
 
 
+def owed(card: ModelCard, load: Load) -> int:
+    """Nano-dollars that a return to a model costs later for what it would cache now.
+
+    Whoever leaves a warm model does not save the writing of what is new: it waits there for the
+    day the conversation comes back. Nothing where the model is cold: there is nothing to leave.
+    """
+    usage = load.usage()
+    if not usage.cache_read_tokens:
+        return 0
+    new = Usage(input_tokens=usage.cache_write_tokens, cache_write_tokens=usage.cache_write_tokens)
+    paid = cost(new, card)
+    return 0 if paid is None else paid.nanos
+
+
 @dataclass(frozen=True, slots=True)
 class Outlook:
     """How a conversation is expected to go on.

@@ -33,6 +33,7 @@ class Verdict:
         by_forecast: whether the forecast decided on adequacy, not a stated ability.
         net_cost: this call and, on the same model, the requests that are expected to follow.
         cached_tokens: of the input, in the model's cache.
+        owed_nanos: what a later return to the model costs for the input that it does not see now.
         latency_s: expected until the whole answer is there, None where nobody knows.
     """
 
@@ -49,6 +50,7 @@ class Verdict:
     by_forecast: bool = False
     net_cost: Money | None = None
     cached_tokens: int = 0
+    owed_nanos: int = 0
     latency_s: float | None = None
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.catalog import ComplexityBucket
 from tokenthrift.errors import NoCandidateError
 from tokenthrift.route.complexity import measure
-from tokenthrift.route.costs import Load, Outlook, expected_cost, following_cost, is_cached
+from tokenthrift.route.costs import Load, Outlook, expected_cost, following_cost, is_cached, owed
 from tokenthrift.route.decision import Verdict
 from tokenthrift.route.effort import effort_of
 from tokenthrift.route.eligible import SOFT, Refusal, need_of, refusals
@@ -170,6 +170,7 @@ class Judge:
             forecast=forecast,
             net_cost=None if price is None or following is None else price + following,
             cached_tokens=load.cached_tokens,
+            owed_nanos=owed(card, load),
             latency_s=latency_s,
         )
         return found if refused else self._assessed(found)

@@ -125,7 +125,8 @@ class Routing(BaseModel):
             length of that answer where no forecast is there.
         expected_share: how many requests are expected to follow in a conversation, relative to the
             answers so far; they are part of what an action costs.
-        switch_margin: a conversation changes its model only where that saves more than this share.
+        switch_margin: a conversation changes its model only where that saves more than this share,
+            even if it comes back with the next request.
         taper: how much less is asked for when most of a budget is spent.
         fallback: whether a failed call may go to another candidate.
         max_attempts: at most so many attempts for one call, retries and escalations included.
