@@ -49,7 +49,7 @@ from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
 from tokenthrift.errors import PolicyError, TokenthriftError
 from tokenthrift.route import Routing
-from tokenthrift.route.adequacy import Adequacy
+from tokenthrift.route.adequacy import Adequacy, shipped
 from tokenthrift.tokens import encoding
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ BUILT_IN: Final[dict[str, type[BaseModel]]] = {
 }
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
+SHIPPED: Final = "shipped"
 
 
 @lru_cache(maxsize=1)
@@ -189,7 +190,7 @@ class Policy(BaseModel):
             return None
         path = Path(self._source).parent / name
         try:
-            return _abilities(path)
+            return shipped() if name == SHIPPED else _abilities(path)
         except (OSError, ValueError, KeyError, TokenthriftError) as error:
             hint = "write it with: tokenthrift calibrate LOG --out POLICY"
             problem = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from tokenthrift.cli.app import app
 from tokenthrift.cli.report import LEDGER_FILE
-from tokenthrift.client.teaching import feedback
+from tokenthrift.ledger import Feedback, open_ledger, outcome_of
 
 
 @app.command("feedback")
@@ -27,7 +28,15 @@ def feedback_command(
 ) -> None:
     """Say what the answer of a call was worth; calibrate and report read it."""
     try:
-        said = feedback(ledger, call_id, outcome=outcome, value=value, source=source)
+        said = Feedback(
+            call_id=call_id,
+            created_at=datetime.now(UTC),
+            outcome=outcome_of(outcome),
+            value=value,
+            source=source,
+        )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+    with open_ledger(ledger, create=False) as kept:
+        kept.write_feedback(said)
     typer.echo(f"{ledger}: {said.source} says {said.outcome:g} of call {said.call_id}")

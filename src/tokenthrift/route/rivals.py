@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from tokenthrift.route.frontier import hull
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -49,33 +51,13 @@ def coin_at(scores: FloatArray, prices: FloatArray, spend: float) -> Pair:
         prices: (models,) mean costs as known beforehand.
         spend: mean cost a call that may be spent; a coin cannot spend less than the cheapest model.
     """
-    hull = _hull(scores, prices)
-    for weak, strong in pairwise(hull):
+    corners = hull(prices, scores)
+    for weak, strong in pairwise(corners):
         if spend <= prices[strong]:
             gap = float(prices[strong] - prices[weak])
             share = (spend - float(prices[weak])) / gap
             return Pair(weak, strong, min(1.0, max(0.0, share)))
-    return Pair(hull[-1], hull[-1], 1.0)
-
-
-def _hull(scores: FloatArray, prices: FloatArray) -> list[int]:
-    """Columns on the rising concave hull of (price, score), cheapest first."""
-    hull: list[int] = []
-    for model in sorted(range(len(prices)), key=lambda m: (prices[m], -scores[m], m)):
-        if hull and scores[model] <= scores[hull[-1]]:
-            continue
-        while len(hull) > 1 and _below(hull[-2], hull[-1], model, scores, prices):
-            hull.pop()
-        if hull and prices[model] <= prices[hull[-1]]:
-            hull.pop()
-        hull.append(model)
-    return hull
-
-
-def _below(left: int, middle: int, right: int, scores: FloatArray, prices: FloatArray) -> bool:
-    run = (prices[right] - prices[left]) * (scores[middle] - scores[left])
-    rise = (prices[middle] - prices[left]) * (scores[right] - scores[left])
-    return bool(run <= rise)
+    return Pair(corners[-1], corners[-1], 1.0)
 
 
 def by_length(

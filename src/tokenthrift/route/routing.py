@@ -143,7 +143,7 @@ class Routing(BaseModel):
             handed on; without it, what is streamed is not checked.
         loops: when a conversation goes round in circles.
         adequacy: file of abilities fitted on outcomes (``tokenthrift calibrate``), relative to the
-            policy's file.
+            policy's file; ``shipped`` are those that come with the package.
         pin: every call goes to the one candidate, whatever model the caller asked for.
         learn: whether feedback in the ledger shifts the forecasts of models, by kind of task.
         forget: share of what was learned that each further outcome makes stale.
