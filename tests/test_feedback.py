@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -157,6 +159,23 @@ def test_the_command_says_it(tmp_path, capsys):
     code, said = run("c9", "--outcome", "good")
     assert code == 2
     assert "no call 'c9'" in said
+
+
+def test_the_report_says_what_outcomes_cost(tmp_path, capsys):
+    """Dollars for a good outcome count every attempt; unpriced calls are not in them."""
+    path = tmp_path / "ledger.db"
+    with open_ledger(path) as ledger:
+        for number, (usd, outcome) in enumerate([(0.25, 1), (0.25, 0), (None, 1)]):
+            ledger.write(record(f"c{number}", usd=usd))
+            tokenthrift.feedback(ledger, f"c{number}", outcome=outcome, value=2.0)
+    for options in ([], ["--json"]):
+        with pytest.raises(SystemExit):
+            main(["report", "--ledger", str(path), *options])
+    out = capsys.readouterr().out
+    assert re.search(r"gpt-4o-mini +3 +0\.667 +0\.5000", out)
+    data = json.loads(out[out.index("{") :])["feedback"]["gpt-4o-mini"]
+    assert data["nanos_per_success"] == 500_000_010
+    assert data["value"] == 6.0
 
 
 # -------------------------------------------------------------------------------------- exploration

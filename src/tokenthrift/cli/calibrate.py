@@ -58,9 +58,14 @@ def calibrate_command(
     if ledger is not None:
         with open_ledger(ledger, create=False) as kept:
             calls = scored_calls(kept)
-    rows = read_outcomes(outcome_lines(log), load_catalog(cards), calls)
+    catalog = load_catalog(cards)
+    rows = read_outcomes(outcome_lines(log), catalog, calls)
     promise = Promise(worse / 100, confidence / 100, baseline, seed)
     found = calibrate(Outcomes.of(rows), promise, fit=fit)
+    for name in found.candidates if found.routes else (found.baseline,):
+        if catalog.get(name) is None:
+            hint = "calls cannot go there; add one to your model cards"
+            typer.echo(f"note: no model card for {name!r}: {hint}", err=True)
     if out is not None and abilities is not None:
         if found.routes:
             found.adequacy.save(abilities)

@@ -61,11 +61,14 @@ def frontier_chart(found: Calibration) -> str:
             shape="s",
         )
         for c, label in zip(certificate.rivals, labels, strict=True)
+        if found.floor is not None or label == "cheapest"
     ]
     for contender, colour, label, shape in (
         (certificate.baseline, "best", found.baseline, "o"),
         (certificate.routed, "routing", "routing", "D"),
     ):
+        if found.floor is None and contender is certificate.routed:
+            continue  # what no floor is proven for is only a line
         cost, score = contender.cost_usd.value, contender.score
         told = f"{contender.name}: {words.points(score)}, {_usd(cost)}"
         marks.append(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tokenthrift.route.findings import Calibration, Contender, Tested
 
 FLOORS_SHOWN: Final = 12
+LEAST_DIFFERENCE: Final = 1e-9  # sums of the same numbers in another order differ by less
 
 CAVEATS: Final = (
     "The proof holds for prompts like those of the log; it says nothing of others.",
@@ -20,6 +21,14 @@ CAVEATS: Final = (
         "decided, and accounted for, call by call."
     ),
 )
+
+
+def headline(found: Calibration) -> tuple[str, str]:
+    """The finding in a few words, and what they rest on in a few more."""
+    if not found.routes:
+        return "Do not route", f"stay on {formats.visible(found.baseline)}"
+    value, _, span = percent(found.certificate.routed.saving).rpartition(" % ")
+    return f"Routing saves {value} %", f"of the bill {span}"
 
 
 def title(found: Calibration) -> str:
@@ -68,9 +77,9 @@ def per_thousand(interval: Interval) -> str:
 def comparison(contender: Contender) -> str:
     """What routing is, compared with it, at the certified prompts."""
     behind = contender.behind
-    if behind.low > 0:
+    if behind.low > LEAST_DIFFERENCE:
         return "routing scores more"
-    if behind.high < 0:
+    if behind.high < -LEAST_DIFFERENCE:
         return "routing scores less"
     return "no clear difference"
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 5.4  # inches of 72 pixels; the page scales it
 HEIGHT: Final = 3.7
 TEXT_PX: Final = 10.5
+EDGE: Final = 0.02  # room for marks at the ends of a square chart
 
 # What is drawn in one of these colours gets the variable of the page in its place.
 COLOURS: Final = {
@@ -116,8 +117,8 @@ def chart(axes: Axes, lines: Sequence[Line], marks: Sequence[Mark], name: str) -
         for number, mark in enumerate(marks):
             _draw(drawn, mark, number)
         if axes.square:
-            drawn.set_xlim(0, 1)
-            drawn.set_ylim(0, 1)
+            drawn.set_xlim(-EDGE, 1 + EDGE)
+            drawn.set_ylim(-EDGE, 1 + EDGE)
         else:
             drawn.margins(x=0.08, y=0.12)
         figure.draw_without_rendering()  # places the axes, which labels are measured against
