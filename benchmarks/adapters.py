@@ -20,6 +20,7 @@ from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route.adequacy import Adequacy, shipped
 from tokenthrift.route.amounts import fit_amounts
+from tokenthrift.route.demand import demand
 from tokenthrift.route.features import measured
 from tokenthrift.route.fitting import fit as fit_adequacy
 from tokenthrift.route.frontier import Trial, ways
@@ -105,8 +106,8 @@ def compress_turns(
 
 
 def score(prompts: list[str]) -> list[float]:
-    """How much each prompt gains by a strong model, by what ships."""
-    return [float(x) for x in shipped().gains(prompts)]
+    """How much each prompt asks for a strong model, by what ships."""
+    return [float(x) for x in demand(prompts, shipped())]
 
 
 @lru_cache(maxsize=1)

@@ -79,17 +79,6 @@ class Adequacy:
                 out[:, n] = found[:, place[model]]
         return out
 
-    def gains(self, prompts: Sequence[str]) -> FloatArray:
-        """(prompts,) how much likelier the abler half of the models is adequate than the other.
-
-        Args:
-            prompts: texts as users wrote them.
-        """
-        found = logistic(self.items.logits(self.difficulties(measured(prompts))))
-        order = np.argsort(self.items.abilities[:, -1], kind="stable")
-        half = len(order) // 2
-        return np.asarray(found[:, order[half:]].mean(axis=1) - found[:, order[:half]].mean(axis=1))
-
     def __call__(self, request: Request, actions: Sequence[Action]) -> list[Forecast | None]:
         """One forecast an action, in order; None where nothing at all is known of the model."""
         hard = self.difficulties(measured([request_text(request)]))
