@@ -5,7 +5,8 @@
 Recorded agent conversations, three price cards of one seller, and the ledger's model of prompt
 caches. Answers are the recorded ones whoever is asked, so this is about money at *predicted*
 adequacy and says nothing of the quality of answers. Predictions are made two ways: from the
-measured complexity, which changes slowly, and by lot at every request, the worst there can be.
+measured complexity, which changes slowly, and by lot for each message of the user, the worst there
+can be; in a tool loop the lot of the message that began it holds.
 """
 
 from __future__ import annotations
@@ -46,8 +47,9 @@ def by_complexity(request: Request, _place: int, _key: str) -> list[float]:
     return [1 / (1 + exp(difficulty - ability)) for ability in ABILITIES]
 
 
-def by_lot(_request: Request, place: int, key: str) -> list[float]:
-    drawn = blake2b(f"{key}:{place}".encode(), digest_size=1).digest()[0] % 3
+def by_lot(request: Request, _place: int, key: str) -> list[float]:
+    asked = max((m.index for m in request.messages if m.role == "user"), default=0)
+    drawn = blake2b(f"{key}:{asked}".encode(), digest_size=1).digest()[0] % 3
     return [LUCKY if n >= drawn else UNLUCKY for n in range(3)]
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -345,6 +349,16 @@ def test_a_plan_sends_the_level_that_was_chosen() -> None:
     assert (loop.model, loop.decision.level) == ("large", 0)
 
 
+def test_levels_of_a_policy_that_pins_are_left_alone() -> None:
+    """With one action there is no choice, so the caller's model gets what the stages do."""
+    made = plan(
+        {"model": "large", "messages": [ASK]},
+        {"routing": {"candidates": [{"model": "small", "levels": [0]}]}},
+        catalog=CATALOG,
+    )
+    assert (made.model, made.decision.level) == ("large", None)
+
+
 def test_a_chosen_effort_is_sent() -> None:
     """The body asks for the effort of the action; another attempt asks for its own."""
     policy = {
@@ -571,3 +585,32 @@ def test_equal_costs_go_to_the_policys_order(models: list[dict[str, Any]], floor
     decision = world(alike, None, 0.1, floor, 0)()
     first = next((v for v in decision.verdicts if v.adequate), None)
     assert first is None or decision.chosen == first.model
+
+
+ROUTED = Path(__file__).parents[1] / "examples" / "policies" / "routed.yaml"
+PROGRAM = f"""
+import json, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from routes import circle
+from tokenthrift.pipeline import plan
+from tokenthrift.route import verdict_data
+for times in (1, 5):
+    made = plan({{"model": "gpt-5", "messages": circle(times)}}, {str(ROUTED)!r})
+    print(json.dumps([made.body, verdict_data(made.decision)]))
+"""
+
+
+def test_decisions_are_the_same_on_every_hash_seed() -> None:
+    """Invariant 8: two processes with different hash seeds choose and send the same."""
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert said[0] == said[1]
+    assert "gpt-4.1-nano" in said[0]

@@ -10,6 +10,7 @@ from typing import Any
 
 import openai
 import pytest
+from pydantic import BaseModel
 
 import tokenthrift
 from routes import circle
@@ -30,7 +31,15 @@ def script(body: Mapping[str, Any]) -> Answer | None:
     """The smallest model says nothing, or calls a tool with arguments that are no JSON."""
     if body["model"] == NAMES[0] and body.get("tools"):
         return Answer(tool_calls=(ToolCall("look", '{"at": '),))
+    if body.get("response_format"):
+        return Answer(text='{"larger": "many"}') if body["model"] == NAMES[0] else None
     return POOR.get(str(body["model"]))
+
+
+class Larger(BaseModel):
+    """What a caller wants parsed."""
+
+    larger: int
 
 
 @pytest.fixture(scope="module")
@@ -231,6 +240,17 @@ def test_arguments_of_tools_are_checked(line: Open, stream: Any) -> None:
     made.ask(tools=[tool], stream=stream)
     assert made.models == list(NAMES[:2])
     assert made.records[0].attempts[0].error == "tool_arguments"
+
+
+def test_what_the_sdk_parses_is_checked_before(line: Open) -> None:
+    """An answer that the SDK could not parse is no error but a rejected attempt."""
+    made = line().wrap(policy(verify=["schema"]))
+    answer = made.client.chat.completions.parse(
+        model="gpt-4.1", messages=ASK, response_format=Larger
+    )
+    assert isinstance(answer.choices[0].message.parsed, Larger)
+    assert made.models == list(NAMES[:2])
+    assert [a.error for a in made.records[0].attempts] == ["schema", ""]
 
 
 def test_the_callers_own_check_and_the_bound_on_attempts(line: Open) -> None:

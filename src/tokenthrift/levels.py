@@ -53,7 +53,7 @@ class Levels:
         A tool loop stays at the level of its last call, so only that one is made.
         """
         listed = policy.routing.levels
-        if not listed:
+        if policy.routing.pinned or not listed:
             return cls((None,))
         kept = None if session.kept is None else session.kept.level
         if kept is not None and in_tool_loop(request):

@@ -152,7 +152,12 @@ async def _attempted_async(course: Course, transport: AsyncTransport, sending: S
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
         response, error = None, raised
     latency_ms = (stopwatch_s() - begun_s) * 1000
-    return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+
+    def outcome() -> Outcome:
+        return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+
+    # A stream that was read is counted and checked, which is work.
+    return await once_in_thread(outcome) if isinstance(response, Buffered) else outcome()
 
 
 def _outcome(

@@ -37,7 +37,7 @@ class _Client(openai.OpenAI):
         if not posting.is_planned:
             return super().post(path, **posting.arguments(self.tokenthrift.cleared(posting.body)))
         account = self.tokenthrift
-        transport = OpenAITransport(super().post, posting, account.redacts, account.sdk_retries)
+        transport = OpenAITransport(super().post, posting, account.reads_first, account.sdk_retries)
         return complete(account, transport, posting.body)
 
     def copy(self, **changes: Any) -> Self:
