@@ -35,10 +35,11 @@ Test = Callable[[FloatArray, float], float]
 
 WORSE: Final = (0.02, 0.05)
 LEVEL: Final = 0.05
-SPLITS: Final = 4
-SAMPLES: Final = 100
-CALIBRATIONS: Final = 4
-RESAMPLES: Final = 500
+SPLITS: Final = 3
+SAMPLES: Final = 80
+SAMPLES_OF_RIVALS: Final = 10  # of the two other tests, a split
+CALIBRATIONS: Final = 3
+RESAMPLES: Final = 200
 
 
 def hoeffding(values: FloatArray, lowest: float) -> float:
@@ -168,6 +169,18 @@ def arguments(data: str) -> argparse.Namespace:
     )
 
 
+def remembered() -> Callable[..., Any]:
+    """`fit`, once for a seed: another promise changes no abilities."""
+    known: dict[int, Any] = {}
+
+    def fitted(prompts: Any, scores: FloatArray, models: Any, *, seed: int) -> Any:
+        if seed not in known:
+            known[seed] = fit(prompts, scores, models, seed=seed)
+        return known[seed]
+
+    return fitted
+
+
 def added(rows: list[dict[str, float]]) -> dict[str, float]:
     """Counts summed, shares averaged."""
     return {
@@ -177,13 +190,13 @@ def added(rows: list[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def whole_procedure(pool: Any, worse: float) -> list[dict[str, Any]]:
+def whole_procedure(pool: Any, worse: float, fits: Any) -> list[dict[str, Any]]:
     """`calibrate` on the train split with several seeds, and what it does on the dev split."""
     models = [m["name"] for m in pool.models]
     table = Outcomes(tuple(pool.train.prompts), tuple(models), pool.train.scores, pool.train.costs)
     found = []
     for seed in range(CALIBRATIONS):
-        got = calibrate(table, Promise(worse=worse, seed=seed))
+        got = calibrate(table, Promise(worse=worse, seed=seed), fit=fits)
         base = models.index(got.baseline)
         columns = [models.index(name) for name in got.candidates]
         row: dict[str, Any] = {"routes": got.routes, "baseline": got.baseline}
@@ -210,6 +223,7 @@ def main() -> None:
     for pool in pools:
         models = [m["name"] for m in pool.models]
         rows: dict[tuple[str, str, float], list[dict[str, float]]] = {}
+        fits = remembered()
         for seed in range(given.splits):
             found = populations(
                 pool.train.prompts, pool.train.scores, pool.train.costs, models, seed
@@ -217,7 +231,7 @@ def main() -> None:
             for kind, population in found.items():
                 for worse in WORSE:
                     for name, test in TESTS.items():
-                        samples = given.samples if name == "bet" else given.samples // 4
+                        samples = given.samples if name == "bet" else SAMPLES_OF_RIVALS
                         done = simulate(population, worse, test, samples)
                         rows.setdefault((kind, name, worse), []).append(done)
         result[pool.source] = {
@@ -227,7 +241,7 @@ def main() -> None:
                 {"abilities": kind, "test": name, "worse": worse, **added(done)}
                 for (kind, name, worse), done in rows.items()
             ],
-            "calibrated": {str(worse): whole_procedure(pool, worse) for worse in WORSE},
+            "calibrated": {str(worse): whole_procedure(pool, worse, fits) for worse in WORSE},
         }
         for row in result[pool.source]["simulated"]:
             print(pool.source, row, flush=True)

@@ -52,6 +52,8 @@ def calibrate_command(
 ) -> None:
     """Prove on your own outcomes whether routing pays, and write the policy that says so."""
     abilities = None if out is None else out.with_suffix(".npz")
+    if out is not None and out == abilities:
+        raise typer.BadParameter(f"{out}: name the policy, e.g. {out.with_suffix('.yaml')}")
     _check_targets([p for p in (out, abilities, html) if p is not None], force=force)
     check_readable([log])
     calls: dict[str, dict[str, Any]] | None = None

@@ -39,6 +39,7 @@ FLOORS: Final = tuple(round(1 - n / 100, 2) for n in range(101))
 """Strict ones first: the order in which floors are tested is fixed before anything is seen."""
 LEAST_COVERAGE: Final = 0.9  # of the prompts of the model that answered most
 LEAST_PROMPTS: Final = 60  # in all three parts together; less proves nothing whatever it says
+LEAST_PART: Final = 8
 
 
 class Fit(Protocol):
@@ -318,7 +319,7 @@ def _priced(table: Outcomes) -> IntArray:
 
 
 def _check_counts(counts: Sequence[int]) -> None:
-    if sum(counts) < LEAST_PROMPTS or min(counts) < LEAST_PROMPTS // 10:
+    if sum(counts) < LEAST_PROMPTS or min(counts) < LEAST_PART:
         raise OutcomeError(
             f"{sum(counts)} different prompts were answered by every model at a known cost; "
             f"calibration needs at least {LEAST_PROMPTS}, and some hundreds to prove anything"
