@@ -279,6 +279,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
     "quality_syntax": quality_syntax, "routing_money": routing_money,
+    "certificate": certificate,
 }  # fmt: skip
 
 
