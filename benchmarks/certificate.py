@@ -22,7 +22,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from data import DATA, SEED, data_digest, evaluator, need, save
+from data import DATA, SEED, evaluator, need, save
+from outcomes import digest
 from tokenthrift.route.calibration import FLOORS, calibrate, picks_at, undominated
 from tokenthrift.route.certificate import advantage, p_value
 from tokenthrift.route.findings import Promise
@@ -247,7 +248,7 @@ def main() -> None:
             print(pool.source, row, flush=True)
         for worse, done in result[pool.source]["calibrated"].items():
             print(pool.source, worse, done, flush=True)
-    save("certificate", result, data=data_digest(folder), samples=given.samples)
+    save("certificate", result, data=digest(folder / "outcomes.parquet"), samples=given.samples)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ def by_score(adequacy: Adequacy, model: str, score: float, like: str) -> Placed:
             covariances=np.concatenate([items.covariances[others], covariance[None]]),
         ),
         counts=np.append(adequacy.counts[others], 0),
+        amounts=None if adequacy.amounts is None else adequacy.amounts.without(others),
     )
     return Placed(model, placed, 0, score, _foretold(placed, model, hard))
 
