@@ -262,6 +262,47 @@ def routing_money(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def certificate(result: dict[str, Any]) -> str:
+    head = ["source", "prompts, models", "promise", "proven % (broken %), fitted",
+            "shuffled", "Hoeffding", "bootstrap", "saved % (possible)",
+            "calibrate: routed", "on dev: lost %, saved %"]  # fmt: skip
+    rows = []
+    for source, found in result.items():
+        by = {(r["abilities"], r["test"], r["worse"]): r for r in found["simulated"]}
+        for worse, done in found["calibrated"].items():
+            x = float(worse)
+            fitted = by["fitted", "bet", x]
+            routed = [d for d in done if d["routes"]]
+            dev = [f"{100 * d['lost']:.1f}, {100 * d['saved']:.1f}" for d in routed]
+            rows.append([
+                source, f"{found['prompts']:,}, {found['models']}", f"{100 * x:g} %",
+                *(_proven(by[k]) for k in (("fitted", "bet", x), ("shuffled", "bet", x),
+                                           ("fitted", "hoeffding", x), ("fitted", "bootstrap", x))),
+                f"{100 * fitted['saved']:.1f} ({100 * fitted['possible']:.1f})",
+                f"{len(routed)} of {len(done)}", "; ".join(dev) or "-",
+            ])  # fmt: skip
+    sums = {}
+    for test in ("bet", "hoeffding", "bootstrap"):
+        for kind in ("fitted", "shuffled"):
+            every = [r for f in result.values() for r in f["simulated"]
+                     if (r["test"], r["abilities"]) == (test, kind)]  # fmt: skip
+            drawn, broken = (sum(r[k] for r in every) for k in ("samples", "broken"))
+            worst = max(r["broken"] / r["samples"] for r in every)
+            sums[test, kind] = (
+                f"{test}, {kind}: {100 * broken / drawn:.2f} % of {drawn:,.0f} "
+                f"samples, at worst {100 * worst:.1f} % in a source"
+            )
+    return (
+        f"{markdown(head, rows)}\n\nBroken promises over all sources: {'; '.join(sums.values())}."
+    )
+
+
+def _proven(row: dict[str, Any]) -> str:
+    return (
+        f"{100 * row['proven'] / row['samples']:.0f} ({100 * row['broken'] / row['samples']:.1f})"
+    )
+
+
 def routing(result: dict[str, Any]) -> str:
     def span(r: dict[str, Any]) -> str:
         low, high = r["interval"]
@@ -317,6 +358,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
     "quality_syntax": quality_syntax, "routing": routing, "routing_money": routing_money,
+    "certificate": certificate,
 }  # fmt: skip
 
 

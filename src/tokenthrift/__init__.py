@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.call import receipt_of as receipt_of
     from tokenthrift.client.client import AsyncClient as AsyncClient
     from tokenthrift.client.client import Client as Client
+    from tokenthrift.client.teaching import feedback as feedback
     from tokenthrift.client.wrap import account_of as account_of
     from tokenthrift.client.wrap import wrap as wrap
     from tokenthrift.errors import CatalogError as CatalogError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import LoopError as LoopError
     from tokenthrift.errors import MissingExtraError as MissingExtraError
     from tokenthrift.errors import NoCandidateError as NoCandidateError
+    from tokenthrift.errors import OutcomeError as OutcomeError
     from tokenthrift.errors import OverBudgetError as OverBudgetError
     from tokenthrift.errors import PolicyError as PolicyError
     from tokenthrift.errors import RecallError as RecallError
@@ -60,6 +62,7 @@ __all__ = [
     "MissingExtraError",
     "Money",
     "NoCandidateError",
+    "OutcomeError",
     "OverBudgetError",
     "Plan",
     "Policy",
@@ -73,6 +76,7 @@ __all__ = [
     "Usage",
     "WireError",
     "account_of",
+    "feedback",
     "load_catalog",
     "load_policy",
     "open_ledger",
@@ -87,6 +91,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "client.account": ("Account",),
     "client.call": ("Receipt", "receipt_of"),
     "client.client": ("AsyncClient", "Client"),
+    "client.teaching": ("feedback",),
     "client.wrap": ("account_of", "wrap"),
     "ledger": ("LedgerRecord", "open_ledger"),
     "pipeline": ("Plan", "plan"),

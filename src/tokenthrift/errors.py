@@ -14,6 +14,7 @@
     |-- LedgerError              the ledger cannot be opened, read or written
     |-- RecallError              the store of removed text cannot be opened, read or written
     |-- ReplayError              a recording cannot be read
+    |-- OutcomeError             outcomes cannot be read, or are not what they should be
     `-- MissingExtraError        an optional dependency is not installed (also an ImportError)
 
 Errors say whose fault they are: the caller's (400), the policy's (500), the provider's (502).
@@ -35,6 +36,7 @@ __all__ = [
     "LoopError",
     "MissingExtraError",
     "NoCandidateError",
+    "OutcomeError",
     "OverBudgetError",
     "PolicyError",
     "RecallError",
@@ -183,6 +185,12 @@ class RecallError(TokenthriftError):
 
 class ReplayError(TokenthriftError):
     """A recording cannot be read; the message names file and line."""
+
+    http_status: ClassVar[int] = 400
+
+
+class OutcomeError(TokenthriftError):
+    """Outcomes of calls cannot be read, or are not what they should be; says where, what to do."""
 
     http_status: ClassVar[int] = 400
 

@@ -28,6 +28,7 @@ from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.levels import Levels
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import NEW_SESSION, choose
+from tokenthrift.route.exploring import explored
 from tokenthrift.tokens import counter_for, request_framing, tool_prompt_tokens
 from tokenthrift.types import Request
 
@@ -157,6 +158,7 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     memo: Memo | None = None,
     session: Session = NEW_SESSION,
     forecaster: Forecaster | None = None,
+    call_id: str = "",
 ) -> Plan:
     """Decide what to send for a body, and to which model.
 
@@ -167,7 +169,9 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         resources: an encoder of your own; the policy's if None.
         memo: remembers prefixes across calls; makes the next turn cheap, changes no result.
         session: what is known of the conversation's past; without it every cache is cold.
-        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
+        forecaster: what is known of outcomes; None takes the abilities that the policy names, and
+            without any leaves adequacy to what is stated.
+        call_id: what exploration is drawn by, where the policy explores; without it, it does not.
 
     Raises:
         PolicyError: the policy is wrong.
@@ -199,9 +203,12 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         _routing_of(first.sent, policy.routing),
         catalog,
         session=session,
-        forecaster=forecaster,
+        forecaster=forecaster or policy.forecaster,
         shapes=[m.shape for m in made] if levels.are_listed else (),
     )
+    if call_id:
+        share = policy.routing.explore
+        decision = explored(decision, first.sent, session, share=share, call_id=call_id)
     chosen = next(m for m in made if m.level == decision.level)
     draft = replace(chosen.draft, trace=(*redacted.steps, *steps, *chosen.draft.trace))
     sent, effort = chosen.sent, None if decision.effort is None else str(decision.effort)

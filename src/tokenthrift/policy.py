@@ -47,8 +47,9 @@ from tokenthrift.compress.syntax import check as check_syntax
 from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
-from tokenthrift.errors import PolicyError
+from tokenthrift.errors import PolicyError, TokenthriftError
 from tokenthrift.route import Routing
+from tokenthrift.route.adequacy import Adequacy, shipped
 from tokenthrift.tokens import encoding
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from tokenthrift.draft import Stage
+    from tokenthrift.route import Forecaster
 
 __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_registry"]
 
@@ -72,6 +74,7 @@ BUILT_IN: Final[dict[str, type[BaseModel]]] = {
 }
 ENTRY_POINTS: Final = "tokenthrift.stages"
 MAPPING: Final = "<mapping>"
+SHIPPED: Final = "shipped"
 
 
 @lru_cache(maxsize=1)
@@ -182,6 +185,24 @@ class Policy(BaseModel):
         return Path(self._source).parent / store
 
     @property
+    def forecaster(self) -> Forecaster | None:
+        """What is known of outcomes: the abilities that the policy names; read on first use.
+
+        Raises:
+            PolicyError: the file is missing, or holds no abilities.
+        """
+        name = self.routing.adequacy
+        if name is None:
+            return None
+        path = Path(self._source).parent / name
+        try:
+            return shipped() if name == SHIPPED else _abilities(path)
+        except (OSError, ValueError, KeyError, TokenthriftError) as error:
+            hint = "write it with: tokenthrift calibrate LOG --out POLICY"
+            problem = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
+            raise PolicyError(self._source, "routing.adequacy", problem, hint) from error
+
+    @property
     def resources(self) -> Resources:
         """What stages may use beside the draft; loads table and models on first use.
 
@@ -213,6 +234,11 @@ class Policy(BaseModel):
             compaction=self.compaction,
             raise_stage_errors=self.on_stage_error == "raise",
         )
+
+
+@lru_cache(maxsize=8)
+def _abilities(path: Path) -> Adequacy:
+    return Adequacy.load(path)
 
 
 def load_policy(source: str | Path | Mapping[str, Any] | Policy = "balanced") -> Policy:

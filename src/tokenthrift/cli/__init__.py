@@ -4,7 +4,18 @@ Thin: each room reads arguments, calls the library, prints. Importing a room han
 the application.
 """
 
-from tokenthrift.cli import models, plan, policies, replay, report
+from tokenthrift.cli import adding, calibrate, feedback, models, plan, policies, replay, report
 from tokenthrift.cli.app import app, main
 
-__all__ = ["app", "main", "models", "plan", "policies", "replay", "report"]
+__all__ = [
+    "adding",
+    "app",
+    "calibrate",
+    "feedback",
+    "main",
+    "models",
+    "plan",
+    "policies",
+    "replay",
+    "report",
+]

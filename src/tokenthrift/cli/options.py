@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+
+from tokenthrift.errors import OutcomeError
+from tokenthrift.replay.lines import raw_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 PolicyOption = Annotated[
     str, typer.Option("--policy", "-p", help="A policy file, or the name of a shipped policy.")
@@ -15,6 +22,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print exact data for m
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="Model of requests that name none.")
 ]
+
+
+def outcome_lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The lines of a file of outcomes, each with where it stands.
+
+    Raises:
+        OutcomeError: a line cannot be had.
+    """
+    for line in raw_lines(path):
+        if line.problem:
+            raise OutcomeError(f"{line.where}: {line.problem}")
+        yield line.where, line.data
 
 
 def console() -> Console:

@@ -26,6 +26,7 @@ from tokenthrift.report import (
     totals_json,
     totals_view,
 )
+from tokenthrift.report.feedback_view import worth_json, worth_of, worth_view
 from tokenthrift.tokens import counter_for
 
 TOKENS_SHOWN: Final = 4_000
@@ -50,8 +51,11 @@ def report(
         totals = kept.totals(start)
         groups = None if by is None else grouped(kept, by, start)
         latencies = plan_latencies(kept, start) if by is None else None
+        worth = worth_of(kept) if by is None and since is None else {}
     if as_json:
         data: dict[str, Any] = {"totals": totals_json(totals)}
+        if worth:
+            data["feedback"] = worth_json(worth)
         if by is not None and groups is not None:
             data |= {"by": by, "groups": {k: totals_json(t) for k, t in groups.items()}}
         print_json(data)
@@ -59,6 +63,10 @@ def report(
         typer.echo(f"{ledger}: no calls{'' if since is None else f' since {since}'}")
     elif by is None or groups is None:
         console().print(totals_view(totals, latencies))
+        said = worth_view(worth)
+        if said is not None:
+            console().print()
+            console().print(said)
     else:
         console().print(grouped_view(groups, by))
 

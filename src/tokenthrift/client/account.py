@@ -22,10 +22,12 @@ from tokenthrift.client.sessions import Sessions
 from tokenthrift.compress import Memo, redact
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
+from tokenthrift.ledger import lesson_of, lessons_of
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.recall import DAY_S, open_recall
 from tokenthrift.route import Kept, final_of
+from tokenthrift.route.learning import Learned, learned
 from tokenthrift.tokens import counter_for
 from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenthrift.catalog import Catalog
-    from tokenthrift.ledger import Ledger, LedgerRecord, Sink
+    from tokenthrift.ledger import Feedback, Ledger, LedgerRecord, Sink
     from tokenthrift.pipeline import Plan
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Answer, Forecaster, Outcome
@@ -106,7 +108,7 @@ class Account:
         self._restricted = _restricted(self.policy, provider)
         if self.policy.redact is not None:
             _ = self.policy.redact.detector  # seconds, better now than in the first call
-        self.forecaster = forecaster
+        self.forecaster = self._taught(forecaster or self.policy.forecaster)
         self._checks = checks_of(self.policy.routing.verify, verifiers)
         self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
         self._abandoned: deque[Callable[[], object]] = deque()
@@ -145,7 +147,7 @@ class Account:
         )
         with collect_spending() as spent:
             try:
-                planned = replace(call, plan=self._plan(body))
+                planned = replace(call, plan=self._plan(body, call.record_id))
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
@@ -280,13 +282,40 @@ class Account:
         if first:
             log.warning("could not be written or read: %s (see Account.sink_errors)", error)
 
+    def write_feedback(self, said: Feedback) -> bool:
+        """Keep what somebody says of a call, and learn from it where the policy says so.
+
+        Returns:
+            Whether it was new; of each call only what is said first teaches.
+
+        Raises:
+            LedgerError: the ledger holds no such call, cannot be written, or the same source has
+                said something else of it.
+        """
+        new = self.ledger.write_feedback(said)
+        first = new and len(list(self.ledger.feedback(said.call_id))) == 1
+        record = self.ledger.get(said.call_id) if first else None
+        lesson = None if record is None else lesson_of(record, said)
+        with self._lock:
+            taught = self.forecaster
+            if lesson is not None and isinstance(taught, Learned):
+                beliefs = learned([lesson], self.policy.routing.forget, taught.beliefs)
+                self.forecaster = replace(taught, beliefs=beliefs)
+        return new
+
     # ------------------------------------------------------------------------------------ inside
+    def _taught(self, forecaster: Forecaster | None) -> Forecaster | None:
+        """With what the feedback in the ledger taught, where the policy says so."""
+        if forecaster is None or not self.policy.routing.learn:
+            return forecaster
+        return Learned(forecaster, learned(lessons_of(self.ledger), self.policy.routing.forget))
+
     def _refuse(self, call: Call) -> None:
         """Write the record of a call that planning ended."""
         refused = replace(call, plan_ms=self.elapsed_ms(call))
         self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
 
-    def _plan(self, body: Mapping[str, Any]) -> Plan:
+    def _plan(self, body: Mapping[str, Any], call_id: str) -> Plan:
         request = wire.read(body)
         policy = self._restricted or self.policy
         session = self._sessions.of(request, self._now_s())
@@ -298,6 +327,7 @@ class Account:
                 memo=self._memo,
                 session=session,
                 forecaster=self.forecaster,
+                call_id=call_id,
             )
         except NoCandidateError:
             if self._restricted is None:

@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.account import Account
 from tokenthrift.client.drive import complete, complete_async
+from tokenthrift.client.teaching import feedback
 from tokenthrift.client.wrap import ledger_at
 from tokenthrift.pipeline import Plan, plan
 from tokenthrift.transports.litellm_sdk import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from litellm.types.utils import ModelResponse, ModelResponseStream
 
     from tokenthrift.catalog import Catalog
-    from tokenthrift.ledger import Ledger, Totals
+    from tokenthrift.ledger import Feedback, Ledger, Totals
     from tokenthrift.policy import Policy
     from tokenthrift.route import Forecaster
     from tokenthrift.verify import Verifier
@@ -77,6 +78,17 @@ class _Client:
         return plan(
             given.body, account.policy, catalog=account.catalog, forecaster=account.forecaster
         )
+
+    def feedback(
+        self,
+        call_id: str,
+        *,
+        outcome: str | float | bool,
+        value: float | None = None,
+        source: str = "user",
+    ) -> Feedback:
+        """Say what an answer was worth; see `tokenthrift.feedback`."""
+        return feedback(self.tokenthrift, call_id, outcome=outcome, value=value, source=source)
 
     def report(self) -> Totals:
         """Sums over all calls in the ledger."""

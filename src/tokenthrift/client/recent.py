@@ -39,6 +39,8 @@ class RecentLedger(MemoryLedger):
             while len(self._records) > self._most:
                 oldest = self._records.pop(next(iter(self._records)))
                 self._forgotten += totals_of([oldest])
+                for key in [k for k in self._feedback if k[0] == oldest.record_id]:
+                    del self._feedback[key]
 
     def totals(
         self, since: datetime | None = None, tags: Mapping[str, str] | None = None

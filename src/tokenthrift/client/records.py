@@ -227,4 +227,5 @@ def _decision(decision: Decision) -> DecisionRecord:
         effort=None if decision.effort is None else str(decision.effort),
         level=decision.level,
         reason=decision.reason,
+        propensity=decision.propensity,
     )

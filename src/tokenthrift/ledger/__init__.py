@@ -19,6 +19,8 @@ from tokenthrift.ledger.cache import (
     held_blocks,
 )
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
+from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
+from tokenthrift.ledger.lessons import lesson_of, lessons_of
 from tokenthrift.ledger.memory import MemoryLedger
 from tokenthrift.ledger.record import (
     AttemptRecord,
@@ -46,6 +48,7 @@ __all__ = [
     "CacheSplit",
     "Charge",
     "DecisionRecord",
+    "Feedback",
     "GroupKey",
     "Ledger",
     "LedgerRecord",
@@ -62,8 +65,12 @@ __all__ = [
     "embedding_records",
     "fingerprint",
     "held_blocks",
+    "lesson_of",
+    "lessons_of",
     "open_ledger",
+    "outcome_of",
     "rescale",
+    "scored_calls",
     "split_savings",
     "totals_by",
     "totals_of",
@@ -102,6 +109,14 @@ class Ledger(Sink, Protocol):
         self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
     ) -> dict[str, Totals]:
         """Sums by the value of a key, sorted by it."""
+        ...
+
+    def write_feedback(self, given: Feedback) -> bool:
+        """Keep what somebody says of a call, and say whether it was new."""
+        ...
+
+    def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
+        """Feedback in order of writing, of one call or of all."""
         ...
 
     def correction(self, model: str) -> Correction:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.record import LedgerRecord, as_utc
 from tokenthrift.ledger.totals import GroupKey, Totals, totals_by, totals_of
 from tokenthrift.tokens import Correction
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tokenthrift.ledger.feedback import Feedback
+
 
 class MemoryLedger:
     """Keeps records in order of writing; safe with threads; same methods as `SQLiteLedger`."""
 
     def __init__(self) -> None:
         self._records: dict[str, LedgerRecord] = {}
+        self._feedback: dict[tuple[str, str], Feedback] = {}
         self._lock = threading.Lock()
 
     def __call__(self, record: LedgerRecord, /) -> None:
@@ -42,6 +46,22 @@ class MemoryLedger:
             known = self._records.setdefault(record.record_id, record)
         if known != record:
             raise LedgerError(f"memory: record {record.record_id!r} exists with other content")
+
+    def write_feedback(self, given: Feedback) -> bool:
+        """Keep what somebody says of a call; see `SQLiteLedger.write_feedback`."""
+        if given.call_id not in self._records:
+            raise no_such_call(given.call_id, "memory")
+        with self._lock:
+            new = (given.call_id, given.source) not in self._feedback
+            known = self._feedback.setdefault((given.call_id, given.source), given)
+        said_before(known, given, "memory")
+        return new
+
+    def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
+        """Feedback in order of writing, of one call or of all."""
+        with self._lock:
+            found = list(self._feedback.values())
+        return iter([f for f in found if call_id in (None, f.call_id)])
 
     def get(self, record_id: str) -> LedgerRecord | None:
         """The record of an id, or None."""

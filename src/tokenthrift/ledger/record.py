@@ -110,7 +110,11 @@ class StepRecord(_Frozen):
 
 
 class DecisionRecord(_Frozen):
-    """Why this model: the complexity, its signals, and every candidate's verdict as plain data."""
+    """Why this model: the complexity, its signals, and every candidate's verdict as plain data.
+
+    Attributes:
+        propensity: with what probability exploration takes this action; None without exploration.
+    """
 
     complexity_bucket: str = ""
     complexity_score: float | None = None
@@ -119,6 +123,7 @@ class DecisionRecord(_Frozen):
     effort: str | None = None
     level: int | None = None
     reason: str = ""
+    propensity: Annotated[float, Field(ge=0, le=1)] | None = None
 
 
 class SavingsRecord(_Frozen):

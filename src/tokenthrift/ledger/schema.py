@@ -8,9 +8,10 @@ database at all are refused and left as they are.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.feedback import Feedback
 from tokenthrift.ledger.totals import TOTAL_NAMES, Totals, row_of
 
 if TYPE_CHECKING:
@@ -108,7 +109,21 @@ V2: Final = (
     """,
 )
 
-MIGRATIONS: Final = (V1, V2)
+V3: Final = (
+    """
+    CREATE TABLE feedback (
+        seq INTEGER PRIMARY KEY,
+        call_id TEXT NOT NULL,
+        source TEXT NOT NULL,
+        created_us INTEGER NOT NULL,
+        outcome REAL NOT NULL,
+        value REAL,
+        UNIQUE (call_id, source)
+    )
+    """,
+)
+
+MIGRATIONS: Final = (V1, V2, V3)
 VERSION: Final = len(MIGRATIONS)
 
 TEXT_COLUMNS: Final = (
@@ -170,6 +185,11 @@ def _insert(table: str, columns: tuple[str, ...], suffix: str = "") -> str:
 
 INSERT_CALL: Final = _insert("calls", CALL_COLUMNS, " ON CONFLICT (record_id) DO NOTHING")
 INSERT_ATTEMPT: Final = _insert("attempts", ("call_seq", *ATTEMPT_COLUMNS))
+INSERT_FEEDBACK: Final = _insert(
+    "feedback",
+    ("call_id", "source", "created_us", "outcome", "value"),
+    " ON CONFLICT (call_id, source) DO NOTHING",
+)
 INSERT_TAG: Final = _insert("tags", ("call_seq", "key", "value"))
 
 # What groups are named by in SQL, where it is not the column itself.
@@ -208,6 +228,24 @@ def attempt_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
 def tag_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
     """The tags of a record as rows of ``tags``."""
     return [(seq, key, value) for key, value in record.tags.items()]
+
+
+def feedback_row(given: Feedback) -> tuple[object, ...]:
+    """Feedback as a row of ``feedback``."""
+    at_us = microseconds(given.created_at)
+    return (given.call_id, given.source, at_us, given.outcome, given.value)
+
+
+def feedback_of(row: tuple[Any, ...]) -> Feedback:
+    """The feedback of a row: call, source, time, outcome, value."""
+    call_id, source, at_us, outcome, value = row
+    return Feedback(
+        call_id=call_id,
+        source=source,
+        created_at=EPOCH + at_us * MICROSECOND,
+        outcome=outcome,
+        value=value,
+    )
 
 
 def _sum_value(sums: Totals, name: str) -> int | None:

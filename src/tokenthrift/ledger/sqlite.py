@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.memory import check_limit
 from tokenthrift.ledger.record import LedgerRecord, as_utc
 from tokenthrift.ledger.schema import (
     GROUP_SQL,
     INSERT_ATTEMPT,
     INSERT_CALL,
+    INSERT_FEEDBACK,
     INSERT_TAG,
     SUM_COLUMNS,
     attempt_rows,
     call_row,
+    feedback_of,
+    feedback_row,
     microseconds,
     migrate,
     tag_rows,
@@ -34,8 +38,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tokenthrift.ledger.feedback import Feedback
+
 PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
 
+_FEEDBACK: Final = "SELECT call_id, source, created_us, outcome, value FROM feedback"
 _SUMS: Final = ", ".join(["COUNT(*)", *(f"SUM({name})" for name in SUM_COLUMNS)])
 
 
@@ -114,6 +121,35 @@ class SQLiteLedger(SQLiteFile):
         check_limit(limit)
         where, values = _filter(since, tags)
         return self._pages(where, values, limit)
+
+    def write_feedback(self, given: Feedback) -> bool:
+        """Commit what somebody says of a call; saying the same again changes nothing.
+
+        Returns:
+            Whether it was new.
+
+        Raises:
+            LedgerError: the file holds no such call, cannot be written, or the same source has
+                said something else of it.
+        """
+        with self._session() as db, db:
+            db.execute("BEGIN IMMEDIATE")
+            call = db.execute("SELECT 1 FROM calls WHERE record_id = ?", (given.call_id,))
+            if call.fetchone() is None:
+                raise no_such_call(given.call_id, self.path)
+            if db.execute(INSERT_FEEDBACK, feedback_row(given)).rowcount == 0:
+                query = f"{_FEEDBACK} WHERE call_id = ? AND source = ?"
+                known = db.execute(query, (given.call_id, given.source)).fetchone()
+                said_before(feedback_of(known), given, self.path)
+                return False
+            return True
+
+    def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
+        """Feedback in order of writing, of one call or of all."""
+        where, values = ("", ()) if call_id is None else (" WHERE call_id = ?", (call_id,))
+        with self._session() as db:
+            rows = db.execute(f"{_FEEDBACK}{where} ORDER BY seq", values).fetchall()
+        return map(feedback_of, rows)
 
     def count(self) -> int:
         """How many records there are."""

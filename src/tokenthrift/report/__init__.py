@@ -4,6 +4,10 @@ Nothing is decided or estimated here; what is not known is said to be unknown.
 """
 
 from tokenthrift.report import formats
+from tokenthrift.report.calibration_page import calibration_page
+from tokenthrift.report.calibration_policy import policy_text, routing_of
+from tokenthrift.report.calibration_view import calibration_view
+from tokenthrift.report.calibration_words import calibration_json
 from tokenthrift.report.explain import Explanation, SegmentLine, StageLine, explain
 from tokenthrift.report.latency import Latencies
 from tokenthrift.report.plan_page import plan_page
@@ -28,6 +32,9 @@ __all__ = [
     "StageLine",
     "Tally",
     "by_words",
+    "calibration_json",
+    "calibration_page",
+    "calibration_view",
     "diff_view",
     "explain",
     "formats",
@@ -37,6 +44,8 @@ __all__ = [
     "plan_latencies",
     "plan_page",
     "plan_view",
+    "policy_text",
+    "routing_of",
     "tally_json",
     "tally_view",
     "totals_by_complexity",

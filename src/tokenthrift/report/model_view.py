@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from rich.console import Group
 
     from tokenthrift.catalog import CacheRule, ModelCard, Prices
+    from tokenthrift.route.placing import Placed
 
 NOT_KNOWN: Final = "not known"
+WIDE: Final = 0.3  # of an interval of P(adequate): a known model's is a tenth as wide
 PRICE_NAMES: Final = {
     "input_usd_per_mtok": "input",
     "output_usd_per_mtok": "output",
@@ -100,6 +103,33 @@ def card_view(card: ModelCard) -> Group:
 def card_json(card: ModelCard, snapshot: str) -> dict[str, Any]:
     """One card as plain data; prices as decimal texts, exact."""
     return {**card.model_dump(mode="json"), "snapshot": snapshot}
+
+
+def placed_view(placed: Placed) -> Group:
+    """A new model's place, and how sure it is."""
+    found = placed.foretold
+    span = f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    basis = f"{placed.anchors:,} anchor results" if placed.anchors else "a stated score"
+    rows = [("basis", basis), ("mean score", f"{placed.observed:.3f}"), ("foretold", span)]
+    if placed.before is not None:
+        rows.append(("without them", f"{placed.before:.3f}, as a model like the others"))
+    columns = (Column("", number=False), Column("", number=False))
+    made = table(f"{formats.printable(placed.model)} among others", columns, rows)
+    wide = found.high - found.low > WIDE
+    said = "The interval is wide: it will be chosen only where the floor is low." if wide else ""
+    return stacked(made, note(said) if said else None)
+
+
+def placed_json(placed: Placed) -> dict[str, Any]:
+    """The same for machines."""
+    return {
+        "model": placed.model,
+        "anchors": placed.anchors,
+        "observed": placed.observed,
+        "foretold": asdict(placed.foretold),
+        "before": placed.before,
+        "models": len(placed.adequacy.models),
+    }
 
 
 def _prices_table(prices: Prices | None) -> Any:

@@ -79,6 +79,7 @@ class Decision:
         effort: that is added to the request; None leaves it as the caller has it.
         level: that the context is compressed at, at most; None where there is only the policy's.
         floor: P(adequate) that was asked for; None where stated abilities decided.
+        propensity: with what probability exploration takes this action; None without exploration.
     """
 
     chosen: str
@@ -91,6 +92,7 @@ class Decision:
     effort: Effort | None = None
     level: int | None = None
     floor: float | None = None
+    propensity: float | None = None
 
     @property
     def rerouted(self) -> bool:

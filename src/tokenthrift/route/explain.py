@@ -108,6 +108,7 @@ def _data(verdict: Verdict, *, chosen: bool) -> dict[str, Any]:
             "reasoning_tokens": found.reasoning_tokens,
             "novelty": found.novelty,
             "basis": found.basis,
+            "shift": found.shift,
         }
     return data
 

@@ -46,6 +46,7 @@ class Forecast:
         reasoning_tokens: the part of them that is hidden reasoning.
         novelty: how far the request lies from what the forecast was fitted on, in [0, 1].
         basis: where the ability of the model is known from, in words.
+        shift: log-odds that feedback has added to ``adequate``.
     """
 
     adequate: float
@@ -55,6 +56,7 @@ class Forecast:
     reasoning_tokens: int | None = None
     novelty: float = 0.0
     basis: str = ""
+    shift: float = 0.0
 
 
 class Forecaster(Protocol):

@@ -142,6 +142,13 @@ class Routing(BaseModel):
         verify_streams: whether streams are read to their end and checked before the first byte is
             handed on; without it, what is streamed is not checked.
         loops: when a conversation goes round in circles.
+        adequacy: file of abilities fitted on outcomes (``tokenthrift calibrate``), relative to the
+            policy's file; ``shipped`` are those that come with the package.
+        pin: every call goes to the one candidate, whatever model the caller asked for.
+        learn: whether feedback in the ledger shifts the forecasts of models, by kind of task.
+        forget: share of what was learned that each further outcome makes stale.
+        explore: share of calls that may try another action that may be good enough, so that
+            feedback on it is had; first calls of conversations only, propensities are recorded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -164,6 +171,11 @@ class Routing(BaseModel):
     verify: tuple[Check, ...] = ()
     verify_streams: bool = False
     loops: Loops = Loops()
+    adequacy: str | None = None
+    pin: bool = False
+    learn: bool = False
+    forget: float = Field(default=0.0, ge=0, le=0.5)
+    explore: float = Field(default=0.0, ge=0, le=0.5)
 
     @field_serializer("allow_providers", "allow_regions")
     def _in_order(self, words: frozenset[str] | None) -> list[str] | None:
@@ -173,7 +185,8 @@ class Routing(BaseModel):
     @property
     def pinned(self) -> bool:
         """Whether calls stay on the caller's own model."""
-        return len(self.candidates) < 2 and not any(c.offers_choice for c in self.candidates)
+        few = len(self.candidates) < 2 and not any(c.offers_choice for c in self.candidates)
+        return few and not (self.pin and self.candidates)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -190,6 +203,12 @@ class Routing(BaseModel):
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"candidates name {', '.join(twice)} more than once")
+        return self
+
+    @model_validator(mode="after")
+    def _one_is_pinned(self) -> Self:
+        if self.pin and len(self.candidates) != 1:
+            raise ValueError(f"pin needs exactly one candidate, got {len(self.candidates)}")
         return self
 
     @model_validator(mode="after")
