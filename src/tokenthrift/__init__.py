@@ -54,6 +54,8 @@ __all__ = [
     "EditError",
     "ExhaustedError",
     "LedgerError",
+    "LimitError",
+    "LimitStoreError",
     "LedgerRecord",
     "MissingExtraError",
     "Money",
