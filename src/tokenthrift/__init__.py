@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tokenthrift.errors import EditError as EditError
     from tokenthrift.errors import ExhaustedError as ExhaustedError
     from tokenthrift.errors import LedgerError as LedgerError
+    from tokenthrift.errors import LimitError as LimitError
+    from tokenthrift.errors import LimitStoreError as LimitStoreError
     from tokenthrift.errors import MissingExtraError as MissingExtraError
     from tokenthrift.errors import NoCandidateError as NoCandidateError
     from tokenthrift.errors import OverBudgetError as OverBudgetError
@@ -54,9 +56,9 @@ __all__ = [
     "EditError",
     "ExhaustedError",
     "LedgerError",
+    "LedgerRecord",
     "LimitError",
     "LimitStoreError",
-    "LedgerRecord",
     "MissingExtraError",
     "Money",
     "NoCandidateError",
