@@ -15,6 +15,7 @@ from tokenthrift.errors import WireError
 from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Tool, Usage
 from tokenthrift.wire.openai_chat_texts import texts_of_chat
 from tokenthrift.wire.paths import with_values
+from tokenthrift.wire.usages import usage_of_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -141,20 +142,8 @@ class OpenAIChat:
         return tuple(texts_of_chat(request.body))
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
-        """Normalise ``usage``: OpenAI's input already includes cached tokens."""
-        prompt = raw.get("prompt_tokens_details") or {}
-        completion = raw.get("completion_tokens_details") or {}
-        return Usage(
-            input_tokens=_int(raw.get("prompt_tokens")) or 0,
-            output_tokens=_int(raw.get("completion_tokens")) or 0,
-            cache_read_tokens=_int(prompt.get("cached_tokens")) or 0,
-            cache_write_tokens=_int(
-                prompt.get("cache_write_tokens") or prompt.get("cache_creation_tokens")
-            )
-            or 0,
-            reasoning_tokens=_int(completion.get("reasoning_tokens")) or 0,
-            raw=dict(raw),
-        )
+        """Normalise ``usage``, in whatever shape; see `tokenthrift.wire.usages`."""
+        return usage_of_report(raw)
 
 
 def _message(index: int, raw: Any) -> Message:
