@@ -46,6 +46,34 @@ def quality(result: dict[str, Any]) -> str:
     return f"{markdown(head, rows)}\n\n{note}"
 
 
+def bars(result: dict[str, Any]) -> str:
+    head = ["family", "metric", "must", "reach", "ours", "n", ""]
+    rows = []
+    for row in result["quality"]:
+        family = f"{row['family']} {row['part']}".strip()
+        ours = f"{row['mean']:.3f} [{row['low']:.2f}, {row['high']:.2f}]"
+        word = verdict(must=row["mean"] >= row["must"], reach=row["mean"] >= row["reach"])
+        metric = f"{row['metric']}, {row['ratio']:g}x"
+        aims = [f"{row['must']:g}", f"{row['reach']:g}"]
+        rows.append([family, metric, *aims, ours, str(row["n"]), word])
+    for row in result["bill"]:
+        found = row["found"]
+        ours = f"{found['ratio']:.3f} ({found['now']:.4f})"
+        must = found["ratio"] <= row["ratio"] and found["now"] >= row["values"]
+        reach = found["ratio"] <= row["ratio_reach"] and found["now"] >= row["values_reach"]
+        sound = found["valid"] == 1 and not found["larger"] and not found["errors"]
+        aims = [f"{row['ratio']:g} ({row['values']:g})"]
+        aims.append(f"{row['ratio_reach']:g} ({row['values_reach']:g})")
+        metric = f"bill, {row['policy']}, {row['provider']}"
+        word = verdict(must=must and sound, reach=reach and sound)
+        rows.append([row["sessions"], metric, *aims, ours, str(row["n"]), word])
+    return markdown(head, rows)
+
+
+def verdict(*, must: bool, reach: bool) -> str:
+    return "reach" if reach and must else "met" if must else "**missed**"
+
+
 def bill(result: dict[str, Any]) -> str:
     head = ["provider, family", "conversations", "policy", "billed / unchanged (95 %)",
             "values the next step needs", "re-writes", "ms p50 / p99"]  # fmt: skip
@@ -63,14 +91,17 @@ def bill(result: dict[str, Any]) -> str:
 
 
 def speed(result: dict[str, Any]) -> str:
-    head = ["tokens", "policy", "n", "cold plan / one encode", "next turn / one encode"]
+    head = ["shape", "tokens", "policy", "n", "cold plan / one encode", "next turn / one encode",
+            "of the cold plan"]  # fmt: skip
     rows = []
     for r in result["rows"]:
         spans = [
             f"{r[k]:.2f} [{r[f'{k}_interval'][0]:.2f}, {r[f'{k}_interval'][1]:.2f}]"
             for k in ("cold", "next_turn")
         ]
-        rows.append([f"{r['tokens']:,}", r["policy"], str(r["n"]), *spans])
+        shares = ", ".join(f"{k} {100 * v:.0f} %" for k, v in r["shares"].items() if v >= 0.02)
+        start = [r["shape"], f"{r['tokens']:,}", r["policy"], str(r["n"])]
+        rows.append([*start, *spans, shares])
     return markdown(head, rows)
 
 
@@ -214,13 +245,31 @@ def scorer_speed(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def routing_money(result: dict[str, Any]) -> str:
+    head = ["seller, family", "predicted", "way", "of the best pinned bill, all (mean, 95 %)",
+            "dearer conversations (worst)", "switches (conversations)",
+            "P(adequate), pinned"]  # fmt: skip
+    rows = [
+        [
+            f"{r['seller']} {r['family']}", r["told"].replace("_", " "), r["way"],
+            f"{r['total_ratio']:.3f} ({r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}])",
+            f"{r['dearer']} of {r['conversations']} ({r['worst']:.2f})",
+            f"{r['switches']} of {r['requests'] - r['conversations']} ({r['switched']})",
+            f"{r['adequate']:.3f}, {r['best_adequate']:.3f}",
+        ]
+        for r in result["rows"]
+    ]  # fmt: skip
+    return markdown(head, rows)
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "bars": bars,
     "quality": quality, "bill": bill, "speed": speed, "token_estimates": token_estimates,
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
-    "quality_syntax": quality_syntax,
+    "quality_syntax": quality_syntax, "routing_money": routing_money,
 }  # fmt: skip
 
 

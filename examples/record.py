@@ -141,7 +141,7 @@ def model_cards() -> Conversation:
     talk.call("I list the cards.", "true")
     talk.messages[-1]["content"] = json.dumps(cards, indent=2)
     talk.messages[-2]["tool_calls"][0]["function"]["arguments"] = json.dumps(
-        {"command": "tokenthrift models --search 'gpt|o3|o4' --json"}
+        {"command": "tokenthrift models list --search 'gpt|o3|o4' --json"}
     )
     talk.say("gpt-4.1-nano: a window of 1,047,576 tokens, cached input at $0.025 per million.")
     return talk

@@ -113,14 +113,17 @@ def test_report_shows_what_a_ledger_holds(run: Any, log: Path, tmp_path: Path) -
 
 def test_models_shows_cards(run: Any, tmp_path: Path) -> None:
     """One, those with a text in their name, one's own, or how many there are."""
-    assert "128,000 tokens" in run("models", "gpt-4o")[1]
-    assert json.loads(run("models", "gpt-4o", "--json")[1])["prices"]["input_usd_per_mtok"] == "2.5"
-    assert "gpt-4.1-mini" in run("models", "--search", "GPT-4.1")[1]
-    assert "anthropic" in run("models")[1]
-    assert len(json.loads(run("models", "-s", "gpt-4.1-mini", "--json")[1])) > 1
+    assert "128,000 tokens" in run("models", "show", "gpt-4o")[1]
+    assert (
+        json.loads(run("models", "show", "gpt-4o", "--json")[1])["prices"]["input_usd_per_mtok"]
+        == "2.5"
+    )
+    assert "gpt-4.1-mini" in run("models", "list", "--search", "GPT-4.1")[1]
+    assert "anthropic" in run("models", "list")[1]
+    assert len(json.loads(run("models", "list", "-s", "gpt-4.1-mini", "--json")[1])) > 1
     cards = tmp_path / "cards.yaml"
     cards.write_text("models: {mine: {extends: gpt-4o, covers: expert}}", encoding="utf-8")
-    assert "expert" in run("models", "mine", "--cards", cards)[1]
+    assert "expert" in run("models", "show", "mine", "--cards", cards)[1]
 
 
 def test_policy_commands(run: Any, tmp_path: Path) -> None:
@@ -151,7 +154,7 @@ def test_policy_commands(run: Any, tmp_path: Path) -> None:
         (("replay", "x", "--as", "poem"), "auto, conversation or request"),
         (("report", "--ledger", "nowhere.db"), "no such ledger"),
         (("report", "--since", "soon"), "is no date"),
-        (("models", "gpt-4oo"), "did you mean gpt-4o"),
+        (("models", "show", "gpt-4oo"), "did you mean gpt-4o"),
         (("policy", "explain", "blanced"), "did you mean 'balanced'?"),
         (("dance",), "No such command"),
     ],

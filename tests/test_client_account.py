@@ -315,6 +315,27 @@ def test_threads_share_an_account(tmp_path):
     assert (totals.calls, totals.input_tokens, totals.cache_read_tokens) == (30, 30_000, 3_000)
 
 
+def test_what_is_named_again_stays_for_as_long_as_it_is_told(tmp_path):
+    """A conversation that lives longer than ``ttl_days`` can still recall what it cut first."""
+    days = [0.0]
+    outside = Outside(
+        now=lambda: START + timedelta(days=days[0]),
+        stopwatch_s=lambda: 0.0,
+        new_id=iter(map(str, count())).__next__,
+    )
+    policy = {
+        "recall": {"offer": True, "ttl_days": 4},
+        "stages": [{"stage": "select", "keep": 0.3, "min_tokens": 100}],
+    }
+    account = Account(policy, MemoryLedger(), outside=outside)
+    put: list[tuple[float, set[str]]] = []
+    account.recall_store.put = lambda omitted: put.append((days[0], set(omitted)))  # type: ignore[method-assign]
+    for days[0] in (0.0, 0.5, 1.5, 2.0):
+        call = account.begin(looked_up(TABLE))
+    assert call.plan is not None
+    assert put == [(0.0, set(call.plan.omitted)), (1.5, set(call.plan.omitted))]
+
+
 def test_records_hold_no_prompt_text():
     """Nothing of what was asked, called or answered is in the record."""
     account = made("balanced")

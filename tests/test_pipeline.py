@@ -72,7 +72,7 @@ def test_a_request_may_be_given_in_place_of_a_body() -> None:
 
 def test_routing_changes_the_model_in_a_copy() -> None:
     """The cheapest adequate candidate is sent; the caller's body keeps its own."""
-    made = plan(BODY, {"routing": ROUTING}, catalog=CATALOG, keep_model=None)
+    made = plan(BODY, {"routing": ROUTING}, catalog=CATALOG)
     assert made.model == made.body["model"] == "gpt-4.1-nano"
     assert BODY["model"] == "gpt-4o"
     assert made.request.model == "gpt-4o"

@@ -192,6 +192,11 @@ def test_another_model_is_a_routing_saving_on_its_own_cache() -> None:
     assert totals.routing_nanos > 0
     assert totals.compression_nanos == 0
     assert [r.attempts[0].cache_read_tokens > 0 for r in found.records] == [False, True, True]
+    # The choice knew what would be read, of the model that has it only.
+    for record in found.records:
+        known = {v["model"]: v["cached_tokens"] for v in record.decision.verdicts}
+        assert known["gpt-4o"] == 0
+        assert known["gpt-4o-mini"] == record.attempts[0].cache_read_tokens
 
 
 def test_an_unplannable_request_is_counted_and_priced_as_it_was() -> None:

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import Memo
+from tokenthrift.draft import Resources
 from tokenthrift.errors import LedgerError
 from tokenthrift.ledger import (
     AttemptRecord,
@@ -476,3 +477,28 @@ def test_tables_of_models_say_how_many_more_there_are() -> None:
     assert "2 models, 3 more; prices: snap" in text
     assert "0.15" in text
     assert "3 models, prices: snap" in shown(providers_view([("openai", 2), ("", 1)], "snap"))
+
+
+def test_units_of_a_message_that_goes_whole_are_those_of_its_texts() -> None:
+    """A message of several texts is removed at once; each text shows its own units."""
+    texts = ["".join(f"Line {n} of {word} says nothing of use.\n" for n in range(30)) for word in
+             ("apples", "pears")]  # fmt: skip
+    parts = [{"type": "text", "text": text} for text in texts]
+    body = {
+        "model": "gpt-4o",
+        "messages": [
+            {"role": "user", "content": parts},
+            {"role": "assistant", "content": "Noted."},
+            {"role": "user", "content": "The key is in vault 7.\n" * 40},
+            {"role": "user", "content": "Where is the key?"},
+        ],
+    }
+    policy = {
+        "scope": "request",
+        "budget": {"hard_tokens": 60},
+        "stages": [{"stage": "select", "min_tokens": 0}],
+    }
+    made = plan(body, policy, catalog=CATALOG, resources=Resources(explain=True))
+    lines = [line for line in explain(made, CATALOG).segments if line.id.startswith("m0.")]
+    assert [line.state for line in lines] == ["removed", "removed"]
+    assert ["".join(u.text for u in line.units) for line in lines] == texts

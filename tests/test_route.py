@@ -21,9 +21,12 @@ from tokenthrift.route import (
     Candidate,
     Decision,
     Effort,
+    Kept,
+    Load,
     Outcome,
     Result,
     Routing,
+    Session,
     cascade,
     choose,
     expected_cost,
@@ -240,43 +243,44 @@ def test_a_tool_loop_is_not_switched() -> None:
     """While the latest message answers a tool call, the session stays on its model."""
     loop = wire.read({"model": "asked", "messages": LOOP})
     for kept in ("large", "elsewhere"):
-        decision = choose(loop, 10, THREE, CATALOG, keep_model=kept)
+        decision = choose(loop, 10, THREE, CATALOG, session=Session(kept=Kept(kept)))
         assert decision.chosen == kept
         assert decision.reason == "kept: a tool loop is not switched half-way"
         assert kept in reasons(decision)
     free = wire.read({"model": "asked", "messages": [*LOOP, {"role": "user", "content": "so?"}]})
-    assert choose(free, 10, THREE, CATALOG, keep_model="large").chosen == "small"
+    session = Session(kept=Kept("large"))
+    assert choose(free, 10, THREE, CATALOG, session=session).chosen == "small"
 
 
 def test_a_model_that_cannot_go_on_is_replaced() -> None:
     """A kept model that the request no longer fits gives way, and the reason says so."""
     loop = wire.read({"model": "asked", "messages": LOOP})
-    decision = choose(loop, 50_000, THREE, CATALOG, keep_model="small")
+    decision = choose(loop, 50_000, THREE, CATALOG, session=Session(kept=Kept("small")))
     assert decision.chosen == "medium"
     assert "small could not be kept in this tool loop: needs 52k tokens" in decision.reason
 
 
 # --------------------------------------------------------------------------------------------- cost
 def test_a_warm_cache_can_beat_a_lower_list_price() -> None:
-    """What the session has cached counts at its price; a cold model of a caching session writes."""
+    """What the session has cached counts at its price; a cold model that caches writes it all."""
     listed = [{"model": n, "covers": "expert"} for n in ("medium", "cached")]
     rules = Routing.model_validate({"candidates": listed})
     body = request(max_tokens=10)
     assert choose(body, 50_000, rules, CATALOG).chosen == "medium"
-    warm = choose(body, 50_000, rules, CATALOG, cached_tokens={"cached": 49_000})
+    session = Session(cached=lambda _, card: 49_000 if card.name == "cached" else 0)
+    warm = choose(body, 50_000, rules, CATALOG, session=session)
     assert warm.chosen == "cached"
     costs = {v.model: v.expected_cost for v in warm.verdicts}
     assert costs["cached"] == Money(49_000 * 300 + 1_000 * 3_750 + 10 * 1_000)
-    cold = choose(body, 50_000, rules, CATALOG, cached_tokens={"medium": 1_024})
+    cold = choose(body, 50_000, rules, CATALOG)
     costs = {v.model: v.expected_cost for v in cold.verdicts}
     assert costs["cached"] == Money(50_000 * 3_750 + 10 * 1_000)
 
 
 def test_expected_cost_never_reads_more_than_there_is() -> None:
     """A cache that holds more than the request reads just the request."""
-    card = CATALOG.require("cached")
-    need = need_of(request(max_tokens=1), 100, Routing())
-    assert expected_cost(card, need, 10**9, session_caches=True) == Money(100 * 300 + 1_000)
+    load = Load(100, 1, cached_tokens=10**9, caches=True)
+    assert expected_cost(CATALOG.require("cached"), load) == Money(100 * 300 + 1_000)
 
 
 # --------------------------------------------------------------------------------------- properties
@@ -424,7 +428,7 @@ def test_a_decision_prints_as_a_table() -> None:
     )
     rows = verdict_rows(decision)
     assert [r[:2] for r in rows] == [("large", "chosen"), ("small", "not eligible")]
-    assert rows[0][2] == "$0.091920000"
+    assert rows[0][2:5] == ("up to expert", "$0.09192", "$0.09192")
     assert all(len(r) == len(VERDICT_COLUMNS) for r in rows)
     signals = signal_rows(decision.complexity)
     assert all(len(r) == len(SIGNAL_COLUMNS) for r in signals)

@@ -198,3 +198,20 @@ async def test_async_client_completes(litellm, provider, api_key, reach):
     assert chunks[-1].usage.prompt_tokens == provider.totals(api_key).input_tokens / 2
     assert tokenthrift.receipt_of(answer).savings.net_nanos == 0
     check_account(provider, api_key, client.tokenthrift)
+
+
+@pytest.mark.parametrize(("times", "requests"), [(1, 2), (0, 3)])
+def test_a_policys_retries_take_the_place_of_litellms(
+    provider: Any, api_key: str, litellm: Any, reach: dict[str, Any], times: int, requests: int
+) -> None:
+    """Without a policy's retries litellm does as it is told; with them it tries once a time."""
+    retry = {"times": times, "base_s": 0.001}
+    client = tokenthrift.wrap(litellm, {"version": 1, "routing": {"retry": retry}})
+    provider.set_faults(api_key, "503:0.001")
+    with pytest.raises(litellm.ServiceUnavailableError):
+        client.completion(
+            model=MODEL,
+            messages=[{"role": "user", "content": "hi"}],
+            **{**reach, "max_retries": 2},
+        )
+    assert len(provider.requests(api_key)) == requests

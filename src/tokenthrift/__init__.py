@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import LedgerError as LedgerError
     from tokenthrift.errors import LimitError as LimitError
     from tokenthrift.errors import LimitStoreError as LimitStoreError
+    from tokenthrift.errors import LoopError as LoopError
     from tokenthrift.errors import MissingExtraError as MissingExtraError
     from tokenthrift.errors import NoCandidateError as NoCandidateError
     from tokenthrift.errors import OverBudgetError as OverBudgetError
@@ -59,6 +60,7 @@ __all__ = [
     "LedgerRecord",
     "LimitError",
     "LimitStoreError",
+    "LoopError",
     "MissingExtraError",
     "Money",
     "NoCandidateError",

@@ -160,7 +160,9 @@ class Draft:
     def __post_init__(self) -> None:
         """Keep sequences so that they can grow."""
         for name in ("segments", "frames", "trace"):
-            object.__setattr__(self, name, Growing.of(getattr(self, name)))
+            items = getattr(self, name)
+            if not isinstance(items, Growing):
+                object.__setattr__(self, name, Growing(items))
 
     @property
     def new_segments(self) -> Sequence[Segment]:
@@ -224,6 +226,9 @@ class Draft:
         """
         edits = list(edits)
         remarks = list(notes)
+        if not edits:
+            size, here = self.tokens, (self.window.first_turn, self.window.last_turn)
+            return self.noting(Step(stage, here, size, size, notes=tuple(remarks)))
         gone = self._removals(stage, [e for e in edits if e.action == "remove"])
         changed, done = self._replacements(
             stage, [e for e in edits if e.action != "remove"], remarks
@@ -250,7 +255,17 @@ class Draft:
     def noting(self, *steps: Step) -> Draft:
         """The draft with steps behind those of its trace."""
         trace = Growing.of(self.trace)
-        return replace(self, trace=trace.upto(len(trace), steps))
+        return Draft(  # every stage of every turn ends here, and `replace` takes its time
+            request=self.request,
+            segments=self.segments,
+            frames=self.frames,
+            window=self.window,
+            count=self.count,
+            base_tokens=self.base_tokens,
+            floor_tokens=self.floor_tokens,
+            trace=trace.upto(len(trace), steps),
+            history=self.history,
+        )
 
     def _with(self, changed: Mapping[str, Segment], gone: Collection[int]) -> Draft:
         """The draft with segments in place of those of their ids, and without some messages."""

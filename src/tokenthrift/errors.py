@@ -4,7 +4,8 @@
     |-- PolicyError              the policy file is wrong
     |-- RequestError             the caller's request cannot be served as asked
     |   |-- WireError            the body is not of the wire format it was given as
-    |   `-- OverBudgetError      protected text alone exceeds the hard budget
+    |   |-- OverBudgetError      protected text alone exceeds the hard budget
+    |   `-- LoopError            the conversation goes round in circles
     |-- RoutingError             no model could be chosen or none answered
     |   |-- NoCandidateError     no candidate meets the hard constraints
     |   `-- ExhaustedError       every attempt of the cascade failed
@@ -36,6 +37,7 @@ __all__ = [
     "LedgerError",
     "LimitError",
     "LimitStoreError",
+    "LoopError",
     "MissingExtraError",
     "NoCandidateError",
     "OverBudgetError",
@@ -113,6 +115,25 @@ class OverBudgetError(RequestError):
         super().__init__(
             f"{needed_tokens} tokens are needed and {budget_tokens} are allowed; largest protected "
             f"pieces: {pieces}. Raise the budget, shorten them, or set on_over_budget: trim"
+        )
+
+
+class LoopError(RequestError):
+    """A conversation goes round in circles, and the policy refuses to pay for more of it.
+
+    Attributes:
+        what: ``call`` or ``request``: what comes again.
+        times: how many times in a row.
+    """
+
+    http_status: ClassVar[int] = 409
+
+    def __init__(self, what: str, times: int, seen: str) -> None:
+        self.what = what
+        self.times = times
+        super().__init__(
+            f"the conversation goes round in circles: {seen}. Change what the model sees, or set "
+            "routing.loops.then to escalate or off"
         )
 
 

@@ -115,6 +115,9 @@ class Growing(Sequence[T_co]):
     def __iter__(self) -> Iterator[T_co]:
         return chain(islice(self._shared, self._frozen), self.rest)
 
+    def __reversed__(self) -> Iterator[T_co]:
+        return chain(reversed(self.rest), map(self._shared.__getitem__, range(self._frozen)[::-1]))
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Sequence):
             return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))

@@ -20,15 +20,14 @@ from tokenthrift.compress import (
     CachePrices,
     Offer,
     Redacted,
-    compress,
     fit_tools,
-    join,
     offered,
     redact,
 )
 from tokenthrift.encoders import Spend, collect_spending
+from tokenthrift.levels import Levels
 from tokenthrift.policy import Policy, load_policy
-from tokenthrift.route import choose
+from tokenthrift.route import NEW_SESSION, choose
 from tokenthrift.tokens import counter_for, request_framing
 from tokenthrift.types import Request
 
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
-    from tokenthrift.route import Decision
+    from tokenthrift.route import Decision, Effort, Forecaster, Session
     from tokenthrift.types import TokenCounter
 
 
@@ -57,6 +56,7 @@ class Plan:
         redacted: the request without secrets, which is all that stages, stores and models see.
         spent: what encoders cost while it was made.
         offer: whether the model is offered the recall tool, and why (not).
+        compressed: as compression left it, before model and effort were set.
     """
 
     request: Request
@@ -68,11 +68,19 @@ class Plan:
     redacted: Redacted
     spent: tuple[Spend, ...] = ()
     offer: Offer = NOT_OFFERED
+    compressed: Request | None = None
 
     @property
     def body(self) -> Mapping[str, Any]:
         """The body to send; the caller's own object where nothing changed."""
         return self.sent.body
+
+    def body_for(self, model: str, effort: Effort | None = None) -> Mapping[str, Any]:
+        """The body that asks another model, or with another effort, with the same context."""
+        if (model, effort) == (self.decision.chosen, self.decision.effort):
+            return self.body
+        plain = self.sent if self.compressed is None else self.compressed
+        return wire.write(plain, {}, model=model, effort=None if effort is None else str(effort))
 
     @property
     def cleared(self) -> Mapping[str, Any]:
@@ -136,14 +144,15 @@ class Plan:
         return self.draft.tokens
 
 
-def plan(
+def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     body: Mapping[str, Any] | Request,
     policy: Policy | str | Path | Mapping[str, Any] = "balanced",
     *,
     catalog: Catalog | None = None,
     resources: Resources | None = None,
     memo: Memo | None = None,
-    keep_model: str | None = None,
+    session: Session = NEW_SESSION,
+    forecaster: Forecaster | None = None,
 ) -> Plan:
     """Decide what to send for a body, and to which model.
 
@@ -153,13 +162,15 @@ def plan(
         catalog: model cards; the bundled ones (plus the policy's own) if None.
         resources: an encoder of your own; the policy's if None.
         memo: remembers prefixes across calls; makes the next turn cheap, changes no result.
-        keep_model: the model of this session's previous call; tool loops stay on it.
+        session: what is known of the conversation's past; without it every cache is cold.
+        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
 
     Raises:
         PolicyError: the policy is wrong.
         WireError: the body is malformed.
         OverBudgetError: the hard budget cannot be met.
         NoCandidateError: no model can serve the request.
+        LoopError: the conversation goes round in circles, and the policy says ``error``.
     """
     policy = load_policy(policy)
     catalog = catalog if catalog is not None else load_catalog(policy.cards_path)
@@ -175,13 +186,36 @@ def plan(
     asked, offer = offered(fitted, policy.recall, rules, cards)
     with collect_spending() as spent:
         rules = replace(rules, cache=_cache_prices(cards[request.model]))
-        draft = compress(asked, rules, count, resources or policy.resources, memo)
-    draft = replace(draft, trace=(*redacted.steps, *steps, *draft.trace))
-    sent = join(asked, draft.segments, draft.removed)
-    decision = choose(sent, draft.tokens, policy.routing, catalog, keep_model=keep_model)
-    if decision.chosen != request.model:
-        sent = wire.read(wire.write(sent, {}, model=decision.chosen), sent.wire)
-    return Plan(request, sent, draft, decision, policy, count, redacted, tuple(spent), offer)
+        levels = Levels.of(policy, session, asked)
+        made = levels.compressed(asked, rules, count, resources or policy.resources, memo)
+    first = made[0]
+    decision = choose(
+        first.sent,
+        first.tokens,
+        policy.routing,
+        catalog,
+        session=session,
+        forecaster=forecaster,
+        shapes=[m.shape for m in made] if levels.are_listed else (),
+    )
+    chosen = next(m for m in made if m.level == decision.level)
+    draft = replace(chosen.draft, trace=(*redacted.steps, *steps, *chosen.draft.trace))
+    sent, effort = chosen.sent, None if decision.effort is None else str(decision.effort)
+    if decision.chosen != request.model or effort is not None:
+        written = wire.write(sent, {}, model=decision.chosen, effort=effort)
+        sent = wire.read(written, sent.wire)
+    return Plan(
+        request,
+        sent,
+        draft,
+        decision,
+        policy,
+        count,
+        redacted,
+        tuple(spent),
+        offer,
+        compressed=chosen.sent,
+    )
 
 
 def _cache_prices(card: ModelCard | None) -> CachePrices | None:

@@ -6,6 +6,7 @@ not known is None, here and in everything computed from it; nothing is guessed.
 
 from tokenthrift.catalog.cards import (
     CAPABILITIES,
+    EFFORTS,
     Bucket,
     CacheRule,
     ComplexityBucket,
@@ -21,6 +22,7 @@ from tokenthrift.catalog.cost import cost
 
 __all__ = [
     "CAPABILITIES",
+    "EFFORTS",
     "Bucket",
     "CacheRule",
     "Catalog",

@@ -73,6 +73,9 @@ Bucket = Annotated[
 ]
 """A bucket as a field of a model: read and written as its word."""
 
+EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Words of reasoning effort, lowest first."""
+
 Price = Annotated[Decimal, Field(ge=0)]
 
 
@@ -184,7 +187,10 @@ class ModelCard(BaseModel):
         context_window_tokens: most input tokens it accepts.
         max_output_tokens: most output tokens it gives.
         capabilities: words of `CAPABILITIES`.
+        efforts: reasoning efforts it takes, None where that is not known.
+        sampling: whether it takes ``temperature`` and ``top_p``, None where that is not known.
         covers: the hardest bucket it is good enough for, where somebody said so.
+        first_token_s: seconds until an answer begins, ``output_tokens_per_s`` how fast it goes on.
         regions: where it is served, empty where not said.
         deprecated_on: when the provider withdraws it.
         source: where the card comes from.
@@ -199,7 +205,11 @@ class ModelCard(BaseModel):
     capabilities: frozenset[str] = frozenset()
     prices: Prices | None = None
     cache: CacheRule | None = None
+    efforts: tuple[str, ...] | None = None
+    sampling: bool | None = None
     covers: Bucket | None = None
+    first_token_s: float | None = Field(default=None, ge=0)
+    output_tokens_per_s: float | None = Field(default=None, gt=0)
     aliases: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     deprecated_on: date | None = None
@@ -213,3 +223,18 @@ class ModelCard(BaseModel):
             known = ", ".join(sorted(CAPABILITIES))
             raise ValueError(f"unknown capabilities {', '.join(unknown)}; known: {known}")
         return value
+
+    @field_validator("efforts")
+    @classmethod
+    def _known_efforts(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        unknown = sorted(set(value or ()) - set(EFFORTS))
+        if unknown:
+            known = ", ".join(EFFORTS)
+            raise ValueError(f"unknown efforts {', '.join(unknown)}; known: {known}")
+        return None if value is None else tuple(e for e in EFFORTS if e in value)
+
+    def latency_s(self, output_tokens: int) -> float | None:
+        """Seconds until an answer of this length is there; None where the card does not say."""
+        if self.first_token_s is None or self.output_tokens_per_s is None:
+            return None
+        return self.first_token_s + output_tokens / self.output_tokens_per_s

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tokenthrift.catalog.cache_rules import cache_rule
-from tokenthrift.catalog.cards import ModelCard, Prices, PriceTier, Service, ServicePrices
+from tokenthrift.catalog.cards import EFFORTS, ModelCard, Prices, PriceTier, Service, ServicePrices
 from tokenthrift.errors import CatalogError
 
 FILE_NAME: Final = "model_prices_and_context_window_backup.json"
@@ -63,6 +63,10 @@ CAPABILITY_KEYS: Final = {
     "reasoning": ("supports_reasoning",),
     "prompt_caching": ("supports_prompt_caching",),
 }
+# Efforts that every reasoning model is taken to know unless the map says otherwise; what the map
+# says of the others holds where it says something.
+USUAL_EFFORTS: Final = ("low", "medium", "high")
+
 # Families whose every tool-calling model may call several tools at once, which the map leaves
 # unsaid (sources: Anthropic, "Parallel tool use"; Google, "Function calling").
 PARALLEL_FAMILIES: Final = ("claude", "gemini")
@@ -146,6 +150,8 @@ def card_of(name: str, entry: Mapping[str, Any], source: str) -> ModelCard:
             if caches
             else None
         ),
+        efforts=_efforts(entry) if "reasoning" in capabilities else None,
+        sampling=False if entry.get("supports_sampling_params") is False else None,
         regions=_words(entry.get("supported_regions")),
         deprecated_on=_date(entry.get("deprecation_date")),
         source=source,
@@ -164,6 +170,18 @@ def _capabilities(name: str, entry: Mapping[str, Any]) -> frozenset[str]:
     if "tools" in words and any(family in name.lower() for family in PARALLEL_FAMILIES):
         words.add("parallel_tools")
     return frozenset(words)
+
+
+def _efforts(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What efforts a reasoning model takes; None where the map says nothing about it."""
+    listed = entry.get("reasoning_effort_levels")
+    if isinstance(listed, Sequence) and not isinstance(listed, str):
+        return tuple(e for e in EFFORTS if e in listed)
+    said = {e: entry.get(f"supports_{e}_reasoning_effort") for e in EFFORTS}
+    if all(value is None for value in said.values()):
+        return None
+    taken = {e for e in USUAL_EFFORTS if said[e] is not False}
+    return tuple(e for e in EFFORTS if e in taken or said[e] is True)
 
 
 def _prices(entry: Mapping[str, Any], seller: str) -> Prices | None:

@@ -77,7 +77,11 @@ class UserCard(BaseModel):
     tiers: tuple[PriceTier, ...] = ()
     services: dict[Service, ServicePrices] = {}
     cache: CacheRule | None = None
+    efforts: tuple[str, ...] | None = None
+    sampling: bool | None = None
     covers: Bucket | None = None
+    first_token_s: float | None = Field(default=None, ge=0)
+    output_tokens_per_s: float | None = Field(default=None, gt=0)
     aliases: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
 

@@ -11,21 +11,23 @@ import logging
 import threading
 from collections import OrderedDict, deque
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.call import Call, Outside, asks_usage
 from tokenthrift.client.records import Books, Ending, record_of
+from tokenthrift.client.sessions import Sessions
 from tokenthrift.compress import Memo, redact
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
-from tokenthrift.ledger import blocks_of
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
-from tokenthrift.recall import open_recall
-from tokenthrift.route import in_tool_loop
+from tokenthrift.recall import DAY_S, open_recall
+from tokenthrift.route import Kept, final_of
 from tokenthrift.tokens import counter_for
+from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -36,11 +38,11 @@ if TYPE_CHECKING:
     from tokenthrift.ledger import Ledger, LedgerRecord, Sink
     from tokenthrift.pipeline import Plan
     from tokenthrift.recall import RecallStore
-    from tokenthrift.route import Outcome
-    from tokenthrift.types import Request
+    from tokenthrift.route import Answer, Forecaster, Outcome
+    from tokenthrift.verify import Verifier
 
-REMEMBERED_MODELS: Final = 16_384  # conversations whose last model is known, about 2 MB
 REMEMBERED_IDS: Final = 16_384  # of texts that were stored, about 2 MB
+RENEWED: Final = 0.25  # share of their time after which texts that are named again are put again
 SINK_ERRORS: Final = 100  # the newest are kept
 
 OUTSIDE: Final = Outside()
@@ -58,7 +60,9 @@ class Account:
         tags: written into every record.
         provider: the only seller that the client's transport reaches, e.g. ``openai``; candidates
             of others are not eligible, unless the policy itself says who is allowed.
-        outside: clock, stopwatch and ids.
+        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
+        verifiers: checks of answers beside those that the policy names.
+        outside: clock, stopwatch, sleep, chance and ids.
 
     Attributes:
         recall_store: what was cut, for as long as the policy says.
@@ -68,11 +72,11 @@ class Account:
         PolicyError: the policy is wrong.
         CatalogError: the policy's model cards cannot be read.
         RecallError: the policy's store cannot be opened.
-        MissingExtraError: the store is a server, or the policy redacts, and the extra for it is
-            not installed.
+        MissingExtraError: the store is a server, or the policy redacts or verifies, and the extra
+            for it is not installed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each of them is passed in by somebody else
         self,
         policy: Policy | str | Path | Mapping[str, Any],
         ledger: Ledger,
@@ -80,6 +84,8 @@ class Account:
         catalog: Catalog | None = None,
         tags: Mapping[str, str] | None = None,
         provider: str | None = None,
+        forecaster: Forecaster | None = None,
+        verifiers: Sequence[Verifier] = (),
         outside: Outside = OUTSIDE,
     ) -> None:
         self.policy = load_policy(policy)
@@ -93,14 +99,16 @@ class Account:
         self.recall_store: RecallStore = open_recall(
             self.policy.recall_store, ttl_days=self.policy.recall.ttl_days
         )
-        self._stored: OrderedDict[str, None] = OrderedDict()
+        self._stored: OrderedDict[str, float] = OrderedDict()  # when each id was last put
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
         self._memo = Memo()
         self._restricted = _restricted(self.policy, provider)
         if self.policy.redact is not None:
             _ = self.policy.redact.detector  # seconds, better now than in the first call
-        self._models: OrderedDict[bytes, str] = OrderedDict()
+        self.forecaster = forecaster
+        self._checks = checks_of(self.policy.routing.verify, verifiers)
+        self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
@@ -123,6 +131,7 @@ class Account:
             WireError: the policy redacts, and the body cannot be read.
             OverBudgetError: the hard budget cannot be met.
             NoCandidateError: no model can serve the request.
+            LoopError: the conversation goes round in circles, and the policy refuses that.
         """
         self.settle_abandoned()
         call = Call(
@@ -185,8 +194,11 @@ class Account:
             inter_chunk_ms=inter_chunk_ms,
         )
         record = self._write(call, ending)
+        self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
-            self._remember(call.plan.request, outcomes[-1].attempt.model)
+            attempt = outcomes[final_of(outcomes)].attempt
+            level = call.plan.decision.level
+            self._sessions.served(call.plan.request, Kept(attempt.model, attempt.effort, level))
         self.settle_abandoned()
         return record
 
@@ -235,6 +247,32 @@ class Account:
         request = wire.read(body)
         return redact(request, self.policy.redact, counter_for(request.model)).request.body
 
+    @property
+    def sdk_retries(self) -> bool:
+        """Whether SDKs may try again by themselves; not where the policy does."""
+        return self.policy.routing.retry.times == 0
+
+    @property
+    def reads_first(self) -> bool:
+        """Whether answers are read or changed before the SDK parses them."""
+        return self.redacts or self.verifies
+
+    @property
+    def verifies(self) -> bool:
+        """Whether answers are checked before the caller sees them."""
+        return bool(self._checks)
+
+    @property
+    def verifies_streams(self) -> bool:
+        """Whether streams are read to their end and checked first."""
+        return self.verifies and self.policy.routing.verify_streams
+
+    def objection(self, call: Call, answer: Answer | None) -> str:
+        """The check that an answer fails, and how; empty where it passes or cannot be read."""
+        if answer is None or call.plan is None:
+            return ""
+        return first_objection(self._checks, answer, call.plan.request, self.report)
+
     def report(self, error: Exception) -> None:
         """Keep an error in mind that did not stop a call; the first one is logged."""
         first = not self.sink_errors
@@ -251,10 +289,15 @@ class Account:
     def _plan(self, body: Mapping[str, Any]) -> Plan:
         request = wire.read(body)
         policy = self._restricted or self.policy
-        keep_model = self._model_of(request)
+        session = self._sessions.of(request, self._now_s())
         try:
             return plan(
-                request, policy, catalog=self.catalog, memo=self._memo, keep_model=keep_model
+                request,
+                policy,
+                catalog=self.catalog,
+                memo=self._memo,
+                session=session,
+                forecaster=self.forecaster,
             )
         except NoCandidateError:
             if self._restricted is None:
@@ -280,14 +323,19 @@ class Account:
         return record
 
     def _keep(self, plan: Plan) -> None:
-        """Store what a plan cut, where the policy asks; what was stored before is left alone."""
+        """Store what a plan cut, where the policy asks; what was stored lately is left alone."""
         recall = self.policy.recall
         if not recall.offer and recall.store is None:
             return
         omitted = plan.omitted
+        now_s = self._now_s()
+        # Put again in time: what a conversation goes on to name stays for as long as it is told.
+        stale_s = now_s - RENEWED * self.policy.recall.ttl_days * DAY_S
         with self._lock:
-            new = {key: texts for key, texts in omitted.items() if key not in self._stored}
-            self._stored.update(dict.fromkeys(new))
+            new = {k: v for k, v in omitted.items() if self._stored.get(k, -inf) < stale_s}
+            for key in new:
+                self._stored[key] = now_s
+                self._stored.move_to_end(key)
             while len(self._stored) > REMEMBERED_IDS:
                 self._stored.popitem(last=False)
         if not new:
@@ -300,28 +348,8 @@ class Account:
                     self._stored.pop(key, None)
             self.report(error)
 
-    def _remember(self, request: Request, model: str) -> None:
-        """Keep in mind where a conversation went, for the next call of its tool loop."""
-        if self.policy.routing.pinned:
-            return
-        with self._lock:
-            digest = _digests(request)[-1]
-            self._models[digest] = model
-            self._models.move_to_end(digest)
-            while len(self._models) > REMEMBERED_MODELS:
-                self._models.popitem(last=False)
-
-    def _model_of(self, request: Request) -> str | None:
-        """Where the previous call of this conversation went, if it is in a tool loop."""
-        if self.policy.routing.pinned or not in_tool_loop(request):
-            return None
-        with self._lock:
-            found = (self._models.get(d) for d in reversed(_digests(request)))
-            return next((model for model in found if model is not None), None)
-
-
-def _digests(request: Request) -> list[bytes]:
-    return [b.digest for b in blocks_of(request, counter_for(request.model))]
+    def _now_s(self) -> float:
+        return self.outside.now().timestamp()
 
 
 def _restricted(policy: Policy, provider: str | None) -> Policy | None:

@@ -8,7 +8,6 @@ is corrected by the same factor.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,15 +23,16 @@ from tokenthrift.ledger import (
 )
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
-from tokenthrift.wire import wire_of
+from tokenthrift.wire import marks_cache, wire_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.pipeline import Plan
     from tokenthrift.types import Request
 
 NO_CACHE: Final = ProviderCache(None)
-CACHE_MARK: Final = "cache_control"
 # A hundred times the largest context window there is; a report of more is a mistake.
 PLAUSIBLE_TOKENS: Final = 1_000_000_000
 BUCKETS: Final = (
@@ -164,6 +164,25 @@ def bill_further(before: Bill, plan: Plan, model: str, usage: Usage, books: Shel
     )
 
 
+def bill_rejected(plan: Plan, model: str, usage: Usage, books: Shelf) -> Bill:
+    """The bill of an answer that the caller never saw: it is paid for, and stands for nothing.
+
+    The model's cache remembers the request; the baseline never made it.
+
+    Args:
+        plan: of the call, with the request that was answered as the one that was sent.
+        model: the one that answered.
+        usage: as reported, or estimated without input.
+        books: caches and cards.
+    """
+    seen = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
+    if usage.estimated:
+        split = seen.simulate(books.now_s)
+        usage = split.usage(usage.output_tokens, usage.reasoning_tokens)
+    seen.cache.store(seen.blocks, books.now_s)
+    return Bill(usage, Charge(usage, seen.card), usage, counted_sent=seen.tokens)
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """What bills are made from beside the call.
@@ -251,21 +270,14 @@ def _original(blocks: int, plan: Plan) -> int:
     return kept[blocks - 2] + 2
 
 
+def held_tokens(blocks: Sequence[Block], card: ModelCard, caches: CacheBranch, now_s: float) -> int:
+    """How many leading tokens of a request a model's cache is taken to hold."""
+    return caches.cache_of(card).lookup(blocks, now_s)
+
+
 def is_marked(request: Request) -> bool:
-    """Whether a body asks for its prefix to be cached, as providers of marked messages want it."""
-    body = request.body
-    if CACHE_MARK in body:
-        return True
-    for place in ("system", "messages", "tools"):
-        for item in _items(body.get(place)):
-            inner = [*_items(item.get("content")), item.get("function")]
-            if any(isinstance(i, Mapping) and CACHE_MARK in i for i in (item, *inner)):
-                return True
-    return False
-
-
-def _items(value: Any) -> list[Mapping[str, Any]]:
-    return [v for v in value if isinstance(v, Mapping)] if isinstance(value, list | tuple) else []
+    """Whether a request asks for its prefix to be cached."""
+    return marks_cache(request.body)
 
 
 def _is_plausible(usage: Usage) -> bool:

@@ -5,20 +5,23 @@ A `Call` knows its plan and which body each attempt sends; a `Receipt` hangs on 
 
 from __future__ import annotations
 
+import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from tokenthrift.wire import write
+import anyio
+
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from tokenthrift.encoders import Spend
     from tokenthrift.ledger import LedgerRecord, SavingsRecord
     from tokenthrift.pipeline import Plan
+    from tokenthrift.route import Effort
 
 RECEIPT: str = "tokenthrift"
 """The attribute of responses and streams that holds the `Receipt`."""
@@ -34,11 +37,22 @@ def _new_id() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What an account takes from the world: the time, a stopwatch in seconds, unique ids."""
+    """What an account takes from the world.
+
+    Attributes:
+        now: the time.
+        stopwatch_s: seconds on any clock.
+        new_id: a unique id.
+        sleep: lets seconds pass, ``sleep_async`` without blocking.
+        draw: uniform in [0, 1), for waits that should not coincide.
+    """
 
     now: Callable[[], datetime] = _now
     stopwatch_s: Callable[[], float] = time.perf_counter
     new_id: Callable[[], str] = _new_id
+    sleep: Callable[[float], None] = time.sleep
+    sleep_async: Callable[[float], Awaitable[None]] = anyio.sleep
+    draw: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +96,11 @@ class Call:
         """The model the caller asked for."""
         return str(self.body.get("model") or "")
 
-    def body_for(self, model: str, *, add_usage: bool) -> Mapping[str, Any]:
-        """The body that an attempt on a model sends; the caller's own where nothing changes."""
-        body = self.body if self.plan is None else self.plan.body
-        if self.plan is not None and model != self.plan.model:
-            body = write(self.plan.sent, {}, model=model)
+    def body_for(
+        self, model: str, effort: Effort | None = None, *, add_usage: bool
+    ) -> Mapping[str, Any]:
+        """The body that an attempt sends; the caller's own where nothing changes."""
+        body = self.body if self.plan is None else self.plan.body_for(model, effort)
         return _asking_usage(body) if add_usage else body
 
     def given_body(self, *, add_usage: bool) -> Mapping[str, Any]:

@@ -22,7 +22,7 @@ from tokenthrift.transports.litellm_sdk import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import Self
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog
     from tokenthrift.ledger import Ledger, Totals
     from tokenthrift.policy import Policy
+    from tokenthrift.route import Forecaster
+    from tokenthrift.verify import Verifier
 
 
 class _Client:
@@ -41,6 +43,8 @@ class _Client:
         ledger: where records go: a file, a ledger that is open, or None for memory.
         tags: written into every record.
         catalog: model cards; the bundled ones (plus the policy's own) if None.
+        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
+        verifiers: checks of answers beside those that the policy names.
         defaults: litellm's keyword arguments for every call, e.g. ``api_key`` or ``timeout``.
     """
 
@@ -51,16 +55,28 @@ class _Client:
         ledger: str | os.PathLike[str] | Ledger | None = None,
         tags: Mapping[str, str] | None = None,
         catalog: Catalog | None = None,
+        forecaster: Forecaster | None = None,
+        verifiers: Sequence[Verifier] = (),
         **defaults: Any,
     ) -> None:
-        self.tokenthrift = Account(policy, ledger_at(ledger), catalog=catalog, tags=tags)
+        self.tokenthrift = Account(
+            policy,
+            ledger_at(ledger),
+            catalog=catalog,
+            tags=tags,
+            forecaster=forecaster,
+            verifiers=verifiers,
+        )
         self._owns_ledger = self.tokenthrift.ledger is not ledger
         self._defaults = defaults
 
     def plan(self, *, model: str, messages: Iterable[Any], **params: Any) -> Plan:
         """What a call would send, and to which model; sends nothing."""
         given = self._arguments(model=model, messages=messages, **params)
-        return plan(given.body, self.tokenthrift.policy, catalog=self.tokenthrift.catalog)
+        account = self.tokenthrift
+        return plan(
+            given.body, account.policy, catalog=account.catalog, forecaster=account.forecaster
+        )
 
     def report(self) -> Totals:
         """Sums over all calls in the ledger."""
@@ -124,7 +140,9 @@ class Client(_Client):
             litellm's ``ModelResponse`` (or its stream), with a receipt as ``tokenthrift``.
         """
         given = self._arguments(model=model, messages=messages, stream=stream, **params)
-        transport = LiteLLMTransport(litellm_module().completion, given)
+        transport = LiteLLMTransport(
+            litellm_module().completion, given, self.tokenthrift.sdk_retries
+        )
         return complete(self.tokenthrift, transport, given.body, tags)
 
     def close(self) -> None:
@@ -175,7 +193,7 @@ class AsyncClient(_Client):
         """Make a call; see `Client.complete`."""
         given = self._arguments(model=model, messages=messages, stream=stream, **params)
         function = (await run_sync(litellm_module)).acompletion
-        transport = AsyncLiteLLMTransport(function, given)
+        transport = AsyncLiteLLMTransport(function, given, self.tokenthrift.sdk_retries)
         return await complete_async(self.tokenthrift, transport, given.body, tags)
 
     async def close(self) -> None:

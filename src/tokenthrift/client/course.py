@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tokenthrift.client.recalls import Recalls
-from tokenthrift.route import Attempt, Outcome, cascade
-from tokenthrift.transports import refuses_stream_usage
+from tokenthrift.compress.recall_tool import NAME
+from tokenthrift.route import Attempt, Outcome, Wait, cascade, final_of, standing
+from tokenthrift.transports import answer_in, refuses_stream_usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.client.account import Account
     from tokenthrift.client.call import Call
-    from tokenthrift.route import Decision
+    from tokenthrift.route import Answer, Decision
     from tokenthrift.transports.calls import Said
 
 # Bad request, too large, not processable: the tool or the exchange may be to blame.
@@ -35,7 +36,7 @@ class Sending:
     adds_usage: bool = False
 
 
-Sendings: TypeAlias = "Generator[Sending, Outcome, None]"
+Sendings: TypeAlias = "Generator[Sending | Wait, Outcome | None, None]"
 
 
 class Course:
@@ -55,8 +56,23 @@ class Course:
 
     @property
     def last(self) -> Outcome:
-        """How the last attempt went."""
-        return self.outcomes[-1]
+        """How the attempt went that the caller gets: the last, unless an earlier answer stands."""
+        return self.outcomes[final_of(self.outcomes)]
+
+    @property
+    def checks_streams(self) -> bool:
+        """Whether a stream is read to its end before the caller sees it."""
+        return self.account.verifies_streams and self.call.plan is not None
+
+    def revise(self, outcome: Outcome) -> None:
+        """Know more of how that attempt went."""
+        self.outcomes[final_of(self.outcomes)] = outcome
+
+    def objection(self, answer: Answer | None) -> str:
+        """The check that an answer fails; what asks for removed text is no answer yet."""
+        if answer is None or (self.recalls.offered and any(c.name == NAME for c in answer.calls)):
+            return ""
+        return self.account.objection(self.call, answer)
 
     def sendings(self) -> Sendings:
         """What the call sends, one attempt after the other, given how the last one went."""
@@ -68,14 +84,15 @@ class Course:
         if self.recalls.offered and _is_refused(self.last.error):
             yield from self._as_given()
         while (said := self.recalls.asked(self.last.response)) is not None:
-            self.outcomes[-1] = replace(self.last, recalled=True, response=None)
+            self.revise(replace(self.last, recalled=True, response=None))
             yield from self.more(said)
 
     def more(self, said: Said) -> Sendings:
         """One more attempt, with what the last answer asked to have back."""
         before = self.last.attempt
         self.recalls.take(said, before.model)
-        attempt = Attempt(before.model, before.number + 1, f"recall {self.recalls.rounds}")
+        reason = f"recall {self.recalls.rounds}"
+        attempt = Attempt(before.model, len(self.outcomes) + 1, reason, before.effort)
         yield from self._tries(attempt)
         if _is_refused(self.last.error):
             yield from self._as_given()
@@ -84,30 +101,51 @@ class Course:
         """The caller's own body: neither the tool nor what it fetched may lose the call."""
         self.recalls.give_up()
         model = self.call.model_requested
-        yield from self._tries(Attempt(model, self.last.attempt.number + 1, "refused: as given"))
+        yield from self._tries(Attempt(model, len(self.outcomes) + 1, "refused: as given"))
 
     def _cascaded(self, decision: Decision) -> Sendings:
-        steps = cascade(decision)
-        attempt = next(steps)
+        routing = self.account.policy.routing
+        steps = cascade(
+            decision,
+            max_attempts=routing.max_attempts,
+            retry=routing.retry,
+            draw=self.account.outside.draw,
+        )
+        step = next(steps)
         while True:
-            yield from self._tries(attempt)
+            if isinstance(step, Wait):
+                yield step
+                done = None
+            else:
+                yield from self._tries(step)
+                done = self.outcomes[-1]
             try:
-                attempt = steps.send(self.last)
+                step = steps.send(done)
             except StopIteration:
+                self.outcomes = standing(self.outcomes)
                 return
 
     def _tries(self, attempt: Attempt) -> Sendings:
         """One attempt; again without the question for usage, where the provider refuses that."""
         adds_usage = self.call.adds_usage and self.account.stream_usage
-        body = self.recalls.body(attempt.model, add_usage=adds_usage)
-        outcome = yield Sending(attempt, body, adds_usage)
+        body = self.recalls.body(attempt, add_usage=adds_usage)
+        outcome = yield from _sent(Sending(attempt, body, adds_usage))
         if adds_usage and outcome.error is not None and refuses_stream_usage(outcome.error):
             self.account.stream_usage = adds_usage = False
-            body = self.recalls.body(attempt.model, add_usage=False)
-            outcome = yield Sending(attempt, body)
+            body = self.recalls.body(attempt, add_usage=False)
+            outcome = yield from _sent(Sending(attempt, body))
         self.hides_usage = adds_usage
+        if self.account.verifies and outcome.ok and not outcome.objection:
+            outcome = replace(outcome, objection=self.objection(answer_in(outcome.response)))
         sent = body if self.recalls.changes_body else None
         self.outcomes.append(replace(outcome, sent=sent) if sent is not None else outcome)
+
+
+def _sent(sending: Sending) -> Generator[Sending | Wait, Outcome | None, Outcome]:
+    outcome = yield sending
+    if outcome is None:
+        raise ValueError(f"expected the outcome of {sending.attempt}")
+    return outcome
 
 
 def _is_refused(error: BaseException | None) -> bool:

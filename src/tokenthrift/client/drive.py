@@ -12,16 +12,19 @@ from typing import TYPE_CHECKING, Any
 from anyio.to_thread import run_sync
 
 from tokenthrift.client.billing import usage_of
+from tokenthrift.client.buffering import Buffered, read_all, read_all_async
 from tokenthrift.client.call import RECEIPT, Receipt
 from tokenthrift.client.course import Course
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
-from tokenthrift.route import Attempt, Outcome
+from tokenthrift.route import Attempt, Outcome, Wait
 from tokenthrift.transports import (
+    answer_of_chunks,
     answer_text,
     is_retryable,
     reported_usage,
+    retry_after_s,
 )
 from tokenthrift.types import Usage
 
@@ -46,10 +49,13 @@ def complete(
     course = Course(account, call)
 
     def make(steps: Sendings) -> None:
-        sending = next(steps, None)
-        while sending is not None:
-            outcome = _attempted(account, call, transport, sending)
-            sending = _advanced(steps, outcome)
+        step = next(steps, None)
+        while step is not None:
+            if isinstance(step, Wait):
+                account.outside.sleep(step.seconds)
+                step = _advanced(steps, None)
+            else:
+                step = _advanced(steps, _attempted(course, transport, step))
 
     try:
         make(course.sendings())
@@ -77,10 +83,14 @@ async def complete_async(
     async def make(steps: Sendings) -> None:
         # Texts are fetched and read on the way to a recall's next request, so not on the loop.
         first = not course.outcomes
-        sending = next(steps) if first else await once_in_thread(lambda: next(steps, None))
-        while sending is not None:
-            outcome = await _attempted_async(account, call, transport, sending)
-            sending = await _advanced_async(course, steps, outcome)
+        step = next(steps) if first else await once_in_thread(lambda: next(steps, None))
+        while step is not None:
+            if isinstance(step, Wait):
+                await account.outside.sleep_async(step.seconds)
+                step = _advanced(steps, None)
+            else:
+                outcome = await _attempted_async(course, transport, step)
+                step = await _advanced_async(course, steps, outcome)
 
     try:
         await make(course.sendings())
@@ -98,62 +108,98 @@ async def complete_async(
     return _handed_over(call, course.last, record)
 
 
-def _advanced(steps: Sendings, outcome: Outcome) -> Sending | None:
-    """The next attempt to make; None at the end."""
+def _advanced(steps: Sendings, outcome: Outcome | None) -> Sending | Wait | None:
+    """What to do next; None at the end."""
     try:
         return steps.send(outcome)
     except StopIteration:
         return None
 
 
-async def _advanced_async(course: Course, steps: Sendings, outcome: Outcome) -> Sending | None:
-    if not course.recalls.offered or outcome.error is not None:
+async def _advanced_async(
+    course: Course, steps: Sendings, outcome: Outcome
+) -> Sending | Wait | None:
+    works = course.recalls.offered or course.account.verifies
+    if not works or outcome.error is not None:
         return _advanced(steps, outcome)
     return await once_in_thread(lambda: _advanced(steps, outcome))
 
 
-def _attempted(account: Account, call: Call, transport: Transport, sending: Sending) -> Outcome:
-    begun_s = account.outside.stopwatch_s()
-    response, error = None, None
+def _attempted(course: Course, transport: Transport, sending: Sending) -> Outcome:
+    stopwatch_s = course.account.outside.stopwatch_s
+    begun_s = stopwatch_s()
+    response, error, opened = None, None, False
     try:
         response = transport.complete(sending.attempt, sending.body)
+        if course.checks_streams and hasattr(response, "__next__"):
+            opened = True
+            response = read_all(response)
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
-        error = raised
-    latency_ms = (account.outside.stopwatch_s() - begun_s) * 1000
-    return _outcome(call, sending.attempt, response, error, latency_ms)
+        response, error = None, raised
+    latency_ms = (stopwatch_s() - begun_s) * 1000
+    return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
 
 
-async def _attempted_async(
-    account: Account, call: Call, transport: AsyncTransport, sending: Sending
-) -> Outcome:
-    begun_s = account.outside.stopwatch_s()
-    response, error = None, None
+async def _attempted_async(course: Course, transport: AsyncTransport, sending: Sending) -> Outcome:
+    stopwatch_s = course.account.outside.stopwatch_s
+    begun_s = stopwatch_s()
+    response, error, opened = None, None, False
     try:
         response = await transport.complete(sending.attempt, sending.body)
+        if course.checks_streams and hasattr(response, "__anext__"):
+            opened = True
+            response = await read_all_async(response)
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
-        error = raised
-    latency_ms = (account.outside.stopwatch_s() - begun_s) * 1000
-    return _outcome(call, sending.attempt, response, error, latency_ms)
+        response, error = None, raised
+    latency_ms = (stopwatch_s() - begun_s) * 1000
+
+    def outcome() -> Outcome:
+        return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+
+    # A stream that was read is counted and checked, which is work.
+    return await once_in_thread(outcome) if isinstance(response, Buffered) else outcome()
 
 
 def _outcome(
-    call: Call, attempt: Attempt, response: Any, error: BaseException | None, latency_ms: float
+    course: Course,
+    attempt: Attempt,
+    came: tuple[Any, BaseException | None],
+    latency_ms: float,
+    *,
+    broke: bool,
 ) -> Outcome:
-    """What came of an attempt. An open stream has no usage yet; its recording will know."""
+    """What came of an attempt. An open stream has no usage yet; its recording will know.
+
+    Args:
+        course: of the call.
+        attempt: that was made.
+        came: the response, or the error.
+        latency_ms: that it took.
+        broke: whether an error came out of a stream that nobody has seen yet.
+    """
+    (response, error), call, objection = came, course.call, ""
     usage = None
+    if isinstance(response, Buffered):
+        reported = [u for u in map(reported_usage, response.chunks) if u is not None]
+        text = "".join(map(answer_text, response.chunks))
+        usage = usage_of(call.wire, reported[-1] if reported else None, text, attempt.model)
+        objection = course.objection(answer_of_chunks(response.chunks))
     # The SDK's parsers raise on answers that are cut off, which have been paid for.
     answer = response if error is None else getattr(error, "completion", None)
     if answer is not None and not hasattr(answer, "__next__") and not hasattr(answer, "__anext__"):
         usage = usage_of(call.wire, reported_usage(answer), answer_text(answer), attempt.model)
     elif isinstance(getattr(error, "status_code", None), int):
         usage = Usage()  # refused by the provider, so nothing was billed
+    passing = error is not None and (is_retryable(error) or (broke and not gave_up(error)))
     return Outcome(
         attempt=attempt,
         response=response,
         error=error,
-        retryable=error is not None and is_retryable(error),
+        retryable=passing,
         usage=usage,
         latency_ms=max(0.0, latency_ms),
+        retry_after_s=None if error is None else retry_after_s(error, course.account.outside.now()),
+        objection=objection,
     )
 
 
@@ -166,9 +212,9 @@ def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
     if restorer is not None:
         restorer.answer(last.response)
     try:
-        course.outcomes[-1] = replace(last, response=transport.finished(last.response))
+        course.revise(replace(last, response=transport.finished(last.response)))
     except Exception as error:  # noqa: BLE001 - the parser's own, raised when the call is settled
-        course.outcomes[-1] = replace(last, response=None, error=error)
+        course.revise(replace(last, response=None, error=error))
 
 
 def _settled(course: Course) -> LedgerRecord:

@@ -54,12 +54,12 @@ class LiteLLM(ModuleType):
         """``litellm.completion``, planned and recorded."""
         function = self._module.completion
         arguments = Arguments.of(function, args, kwargs)
-        transport = LiteLLMTransport(function, arguments)
+        transport = LiteLLMTransport(function, arguments, self.tokenthrift.sdk_retries)
         return complete(self.tokenthrift, transport, arguments.body)
 
     async def acompletion(self, *args: Any, **kwargs: Any) -> Any:
         """``litellm.acompletion``, planned and recorded."""
         function = self._module.acompletion
         arguments = Arguments.of(function, args, kwargs)
-        transport = AsyncLiteLLMTransport(function, arguments)
+        transport = AsyncLiteLLMTransport(function, arguments, self.tokenthrift.sdk_retries)
         return await complete_async(self.tokenthrift, transport, arguments.body)

@@ -36,8 +36,9 @@ class _Client(openai.OpenAI):
             return super().post(path, **given)
         if not posting.is_planned:
             return super().post(path, **posting.arguments(self.tokenthrift.cleared(posting.body)))
-        transport = OpenAITransport(super().post, posting, self.tokenthrift.redacts)
-        return complete(self.tokenthrift, transport, posting.body)
+        account = self.tokenthrift
+        transport = OpenAITransport(super().post, posting, account.reads_first, account.sdk_retries)
+        return complete(account, transport, posting.body)
 
     def copy(self, **changes: Any) -> Self:
         """The SDK's ``copy``; the copy stays wrapped, on the same account."""
@@ -61,8 +62,11 @@ class _AsyncClient(openai.AsyncOpenAI):
         if not posting.is_planned:
             body = await run_sync(self.tokenthrift.cleared, posting.body)
             return await super().post(path, **posting.arguments(body))
-        transport = AsyncOpenAITransport(super().post, posting, self.tokenthrift.redacts)
-        return await complete_async(self.tokenthrift, transport, posting.body)
+        account = self.tokenthrift
+        transport = AsyncOpenAITransport(
+            super().post, posting, account.redacts, account.sdk_retries
+        )
+        return await complete_async(account, transport, posting.body)
 
     def copy(self, **changes: Any) -> Self:
         """The SDK's ``copy``; the copy stays wrapped, on the same account."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.recall import NO_MORE, NO_ROOM, answer, wish_of
+from tokenthrift.route import Attempt
 from tokenthrift.tokens import count_request
 from tokenthrift.transports.calls import name_of, said_in, without_calls
 from tokenthrift.wire import read
@@ -102,11 +103,11 @@ class Recalls:
         """Go on with the caller's body as it came, as the provider will not have the exchange."""
         self._given_up, self._plan = True, None
 
-    def body(self, model: str, *, add_usage: bool) -> Mapping[str, Any]:
-        """What is sent to a model: the plan's body, with the exchange behind it."""
+    def body(self, attempt: Attempt, *, add_usage: bool) -> Mapping[str, Any]:
+        """What an attempt sends: the plan's body, with the exchange behind it."""
         if self._given_up:
             return self._call.given_body(add_usage=add_usage)
-        body = self._call.body_for(model, add_usage=add_usage)
+        body = self._call.body_for(attempt.model, attempt.effort, add_usage=add_usage)
         if self._plan is None or not self.rounds:
             return body
         body = {**body, "messages": [*body["messages"], *self._exchange]}
@@ -149,7 +150,7 @@ class Recalls:
         return min(limits) - self._size(plan, model) if limits else None
 
     def _size(self, plan: Plan, model: str) -> int:
-        body = self.body(model, add_usage=False)
+        body = self.body(Attempt(model, 1, ""), add_usage=False)
         return count_request(read(body, plan.sent.wire), plan.count)
 
 

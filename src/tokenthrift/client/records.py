@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from tokenthrift.client.billing import Bill, Branches, Shelf, bill, bill_further
+from tokenthrift.client.billing import Bill, Branches, Shelf, bill, bill_further, bill_rejected
 from tokenthrift.ledger import (
     AttemptRecord,
     CacheBranch,
@@ -21,13 +21,12 @@ from tokenthrift.ledger import (
     embedding_records,
     split_savings,
 )
+from tokenthrift.route import final_of, verdict_data
 from tokenthrift.types import Usage
 from tokenthrift.wire import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from pydantic import JsonValue
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
@@ -70,27 +69,30 @@ class Ending:
     inter_chunk_ms: float | None = None
 
     @property
+    def final(self) -> int:
+        """The place of the outcome that the caller got; -1 where there is none."""
+        return final_of(self.outcomes) if self.outcomes else -1
+
+    @property
     def status(self) -> Literal["ok", "error", "cancelled"]:
         """As the caller saw it."""
         if self.cancelled:
             return "cancelled"
-        return "ok" if self.outcomes and self.outcomes[-1].ok else "error"
+        return "ok" if self.outcomes and self.outcomes[self.final].ok else "error"
 
     @property
     def last_error(self) -> str:
         """Name of the type of what the caller was raised, or empty."""
-        error = self.outcomes[-1].error if self.outcomes else None
+        error = self.outcomes[self.final].error if self.outcomes else None
         return self.error or ("" if error is None else type(error).__name__)
 
 
 def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     """The record of a finished call; the cache models learn what it sent."""
     bills = _bills(call, ending, books)
-    served = bills.get(len(ending.outcomes) - 1)
+    served = bills.get(ending.final)
     counted = (0, 0) if served is None else (served.counted_given, served.counted_sent)
-    attempts = tuple(
-        _attempt(o, ending, bills.get(n), books) for n, o in enumerate(ending.outcomes)
-    )
+    attempts = tuple(_attempt(n, ending, bills.get(n), books) for n in range(len(ending.outcomes)))
     embeddings = embedding_records(call.spent, attempts, books.catalog)
     decision = None if call.plan is None else call.plan.decision
     return LedgerRecord(
@@ -100,7 +102,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         status=ending.status,
         error=ending.last_error,
         model_requested=call.model_requested,
-        model_chosen=attempts[-1].model if attempts else None,
+        model_chosen=attempts[ending.final].model if attempts else None,
         model_baseline=call.model_requested if decision is None else decision.baseline,
         policy=books.policy.name,
         policy_digest=books.policy.digest,
@@ -120,16 +122,18 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
 
 
 def _bills(call: Call, ending: Ending, books: Books) -> dict[int, Bill]:
-    """Bills of the attempts that answered, by their place; recalls answer, and then the last does.
+    """Bills of the attempts that were served, by their place.
 
-    The last has none where nothing is known to have been served.
+    Recalls are served, and what was rejected, and then what the caller got; that has none where
+    nothing is known to have been served.
     """
     bills: dict[int, Bill] = {}
     now_s = call.created_at.timestamp()
     latest: Bill | None = None
     for n, outcome in enumerate(ending.outcomes):
         model, usage = outcome.attempt.model, outcome.usage
-        if not (outcome.recalled or n == len(ending.outcomes) - 1):
+        rejected = outcome.ok and n != ending.final and not outcome.recalled
+        if not (outcome.recalled or rejected or n == ending.final):
             continue
         if usage is None or usage == NOTHING:
             continue
@@ -140,6 +144,9 @@ def _bills(call: Call, ending: Ending, books: Books) -> dict[int, Bill]:
             if outcome.sent is not None:
                 plan = replace(plan, sent=read(outcome.sent, call.wire))
             shelf = Shelf(books.branches, books.catalog, now_s)
+            if rejected:
+                bills[n] = bill_rejected(plan, model, usage, shelf)
+                continue
             if latest is None:
                 latest = bill(plan, model, usage, books.branches, books.catalog, now_s)
             else:
@@ -154,17 +161,20 @@ def _usage(outcome: Outcome, billed: Bill | None) -> Usage:
     return UNKNOWN if outcome.usage is None else outcome.usage
 
 
-def _attempt(outcome: Outcome, ending: Ending, billed: Bill | None, books: Books) -> AttemptRecord:
+def _attempt(n: int, ending: Ending, billed: Bill | None, books: Books) -> AttemptRecord:
+    outcome = ending.outcomes[n]
     usage = _usage(outcome, billed)
     model = outcome.attempt.model
     cost = Charge(usage, books.catalog.get(model)).cost
-    last = outcome is ending.outcomes[-1]
-    status: AttemptStatus = "recall" if outcome.recalled else "error"
+    final = n == ending.final
+    status: AttemptStatus = "rejected" if outcome.ok else "error"
+    status = "recall" if outcome.recalled else status
+    check = outcome.objection.partition(":")[0]
     return AttemptRecord(
         model=model,
         number=outcome.attempt.number,
-        status=ending.status if last else status,
-        error="" if outcome.error is None else type(outcome.error).__name__,
+        status=ending.status if final else status,
+        error=check if outcome.error is None else type(outcome.error).__name__,
         counted_tokens=0 if billed is None else billed.counted_last or billed.counted_sent,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
@@ -176,21 +186,20 @@ def _attempt(outcome: Outcome, ending: Ending, billed: Bill | None, books: Books
         cost_nanos=None if cost is None else cost.nanos,
         latency_ms=outcome.latency_ms,
         time_to_first_chunk_ms=outcome.first_chunk_ms,
-        inter_chunk_ms=ending.inter_chunk_ms if last else None,
+        inter_chunk_ms=ending.inter_chunk_ms if final else None,
     )
 
 
 def _savings(
     ending: Ending, bills: Mapping[int, Bill], books: Books, beside: Sequence[Money | None]
 ) -> SavingsRecord:
-    last = len(ending.outcomes) - 1
-    served = bills.get(last)
+    served = bills.get(ending.final)
     accepted = served is not None and ending.status != "error"
     charges = [
         Charge(
             _usage(outcome, bills.get(n)),
             books.catalog.get(outcome.attempt.model),
-            accepted=accepted and n == last,
+            accepted=accepted and n == ending.final,
         )
         for n, outcome in enumerate(ending.outcomes)
     ]
@@ -210,21 +219,12 @@ def _steps(call: Call) -> tuple[StepRecord, ...]:
 
 def _decision(decision: Decision) -> DecisionRecord:
     """The decision as plain data; its figures, and reasons in our own words, no prompt text."""
-    verdicts: list[dict[str, JsonValue]] = [
-        {
-            "model": v.model,
-            "eligible": v.eligible,
-            "adequate": v.adequate,
-            "reason": v.reason,
-            "expected_cost_nanos": None if v.expected_cost is None else v.expected_cost.nanos,
-            "covers": None if v.covers is None else str(v.covers),
-        }
-        for v in decision.verdicts
-    ]
     return DecisionRecord(
         complexity_bucket=str(decision.complexity.bucket),
         complexity_score=decision.complexity.score,
         signals={s.name: s.contribution for s in decision.complexity.signals},
-        verdicts=tuple(verdicts),
+        verdicts=tuple(verdict_data(decision)),
+        effort=None if decision.effort is None else str(decision.effort),
+        level=decision.level,
         reason=decision.reason,
     )

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift.client.billing import usage_of
+from tokenthrift.client.buffering import kind_of
 from tokenthrift.client.call import Receipt
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.threads import once_in_thread
@@ -88,7 +89,7 @@ class Recording:
         if said is None:
             self.ready.extend([] if self._restorer is None else self._restorer.end())
         else:
-            self._course.outcomes[-1] = replace(self._final(None), recalled=True)
+            self._course.revise(replace(self._final(None), recalled=True))
         return said
 
     def reopened(self) -> Any:
@@ -130,9 +131,9 @@ class Recording:
             return
         course = self._course
         if course.last.response is not None:  # else it did not open, or is over with a recall
-            course.outcomes[-1] = self._final(error)
+            course.revise(self._final(error))
         elif error is not None and course.last.error is None:
-            course.outcomes[-1] = replace(course.last, error=error)
+            course.revise(replace(course.last, error=error))
         record = self.account.settle(
             course.call,
             course.outcomes,
@@ -153,7 +154,8 @@ class Recording:
             opened,
             response=None,
             error=error,
-            usage=usage_of(self._course.call.wire, self._reported, text, model),
+            # Of a stream that was read to its end before, the usage is known.
+            usage=opened.usage or usage_of(self._course.call.wire, self._reported, text, model),
             latency_ms=opened.latency_ms if last_ms is None else last_ms,
             first_chunk_ms=first_ms,
         )
@@ -316,12 +318,12 @@ class _AsyncRecordedStream(_Recorded):
 
 def recorded(stream: Any, recording: Recording) -> Any:
     """A blocking stream of the same class, with an account."""
-    return _class_of(type(stream), _RecordedStream)(stream, recording)
+    return _class_of(kind_of(stream), _RecordedStream)(stream, recording)
 
 
 def recorded_async(stream: Any, recording: Recording) -> Any:
     """An awaiting stream of the same class, with an account."""
-    return _class_of(type(stream), _AsyncRecordedStream)(stream, recording)
+    return _class_of(kind_of(stream), _AsyncRecordedStream)(stream, recording)
 
 
 _classes: dict[tuple[type, type], type] = {}

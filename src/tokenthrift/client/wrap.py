@@ -16,23 +16,27 @@ from tokenthrift.client.recent import RecentLedger
 from tokenthrift.ledger import open_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.ledger import Ledger
     from tokenthrift.policy import Policy
+    from tokenthrift.route import Forecaster
+    from tokenthrift.verify import Verifier
 
 T = TypeVar("T")
 
 
-def wrap(
+def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
     client: T,
     policy: Policy | str | Path | Mapping[str, Any] = "balanced",
     *,
     ledger: str | os.PathLike[str] | Ledger | None = None,
     tags: Mapping[str, str] | None = None,
     catalog: Catalog | None = None,
+    forecaster: Forecaster | None = None,
+    verifiers: Sequence[Verifier] = (),
 ) -> T:
     """A client that plans and accounts for every chat completion made through it.
 
@@ -44,6 +48,9 @@ def wrap(
             memory (``account_of(client).ledger``).
         tags: written into every record.
         catalog: model cards; the bundled ones (plus the policy's own) if None.
+        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
+        verifiers: checks of answers beside those that the policy names; each is called with an
+            answer and the request, and says what is wrong, or nothing.
 
     Returns:
         An object of the same interface. Responses are the SDK's own and carry a receipt as
@@ -63,6 +70,8 @@ def wrap(
         catalog=catalog,
         tags=tags,
         provider=provider_of(client) if openai_client else None,
+        forecaster=forecaster,
+        verifiers=verifiers,
     )
     if openai_client:
         return cast("T", wrapped_client(cast("Any", client), account))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from bisect import bisect_right
+from functools import cached_property
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -23,7 +24,7 @@ from tokenthrift.compress.question import trajectory_of
 from tokenthrift.draft import Draft, Edit, Resources
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
     from tokenthrift.types import Kind, Segment
 
@@ -71,12 +72,11 @@ class Elide(BaseModel):
 
     def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Write a mark in place of everything in open text that is none."""
-        asked, trajectory = draft.window.question, trajectory_of(draft.seen)
-        named = named_in(f"{asked}\n{trajectory}")
+        said = _Said(draft)
         edits, notes = [], []
         for segment in draft.open_segments():
-            found = found_in(segment.text, segment.kind, named)
-            left = [b for b in found if _is_asked(b, asked, trajectory)]
+            found = found_in(segment.text, segment.kind, said)
+            left = [b for b in found if _is_asked(b, said.asked, said.trajectory)]
             if left:
                 notes.append((segment.id, f"elide: the question is about it ({left[0].what})"))
             gone = [b for b in found if b not in left]
@@ -85,7 +85,26 @@ class Elide(BaseModel):
         return draft.edit(self.name, edits, notes)
 
 
-def found_in(text: str, kind: Kind, named: Collection[str]) -> list[Blob]:
+class _Said:
+    """What the question and the model's last texts say; the names in it are read when needed."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.asked = draft.window.question
+        self._seen = draft.seen
+
+    @cached_property
+    def trajectory(self) -> str:
+        return trajectory_of(self._seen)
+
+    @cached_property
+    def _names(self) -> Collection[str]:
+        return named_in(f"{self.asked}\n{self.trajectory}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+
+def found_in(text: str, kind: Kind, named: Container[str]) -> list[Blob]:
     """Everything in a text that is none, in order, apart from each other.
 
     Args:
@@ -131,7 +150,7 @@ def _edit(segment: Segment, blobs: Iterable[Blob]) -> Edit:
     return Edit(segment.id, "replace", "".join(out), reason, 2, count, count, apart=tuple(apart))
 
 
-def _in_strings(text: str, named: Collection[str]) -> Iterator[Blob]:
+def _in_strings(text: str, named: Container[str]) -> Iterator[Blob]:
     """Minified code and lock files in the strings of a JSON text, at their places in it."""
     if not _may_hold_long_string(text):
         return

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.compress.blobs import SHORTEST, Blob
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Container, Iterator, Sequence
 
 FEWEST: Final = 8  # entries; a shorter file is read whole
 
@@ -51,7 +51,7 @@ def named_in(text: str) -> frozenset[str]:
     return frozenset(part for word in words for part in (word, *word.rsplit("/", 1)))
 
 
-def locks_in(text: str, named: Collection[str]) -> list[Blob]:
+def locks_in(text: str, named: Container[str]) -> list[Blob]:
     """Runs of entries of a lock file that nobody names.
 
     Args:
@@ -91,7 +91,7 @@ def entries_of(text: str) -> tuple[str, list[Entry]]:
     return "", []
 
 
-def _runs(text: str, entries: Sequence[Entry], named: Collection[str]) -> Iterator[list[Entry]]:
+def _runs(text: str, entries: Sequence[Entry], named: Container[str]) -> Iterator[list[Entry]]:
     """Entries that nobody names, as far as they follow each other; the project's own one stays."""
     run: list[Entry] = []
     for entry in entries:

@@ -10,17 +10,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
 
-from tokenthrift.compress import syntax
 from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
 from tokenthrift.compress.code_units import MARK_TOKENS, Source, sources_of
 from tokenthrift.compress.code_worth import favoured
 from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.main_text import aside_units
-from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.pointers import with_pointers
-from tokenthrift.compress.relevance.rungs import PLAIN, RungName, check
+from tokenthrift.compress.relevance.rungs import PLAIN, RungName
 from tokenthrift.compress.units import units_of
 from tokenthrift.compress.worth import ASIDE, Worth, worth_of
 from tokenthrift.compress.writing import Writer
@@ -40,102 +37,7 @@ FITTING_ROUNDS: Final = 4
 NEAR_SHARE: Final = 0.03  # of a share that is wished for; sums of units miss large texts by less
 
 
-class Select(BaseModel):
-    """Keep the units that matter for the question; leave a mark where others stood.
-
-    Without a hard budget it takes ``keep`` of every long enough segment of the given roles. Under a
-    hard budget it takes what fits, from everything that is open.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    stage: Literal["select"] = "select"
-    keep: float = Field(default=0.5, gt=0, le=1)
-    """Share of the open tokens to keep where no hard budget asks for less. What a diff changes, and
-    the messages and own frames of a stack trace, stay in any case."""
-    min_tokens: int = Field(default=800, ge=0)
-    """Segments smaller than this are left whole unless a hard budget asks."""
-    roles: tuple[Literal["user", "tool", "assistant"], ...] = ("tool", "user")
-    """Whose text may be cut."""
-    when: Literal["always", "loop", "talk"] = "always"
-    """``loop``: only where the model works with tools; ``talk``: only elsewhere. Under a hard
-    budget that is exceeded it always runs."""
-    relevance: RungName = "fast"
-    """``fast`` goes by words and needs no weights; ``static`` adds the bundled table of vectors,
-    ``encoder`` the policy's encoder."""
-    pages: PagesKept = "main"
-    """``main``: of web pages (stage ``html``) only main text stays, and what the question names;
-    ``all``: any line may."""
-    code: CodeCut = "lines"
-    """How source text is cut. ``lines``: like any other text; ``syntax``: statement by statement,
-    signatures kept, so that what is left parses (extra ``code``)."""
-
-    @property
-    def name(self) -> str:
-        """The word that names the stage."""
-        return self.stage
-
-    @property
-    def level(self) -> int:
-        """How hard it compresses."""
-        return 2
-
-    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
-        """Cut what is open to the target.
-
-        Raises:
-            ValueError: what the rung needs is not there.
-            MissingExtraError: ``code: syntax`` without the extra ``code``.
-        """
-        check(self.relevance, resources)
-        if self.code == "syntax":
-            syntax.check()
-        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages, code=self.code)
-        budget = draft.window.budget_tokens
-        over = 0 if budget is None else draft.tokens - budget
-        if over > 0:
-            segments = [s for s in draft.open_segments() if s.level <= self.level]
-            if _size(draft, segments) <= over and not draft.window.is_wish:
-                segments = draft.open_segments()  # what a digest left is cut last
-            return select(
-                draft,
-                segments,
-                _size(draft, segments) - over,
-                manner,
-            )
-        if self.when != "always" and (self.when == "loop") != in_loop(draft):
-            return draft.edit(self.name, [])
-        cut = _cut_before(draft, self.name)
-        whole = [s for s in draft.open_segments() if s.id not in cut]
-        segments = [s for s in whole if s.role in self.roles and s.tokens >= self.min_tokens]
-        notes = [
-            (s.id, f"select: under {self.min_tokens} tokens, left whole")
-            for s in whole
-            if s.tokens < self.min_tokens
-        ]
-        target = int(self.keep * _size(draft, segments))
-        if self.keep >= 1:
-            segments = [s for s in segments if self.pages == "main" and is_page_mark(s.text)]
-            target = 2 * _size(draft, segments)  # no limit: only what is beside main text goes
-        manner = replace(manner, core_stays=True)
-        if not segments:
-            return draft.edit(self.name, [], notes)
-        return select(draft, segments, target, replace(manner, notes=notes, exact=False))
-
-
-def _cut_before(draft: Draft, stage: str) -> set[str]:
-    """Segments of the window that a selection has cut, or another stage as hard but by marks.
-
-    What stands for a blob is no cut of the text around it.
-    """
-    here = (draft.window.first_turn, draft.window.last_turn)
-    steps = [step for step in draft.trace if step.window == here]
-    elided = {e.target for step in steps for e in step.edits if e.apart}
-    selected = {e.target for step in steps if step.stage == stage for e in step.edits}
-    return {s.id for s in draft.segments if s.level > 1 and s.id not in elided} | selected
-
-
-def _size(draft: Draft, segments: Sequence[Segment]) -> int:
+def size_of(draft: Draft, segments: Sequence[Segment]) -> int:
     """Tokens that a selection over these segments decides on."""
     loose = _loose(draft, segments)
     return sum(s.tokens for s in segments) + sum(f.tokens for f in loose.values())
@@ -205,8 +107,8 @@ def select(
     ]
     worth = worth_of(draft, scored, units, manner.rung, manner.resources)
     if manner.core_stays and worth.core.any():
-        target_tokens += _lacking(units, worth, target_tokens / max(1, _size(draft, segments)))
-    goal = draft.tokens - _size(draft, segments) + max(0, target_tokens)
+        target_tokens += _lacking(units, worth, target_tokens / max(1, size_of(draft, segments)))
+    goal = draft.tokens - size_of(draft, segments) + max(0, target_tokens)
     if manner.pages == "main":
         worth = _without_asides(worth, segments, units, draft.window.question)
     if any(sources):

@@ -13,6 +13,7 @@ from tokenthrift.compress.names import name_set
 from tokenthrift.compress.segments import LATEST, SYSTEM
 from tokenthrift.compress.selecting import Manner, select
 from tokenthrift.draft import Draft, Edit
+from tokenthrift.types import RESULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
     draft = _drop_exchanges(draft, int(shares.frames * (budget - min(room, system))))
     draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
     latest = int(shares.latest * budget)
-    return _cut(draft, lambda s: s.protected == LATEST, latest, with_legend=with_legend)
+    return _cut(draft, lambda s: s.protected in (LATEST, RESULT), latest, with_legend=with_legend)
 
 
 def _cut(

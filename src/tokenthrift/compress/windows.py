@@ -98,6 +98,13 @@ class Rules:
     raise_stage_errors: bool = False
     cache: CachePrices | None = None
 
+    def up_to(self, level: int) -> Rules:
+        """The same with the stages of this level and below only."""
+        stages = tuple(s for s in self.stages if int(getattr(s, "level", 0)) <= level)
+        if len(stages) == len(self.stages):
+            return self
+        return replace(self, stages=stages, digest=f"{self.digest}.{level}")
+
 
 class Memo:
     """Drafts of prefixes that were planned before, by content. Bounded, thread-safe."""

@@ -44,7 +44,7 @@ class AttemptRecord(_Frozen):
         status: ``ok`` gave the call's answer; ``rejected`` was inadequate; ``recall`` asked for
             removed text and the call went on; ``cancelled`` was given up by the caller;
             ``embedding`` is no attempt but vectors that the plan bought.
-        error: name of the exception's type, or empty.
+        error: name of the exception's type; of what was rejected the check that it failed.
         counted_tokens: the sent input by our counter for this model; 0 where it was not counted.
         estimated: whether the usage is ours, as the provider reported none.
         raw_usage: the provider's usage object as it came.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from tokenthrift.addresses import scheme_of
 from tokenthrift.recall.answers import NO_MORE, NO_ROOM, Wish, answer, wish_of
 from tokenthrift.recall.memory import MemoryRecall
+from tokenthrift.recall.packing import DAY_S
 from tokenthrift.recall.redis import RedisRecall
 from tokenthrift.recall.sqlite import SQLiteRecall
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 __all__ = [
+    "DAY_S",
     "NO_MORE",
     "NO_ROOM",
     "MemoryRecall",

@@ -18,6 +18,7 @@ from tokenthrift.compress import Memo
 from tokenthrift.errors import ReplayError, WireError
 from tokenthrift.ledger import totals_of
 from tokenthrift.pipeline import plan
+from tokenthrift.replay.past import Past
 from tokenthrift.replay.pricing import Label, Planned, Priced, Pricer
 from tokenthrift.replay.readers import Recording, recording_of
 from tokenthrift.report.explain import current_steps, reasons_kept, segment_lines, stage_lines
@@ -162,15 +163,15 @@ def _planned(
             where = f"{recording.source}:{recording.number}"
             raise ReplayError(f"{where}: only assistant messages: there is no request in it")
     memo = Memo()
-    keep_model: str | None = None
+    past = Past(options.policy.routing, catalog, options.pause_s)
     out = []
     for cut in cuts:
         asked = {**body, "messages": recording.messages[:cut]}
-        one = _plan(asked, options.policy, catalog, (memo, keep_model), clock)
+        one = _plan(asked, options.policy, catalog, (memo, past), clock)
         answer = _answer(whole.messages, cut)
         logged = recording.output_tokens if cut == cuts[-1] else None
         out.append(replace(one, answer=answer, output_tokens=logged))
-        keep_model = one.model
+        past.served(one)
     return out
 
 
@@ -178,14 +179,16 @@ def _plan(
     body: Mapping[str, Any],
     policy: Policy,
     catalog: Catalog,
-    before: tuple[Memo, str | None],
+    before: tuple[Memo, Past],
     clock: Callable[[], float],
 ) -> Planned:
-    memo, keep_model = before
+    memo, past = before
     counter_for(str(body["model"]))(" ")  # what follows is the time of planning, not of loading
     start = clock()
     try:
-        made = plan(body, policy, catalog=catalog, memo=memo, keep_model=keep_model)
+        request = wire.read(body)
+        session = past.session(request)
+        made = plan(request, policy, catalog=catalog, memo=memo, session=session)
     except Exception as error:  # noqa: BLE001 - a call that cannot be planned goes out as it is; it is counted and shown
         return _unplanned(body, error, (clock() - start) * 1_000)
     return Planned(made.request, made, (clock() - start) * 1_000)

@@ -27,7 +27,7 @@ from tokenthrift.ledger import (
     split_savings,
 )
 from tokenthrift.report.explain import current_steps
-from tokenthrift.route import VERDICT_COLUMNS, verdict_rows
+from tokenthrift.route import Kept, verdict_data
 from tokenthrift.tokens import MESSAGE_TOKENS, count_request, counter_for, message_framing
 from tokenthrift.types import Usage
 
@@ -71,6 +71,13 @@ class Planned:
     def model(self) -> str:
         """Where it would be sent."""
         return self.request.model if self.plan is None else self.plan.model
+
+    @property
+    def kept(self) -> Kept:
+        """The action it would get, for the next request of its conversation."""
+        if self.plan is None:
+            return Kept(self.request.model)
+        return Kept(self.model, self.plan.decision.effort, self.plan.decision.level)
 
     @property
     def answered(self) -> bool:
@@ -266,9 +273,8 @@ def _decision(plan: Plan) -> DecisionRecord:
         complexity_bucket=str(complexity.bucket),
         complexity_score=complexity.score,
         signals={s.name: s.contribution for s in complexity.signals},
-        verdicts=tuple(
-            dict(zip(VERDICT_COLUMNS, row, strict=True)) for row in verdict_rows(plan.decision)
-        ),
+        verdicts=tuple(verdict_data(plan.decision)),
+        effort=None if plan.decision.effort is None else str(plan.decision.effort),
         level=max((s.level for s in plan.draft.segments), default=0),
         reason=plan.decision.reason,
     )

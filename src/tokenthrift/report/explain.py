@@ -7,13 +7,14 @@ that "why was nothing saved?" has an answer.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.compress import REDACT, TOOLS
+from tokenthrift.compress import ELSEWHERE, REDACT, TOOLS
 from tokenthrift.draft import REQUEST
 from tokenthrift.ledger import Charge, Savings, split_savings
-from tokenthrift.route import VERDICT_COLUMNS, summary, verdict_rows
+from tokenthrift.report.stretches import by_segment
+from tokenthrift.route import SIGNAL_COLUMNS, signal_rows, summary, verdict_data, verdict_rows
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
 from tokenthrift.wire import tools_of
@@ -106,7 +107,8 @@ class Explanation:
         counter: what counted; ``counter_error`` is its stated relative error, 0 when exact.
         framing_tokens_before: of what is no segment: framing, tool schemas, calls and media.
         savings: of the input of this one request, nothing cached, no answer.
-        verdicts: rows under `VERDICT_COLUMNS`.
+        verdicts: rows under `VERDICT_COLUMNS`; ``actions`` the same as plain data.
+        signals: of the request's complexity, rows under `SIGNAL_COLUMNS`.
         epoch: how many compactions the conversation has been through; ``epochs`` has them in words.
         cache: what a provider's prompt cache may still know of the request, in words.
         hard_tokens: the budget, if there is one.
@@ -142,11 +144,14 @@ class Explanation:
     tools: tuple[ToolLine, ...] = ()
     tools_note: str = ""
     secrets: tuple[str, ...] = ()
+    actions: tuple[dict[str, Any], ...] = ()
+    signals: tuple[tuple[str, ...], ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """As plain data; money in nano-dollars, None where a price is not known."""
         data = asdict(self)
-        data["verdicts"] = [dict(zip(VERDICT_COLUMNS, v, strict=True)) for v in self.verdicts]
+        data["verdicts"] = data.pop("actions")
+        data["signals"] = [dict(zip(SIGNAL_COLUMNS, s, strict=True)) for s in self.signals]
         data["savings"] = {
             "baseline_nanos": _nanos(self.savings.baseline),
             "actual_nanos": _nanos(self.savings.actual),
@@ -195,6 +200,8 @@ def explain(plan: Plan, catalog: Catalog) -> Explanation:
         tools=tool_lines(plan),
         tools_note="; ".join(n for s in steps if s.stage == TOOLS for _, n in s.notes),
         secrets=tuple(n for s in steps if s.stage == REDACT for _, n in s.notes),
+        actions=tuple(verdict_data(plan.decision)),
+        signals=tuple(signal_rows(plan.decision.complexity)),
     )
 
 
@@ -256,13 +263,19 @@ def segment_lines(plan: Plan, first_turn: int = 0) -> tuple[SegmentLine, ...]:
             edits[edit.target].append(edit)
         for target, note in step.notes:
             notes[target].append(note)
+    texts: dict[str, list[str]] = defaultdict(list)
+    for segment in plan.draft.segments:
+        if segment.original:
+            texts[f"m{segment.message}"].append(segment.id)
     lines = []
     for segment in plan.draft.segments:
         if segment.turn < first_turn:
             continue
         whole = f"m{segment.message}"  # also the id of a message's only segment
-        removals = [e for e in edits[whole] if e.action == "remove"] if segment.id != whole else []
-        own = [*edits[segment.id], *removals]
+        own = list(edits[segment.id])
+        if segment.id != whole:
+            removals = [e for e in edits[whole] if e.action == "remove"]
+            own += [_part_of(e, texts[whole], segment.id) for e in removals]
         lines.append(_segment_line(plan, segment, own, notes[segment.id]))
     return tuple(lines)
 
@@ -309,6 +322,13 @@ def _segment_line(
     )
 
 
+def _part_of(removal: Edit, texts: Sequence[str], name: str) -> Edit:
+    """What the removal of a message says of one of its texts."""
+    units = by_segment(removal.units)
+    known = name in texts and len(units) == len(texts)
+    return replace(removal, units=units[texts.index(name)] if known else ())
+
+
 def _unit_lines(segment: Segment, edits: Sequence[Edit]) -> tuple[UnitLine, ...]:
     """The units of the edit that selected among them, with the text they were cut from."""
     text = segment.original
@@ -329,7 +349,9 @@ def _why_kept(plan: Plan, segment: Segment, tokens: int, notes: Sequence[str]) -
         return [f"protected: {segment.protected}"]
     if tokens < plan.policy.floor_tokens:
         return [f"under floor_tokens ({plan.policy.floor_tokens})"]
-    return list(notes) or [NOTHING_FOUND]
+    # A stage that is meant for other texts says least of why this one stayed.
+    telling = [note for note in notes if not note.startswith(ELSEWHERE)]
+    return telling or list(notes) or [NOTHING_FOUND]
 
 
 def reasons_kept(lines: Iterable[SegmentLine]) -> dict[str, tuple[int, int]]:

@@ -75,7 +75,7 @@ def providers_view(counts: Sequence[tuple[str, int]], snapshot: str) -> Group:
     models = sum(n for _, n in counts)
     return stacked(
         table("", (Column("provider", number=False), Column("models")), rows),
-        note(f"{models:,} models, prices: {snapshot}. Look further: models NAME, --search TEXT"),
+        note(f"{models:,} models, prices: {snapshot}. Next: models list -s TEXT, models show NAME"),
     )
 
 
@@ -86,9 +86,15 @@ def card_view(card: ModelCard) -> Group:
         ("context window", _tokens(card.context_window_tokens, " tokens")),
         ("most output", _tokens(card.max_output_tokens, " tokens")),
         ("capabilities", ", ".join(sorted(card.capabilities)) or NOT_KNOWN),
+        ("reasoning efforts", NOT_KNOWN if card.efforts is None else ", ".join(card.efforts)),
         ("good up to", NOT_KNOWN if card.covers is None else str(card.covers)),
         ("prompt cache", _cache(card.cache)),
     ]
+    if card.sampling is False:
+        facts.append(("parameters", "takes no temperature, no top_p"))
+    if card.first_token_s is not None and card.output_tokens_per_s is not None:
+        pace = f"{card.output_tokens_per_s:g} tokens a second"
+        facts.append(("latency", f"{card.first_token_s:g} s until the answer begins, then {pace}"))
     if card.regions:
         facts.append(("regions", ", ".join(card.regions)))
     if card.aliases:

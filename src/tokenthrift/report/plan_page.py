@@ -21,7 +21,7 @@ from tokenthrift.report import formats
 from tokenthrift.report.explain import current_steps, reasons_kept
 from tokenthrift.report.folding import Fold, folded
 from tokenthrift.report.stretches import stretches_of
-from tokenthrift.route import VERDICT_COLUMNS
+from tokenthrift.route import NUMBERS, SIGNAL_COLUMNS, VERDICT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,6 +109,8 @@ def plan_page(plan: Plan, explained: Explanation) -> str:
         left_alone=sorted(reasons_kept(explained.segments).items(), key=lambda r: -r[1][1]),
         dense=len(explained.segments) > MANY_SEGMENTS,
         columns=VERDICT_COLUMNS,
+        numbers=NUMBERS,
+        signal_columns=SIGNAL_COLUMNS,
         priced=priced,
         usd=lambda money: formats.usd(None if money is None else money.nanos, places),
         version=version("tokenthrift"),

@@ -22,7 +22,7 @@ from tokenthrift.report.tables import (
     stacked,
     table,
 )
-from tokenthrift.route import VERDICT_COLUMNS
+from tokenthrift.route import NUMBERS, SIGNAL_COLUMNS, VERDICT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,6 +48,7 @@ def plan_view(explained: Explanation) -> Group:
         _stages(explained),
         _money(explained),
         _verdicts(explained),
+        _signals(explained),
     )
 
 
@@ -231,9 +232,18 @@ def _money(explained: Explanation) -> Group:
 def _verdicts(explained: Explanation) -> Group | None:
     if len(explained.verdicts) < 2:
         return None
-    columns = [Column(head, number=head == "expected cost") for head in VERDICT_COLUMNS]
+    columns = [Column(head, number=head in NUMBERS) for head in VERDICT_COLUMNS[:-1]]
     rows = [[formats.printable(cell) for cell in row] for row in explained.verdicts]
-    return table("Models", columns, rows)
+    reasons = "\n".join(f"{row[0]}: {row[-1]}" for row in rows)
+    return stacked(table("Actions", columns, [row[:-1] for row in rows]), note(reasons))
+
+
+def _signals(explained: Explanation) -> Group | None:
+    if len(explained.verdicts) < 2 or not explained.signals:
+        return None
+    columns = [Column(head, number=head in ("adds", "at most")) for head in SIGNAL_COLUMNS]
+    rows = [[formats.printable(cell) for cell in row] for row in explained.signals]
+    return table("What the request asks, by signal", columns, rows)
 
 
 def _diff(before: str, after: str) -> Iterator[Text]:

@@ -79,7 +79,7 @@ def stretches_of(
         for edit in step.edits:
             if edit.action == "remove":
                 own = [name for name in messages[edit.target] if _sent(state[name])]
-                units = _by_segment(edit.units)
+                units = by_segment(edit.units)
                 for n, name in enumerate(own):
                     notes = units[n] if len(units) == len(own) else ()
                     gone = replace(edit, text="", units=notes)
@@ -89,7 +89,7 @@ def stretches_of(
     return {name: tuple(_joined(own)) for name, own in state.items()}
 
 
-def _by_segment(notes: Sequence[UnitNote]) -> list[tuple[UnitNote, ...]]:
+def by_segment(notes: Sequence[UnitNote]) -> list[tuple[UnitNote, ...]]:
     """The notes of a whole message, one text after the other: each text's begin at 0."""
     out: list[list[UnitNote]] = []
     for note in notes:

@@ -1,129 +1,80 @@
-"""The choice of a model: hard filter, then adequacy, then expected cost.
+"""The choice of an action: hard filter, then adequacy, then expected net cost.
 
-A pure function of the request, its size, the policy and the catalog; it knows no clock, no network
-and no history beyond what is passed in. It returns every verdict, so that a decision can be read.
+A pure function of the request, its sizes, the policy, the catalog and the session that is passed
+in; it knows no clock, no network and no history beyond that. It returns every verdict, so that a
+decision can be read.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from tokenthrift.catalog import ComplexityBucket, cost
-from tokenthrift.errors import NoCandidateError
-from tokenthrift.route.complexity import Complexity, measure
-from tokenthrift.route.eligible import Need, Refusal, need_of, refusals
-from tokenthrift.route.routing import Candidate, Routing
-from tokenthrift.types import Money, Usage
+from tokenthrift.errors import LoopError, NoCandidateError
+from tokenthrift.route.decision import Decision, Verdict, by_ability, by_cost, is_stronger
+from tokenthrift.route.judge import Judge
+from tokenthrift.route.loops import circle_of
+from tokenthrift.route.session import NEW_SESSION, Shape
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from tokenthrift.catalog import Catalog, ModelCard
+    from tokenthrift.catalog import Catalog
+    from tokenthrift.route.forecast import Forecaster
+    from tokenthrift.route.loops import Circle
+    from tokenthrift.route.routing import Routing
+    from tokenthrift.route.session import Session
     from tokenthrift.types import Request
 
-__all__ = ["Candidate", "Decision", "Routing", "Verdict", "choose", "expected_cost"]
-
-NOTHING_CACHED: Final[Mapping[str, int]] = MappingProxyType({})
+__all__ = ["choose", "in_tool_loop"]
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was found about one candidate.
-
-    Attributes:
-        eligible: whether it can serve the request at all.
-        adequate: whether it is good enough; False where it is not eligible.
-        reason: why, in words.
-        expected_cost: of this call, None where its prices are not known.
-        covers: the hardest bucket it is good for, None where nobody said.
-        refusals: the failed checks.
-    """
-
-    model: str
-    eligible: bool
-    adequate: bool
-    reason: str
-    expected_cost: Money | None = None
-    covers: ComplexityBucket | None = None
-    refusals: tuple[Refusal, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Which model a request goes to, and everything that led there.
-
-    Attributes:
-        chosen: the model.
-        requested: the one the caller asked for.
-        baseline: the one that savings are measured against.
-        verdicts: one for each candidate, in the policy's order.
-        reason: why the chosen one.
-        fallbacks: where to go when the chosen one fails, in order; all of them are eligible.
-    """
-
-    chosen: str
-    requested: str
-    baseline: str
-    complexity: Complexity
-    verdicts: tuple[Verdict, ...]
-    reason: str
-    fallbacks: tuple[str, ...] = ()
-
-    @property
-    def rerouted(self) -> bool:
-        """Whether the call goes to another model than the caller asked for."""
-        return self.chosen != self.requested
-
-
-def choose(
+def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     request: Request,
     input_tokens: int,
     routing: Routing,
     catalog: Catalog,
     *,
-    cached_tokens: Mapping[str, int] = NOTHING_CACHED,
-    keep_model: str | None = None,
+    session: Session = NEW_SESSION,
+    forecaster: Forecaster | None = None,
+    shapes: Sequence[Shape] = (),
 ) -> Decision:
-    """Choose the cheapest model that is good enough.
+    """Choose the cheapest action that is good enough.
+
+    Without a past (no ``session.kept``) the action is eligible, and no cheaper eligible action is
+    adequate; equal costs go to the policy's order. With one, its model stays where it is adequate,
+    unless another saves more than ``switch_margin``, both in all and if the conversation comes back
+    with its next request. In a tool loop the action stays as long as it can serve the request.
 
     Args:
         request: what the caller asks; in a tool loop, its latest message answers a tool call.
         input_tokens: of the request as it will be sent.
         routing: the policy.
         catalog: model cards.
-        cached_tokens: how much of the request this session has in each model's prompt cache.
-        keep_model: the model that this session's previous call went to.
+        session: what is known of the past.
+        forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
+        shapes: the request at each level of compression to choose from; none of them is the
+            request as it is.
 
     Raises:
         NoCandidateError: no candidate can serve the request, or the caller's own model is of a
-            provider that the policy does not allow; it holds every verdict.
+            provider or region that the policy does not allow; it holds every verdict.
+        LoopError: the conversation goes round in circles, and the policy says ``error``.
     """
-    complexity = measure(request)
-    judge = _Judge(request, input_tokens, routing, catalog, complexity.bucket, cached_tokens)
+    circle = circle_of(request, routing.loops)
+    if circle is not None and routing.loops.then == "error":
+        raise LoopError(circle.what, circle.times, str(circle))
+    by_level: dict[int | None, Shape] = {s.level: s for s in shapes}
+    by_level = by_level or {None: Shape(0, request, input_tokens)}
+    judge = Judge(request, by_level, routing, catalog, session=session, forecaster=forecaster)
     baseline = routing.baseline or request.model
+    made = Decision(request.model, request.model, baseline, judge.complexity, (), "")
     if routing.pinned:
         own = judge.own(request.model)
-        return Decision(request.model, request.model, baseline, complexity, (own,), own.reason)
-    verdicts = tuple(judge.verdict(c) for c in routing.candidates)
-    lost = ""
-    if keep_model is not None and in_tool_loop(request):
-        kept = next((v for v in verdicts if v.model == keep_model), None)
-        kept = kept or judge.verdict(Candidate(model=keep_model))
-        verdicts = verdicts if kept in verdicts else (*verdicts, kept)
-        if kept.eligible:
-            choice = (keep_model, "kept: a tool loop is not switched half-way")
-            return _decision(
-                request, baseline, complexity, verdicts, choice, fallback=routing.fallback
-            )
-        lost = f"; {keep_model} could not be kept in this tool loop: {kept.reason}"
-    eligible = [v for v in verdicts if v.eligible]
-    if not eligible:
-        raise NoCandidateError([f"{v.model}: {v.reason}" for v in verdicts])
-    best, reason = _best(eligible, complexity)
-    choice = (best.model, reason + lost)
-    return _decision(request, baseline, complexity, verdicts, choice, fallback=routing.fallback)
+        return replace(made, verdicts=(own,), reason=own.reason, level=own.level)
+    verdicts = judge.verdicts(routing.candidates)
+    chooser = _Chooser(judge, routing, replace(made, floor=judge.floor))
+    return chooser.chosen(verdicts, circle)
 
 
 def in_tool_loop(request: Request) -> bool:
@@ -134,143 +85,132 @@ def in_tool_loop(request: Request) -> bool:
     return last.role == "tool" or any(p.type == "tool_result" for p in last.parts)
 
 
-def expected_cost(
-    card: ModelCard, need: Need, cached_tokens: int, *, session_caches: bool
-) -> Money | None:
-    """What the call is expected to cost on a model.
+class _Chooser:
+    """Takes one of the actions that were judged."""
 
-    Args:
-        card: of the model.
-        need: what the request needs; the output it leaves room for is the output predicted.
-        cached_tokens: of the input, in this model's cache.
-        session_caches: whether the session uses prompt caches: what it does not read, it writes
-            (where the model charges for that).
-    """
-    read = min(max(0, cached_tokens), need.input_tokens)
-    writes = (
-        session_caches and card.cache is not None and need.input_tokens >= card.cache.min_tokens
-    )
-    return cost(
-        Usage(
-            input_tokens=need.input_tokens,
-            output_tokens=need.output_tokens,
-            cache_read_tokens=read,
-            cache_write_tokens=need.input_tokens - read if writes else 0,
-            estimated=True,
-        ),
-        card,
-    )
-
-
-class _Judge:
-    """Gives verdicts on candidates for one request."""
-
-    def __init__(
-        self,
-        request: Request,
-        input_tokens: int,
-        routing: Routing,
-        catalog: Catalog,
-        bucket: ComplexityBucket,
-        cached_tokens: Mapping[str, int],
-    ) -> None:
-        self.requested = request.model
-        self.need = need_of(request, input_tokens, routing)
+    def __init__(self, judge: Judge, routing: Routing, made: Decision) -> None:
+        self.judge = judge
         self.routing = routing
-        self.catalog = catalog
-        self.bucket = bucket
-        self.cached_tokens = cached_tokens
-        self.session_caches = any(n > 0 for n in cached_tokens.values())
+        self.made = made
 
-    def verdict(self, candidate: Candidate) -> Verdict:
-        """The verdict on one candidate."""
-        card = self.catalog.get(candidate.model)
-        refused = refusals(self.need, candidate, card, self.routing)
-        if card is None or refused:
-            reason = "; ".join(map(str, refused))
-            return Verdict(candidate.model, False, False, reason, refusals=refused)
-        price = expected_cost(
-            card,
-            self.need,
-            self.cached_tokens.get(candidate.model, 0),
-            session_caches=self.session_caches,
-        )
-        covers = candidate.covers if candidate.covers is not None else card.covers
-        adequate, reason = self._adequate(candidate.model, covers)
-        if price is None:
-            reason += "; price not known"
-        return Verdict(candidate.model, True, adequate, reason, price, covers)
+    def chosen(self, verdicts: tuple[Verdict, ...], circle: Circle | None) -> Decision:
+        """The decision."""
+        kept = self._kept(verdicts)
+        lost = ""
+        if kept is not None and in_tool_loop(self.judge.request):
+            verdicts = verdicts if kept in verdicts else (*verdicts, kept)
+            can_stay = kept.eligible or self._is_only_slow(kept)
+            if circle is None and can_stay:
+                held = kept if kept.eligible else self.judge.let_in(kept)
+                verdicts = tuple(held if v is kept else v for v in verdicts)
+                return self._decision(verdicts, held, "kept: a tool loop is not switched half-way")
+            if not can_stay:
+                lost = f"; {kept.model} could not be kept in this tool loop: {kept.reason}"
+        verdicts = self.judge.waived(verdicts)
+        eligible = [v for v in verdicts if v.eligible]
+        if not eligible:
+            raise NoCandidateError([f"{v.words}: {v.reason}" for v in verdicts])
+        if circle is not None and kept is not None:
+            abler = [v for v in eligible if is_stronger(v, kept)]
+            if abler:
+                stronger, _ = self._best(abler)
+                return self._decision(verdicts, stronger, f"escalated: {circle}{lost}")
+            if kept in eligible:
+                return self._decision(verdicts, kept, f"kept: {circle}, and none is stronger")
+        stays = self._adequate_on(kept, eligible)
+        if stays is None:
+            best, reason = self._best(eligible)
+            return self._decision(verdicts, best, reason + lost)
+        paying = [v for v in eligible if self._pays(v, stays)]
+        if not paying:
+            return self._decision(verdicts, stays, self._why_kept(eligible, stays))
+        best, reason = self._best(paying)
+        return self._decision(verdicts, best, f"switched from {stays.model}: {reason}{lost}")
 
-    def own(self, model: str) -> Verdict:
-        """The verdict on the caller's own model, which is not questioned.
+    # ------------------------------------------------------------------------------------- inside
+    def _kept(self, verdicts: Sequence[Verdict]) -> Verdict | None:
+        """The verdict on the action of the previous call."""
+        kept = self.judge.session.kept
+        if kept is None:
+            return None
+        found = self.judge.kept(kept)
+        return next((v for v in verdicts if v.action == found.action), found)
 
-        Raises:
-            NoCandidateError: the policy names its providers, and this is not known to be one.
+    def _is_only_slow(self, kept: Verdict) -> bool:
+        return bool(kept.refusals) and kept not in self.judge.waived([kept])
+
+    def _best(self, eligible: Sequence[Verdict]) -> tuple[Verdict, str]:
+        """The cheapest adequate action, else the ablest; ties go to the policy's order."""
+        adequate = [v for v in eligible if v.adequate]
+        complexity = self.made.complexity
+        if adequate:
+            best = min(adequate, key=by_cost)
+            good = f"that cover {complexity.bucket}"
+            if best.by_forecast:
+                good = f"with P(adequate) >= {self.judge.floor:.2f}"
+            return best, f"cheapest of {len(adequate)} {good}{_unpriced(best)}"
+        best = min(eligible, key=by_ability)
+        if best.by_forecast and best.forecast is not None:
+            most = f"the ablest has {best.forecast.adequate:.2f}"
+            reason = f"none has P(adequate) >= {self.judge.floor:.2f}; {most}"
+        else:
+            covers = "nothing stated" if best.covers is None else str(best.covers)
+            reason = f"none covers {complexity.bucket}; the ablest covers {covers}"
+        return best, reason + _unpriced(best)
+
+    def _adequate_on(self, kept: Verdict | None, eligible: Sequence[Verdict]) -> Verdict | None:
+        """The cheapest adequate action on the session's own model."""
+        if kept is None:
+            return None
+        own = [v for v in eligible if v.model == kept.model and v.adequate]
+        return min(own, key=by_cost, default=None)
+
+    def _pays(self, other: Verdict, stays: Verdict) -> bool:
+        """Whether it pays to leave the session's model for an adequate action.
+
+        It must save more than the margin in all, and also if the conversation comes back with its
+        next request: what is new is then written to the model's cache all the same, later.
         """
-        if not model:
-            return Verdict("", eligible=True, adequate=True, reason="the body names no model")
-        found = self.verdict(Candidate(model=model))
-        barred = any(r.check in ("provider", "card") for r in found.refusals)
-        if barred and self.routing.allow_providers is not None:
-            raise NoCandidateError([f"{model}: {found.reason}"])
-        remark = f"; note: {found.reason}" if found.refusals else ""
-        reason = f"pinned: the caller's own model{remark}"
-        return replace(found, eligible=True, adequate=True, reason=reason)
+        if not other.adequate or other.model == stays.model:
+            return False
+        if stays.net_cost is None or stays.expected_cost is None:
+            return other.net_cost is not None
+        if other.net_cost is None or other.expected_cost is None:
+            return False
+        share = 1 - self.routing.switch_margin
+        at_once = other.expected_cost.nanos + stays.owed_nanos
+        in_all = other.net_cost.nanos < stays.net_cost.nanos * share
+        return in_all and at_once < stays.expected_cost.nanos * share
 
-    def _adequate(self, model: str, covers: ComplexityBucket | None) -> tuple[bool, str]:
-        if covers is not None:
-            word = "covers" if covers >= self.bucket else "covers only"
-            return covers >= self.bucket, f"{word} {covers}, asked {self.bucket}"
-        # Whoever wrote the call, or the policy's baseline, found this model good enough.
-        if model in (self.requested, self.routing.baseline):
-            return True, "good enough as the model that would be used without routing"
-        return False, "nobody said what it covers: set covers in the policy or its card"
+    def _why_kept(self, eligible: Sequence[Verdict], stays: Verdict) -> str:
+        best, reason = self._best(eligible)
+        if best.model == stays.model or best.net_cost is None or stays.net_cost is None:
+            return reason
+        saved = 1 - best.net_cost.nanos / max(1, stays.net_cost.nanos)
+        margin = self.routing.switch_margin
+        if saved <= margin:
+            return f"kept: {best.model} saves {saved:.0%}, a switch must save over {margin:.0%}"
+        return f"kept: a switch to {best.model} pays only if the conversation stays there"
 
-
-def _best(eligible: Sequence[Verdict], complexity: Complexity) -> tuple[Verdict, str]:
-    """The cheapest adequate verdict, else the ablest; ties go to the policy's order."""
-    adequate = [v for v in eligible if v.adequate]
-    if adequate:
-        best = min(adequate, key=_by_cost)
-        return best, f"cheapest of {len(adequate)} that cover {complexity.bucket}{_unpriced(best)}"
-    best = min(eligible, key=_by_ability)
-    covers = "nothing stated" if best.covers is None else str(best.covers)
-    return best, f"none covers {complexity.bucket}; the ablest covers {covers}{_unpriced(best)}"
+    def _decision(self, verdicts: tuple[Verdict, ...], chosen: Verdict, reason: str) -> Decision:
+        others = [
+            v
+            for v in verdicts
+            if v.eligible and v.model != chosen.model and v.level == chosen.level
+        ]
+        adequate = sorted((v for v in others if v.adequate), key=by_cost)
+        rest = sorted((v for v in others if not v.adequate), key=by_ability)
+        models = dict.fromkeys(v.model for v in (*adequate, *rest))
+        return replace(
+            self.made,
+            chosen=chosen.model,
+            effort=chosen.effort,
+            level=chosen.level,
+            verdicts=verdicts,
+            reason=reason,
+            fallbacks=tuple(models) if self.routing.fallback else (),
+        )
 
 
 def _unpriced(verdict: Verdict) -> str:
     return "; its price is not known" if verdict.expected_cost is None else ""
-
-
-def _by_cost(verdict: Verdict) -> tuple[bool, int]:
-    """Known costs first, then the lower; `min` and `sorted` keep the policy's order in ties."""
-    known = verdict.expected_cost
-    return (known is None, 0 if known is None else known.nanos)
-
-
-def _by_ability(verdict: Verdict) -> tuple[int, bool, int]:
-    return (-1 if verdict.covers is None else -int(verdict.covers) - 2, *_by_cost(verdict))
-
-
-def _decision(
-    request: Request,
-    baseline: str,
-    complexity: Complexity,
-    verdicts: tuple[Verdict, ...],
-    choice: tuple[str, str],
-    *,
-    fallback: bool,
-) -> Decision:
-    chosen, reason = choice
-    others = [v for v in verdicts if v.eligible and v.model != chosen]
-    adequate = sorted((v for v in others if v.adequate), key=_by_cost)
-    rest = sorted((v for v in others if not v.adequate), key=_by_ability)
-    return Decision(
-        chosen=chosen,
-        requested=request.model,
-        baseline=baseline,
-        complexity=complexity,
-        verdicts=verdicts,
-        reason=reason,
-        fallbacks=tuple(v.model for v in (*adequate, *rest)) if fallback else (),
-    )

@@ -117,6 +117,7 @@ def _signal(name: str, value: float, reason: str) -> Signal:
 def _of_ask(ask: Ask) -> dict[str, tuple[float, str]]:
     share = ask.math_marks / max(1, ask.prose_characters)
     math = min(1.0, share / FULL_MATH_SHARE) * _grown(ask.math_marks, FULL_MATH_MARKS, 6)
+    marks = f"mathematical mark{'s' * (ask.math_marks != 1)}"
     code_share = ask.code_characters / max(1, ask.code_characters + ask.prose_characters)
     return {
         "length": (
@@ -124,7 +125,7 @@ def _of_ask(ask: Ask) -> dict[str, tuple[float, str]]:
             f"{ask.words:.0f} distinct words asked",
         ),
         "quantities": (_grown(ask.numbers, 16, 2), f"{ask.numbers} numbers"),
-        "math": (math, f"{ask.math_marks} mathematical marks, {share:.0%} of the text"),
+        "math": (math, f"{ask.math_marks} {marks}, {share:.0%} of the text"),
         "code": (
             code_share**0.5 * _grown(ask.code_lines, 120, 4),
             f"{ask.code_lines} lines of code, {code_share:.0%} of the text",

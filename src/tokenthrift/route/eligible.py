@@ -1,7 +1,8 @@
-"""The hard filter: what rules a model out for a request, before any ranking.
+"""The hard filter: what rules an action out for a request, before any ranking.
 
 Every failing check is reported, as a value that carries the facts. What is not known of a model
-rules it out where a wrong guess would fail the call (its context window), not elsewhere.
+rules it out where a wrong guess would fail the call (its context window) or break a promise (where
+it is served), not elsewhere.
 """
 
 from __future__ import annotations
@@ -9,19 +10,36 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from tokenthrift.route.effort import effort_of
+from tokenthrift.route.effort import Effort, effort_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenthrift.catalog import ModelCard
-    from tokenthrift.route.effort import Effort
     from tokenthrift.route.routing import Candidate, Routing
     from tokenthrift.types import Request
 
-Check: TypeAlias = Literal["card", "provider", "capability", "context", "output", "effort"]
+Check: TypeAlias = Literal[
+    "card",
+    "provider",
+    "region",
+    "capability",
+    "parameter",
+    "context",
+    "output",
+    "effort",
+    "level",
+    "price",
+    "latency",
+    "health",
+]
+
+# Checks that are waived where nobody else is left: a slow answer, or one more try of a model that
+# failed, is better than none.
+SOFT: Final = frozenset({"latency", "health"})
 
 KILO: Final = 1_000
+SAMPLING: Final = ("temperature", "top_p")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +69,15 @@ class Need:
         input_tokens: after compression, as sent.
         output_tokens: the caller's limit, or the reserve.
         capabilities: words of the catalog.
-        effort: reasoning effort, where the request states one.
+        effort: reasoning effort that it asks for, by itself or as the action adds it.
+        parameters: of sampling, that the request sets.
     """
 
     input_tokens: int
     output_tokens: int
     capabilities: frozenset[str]
     effort: Effort | None
+    parameters: tuple[str, ...] = ()
 
     @property
     def window_tokens(self) -> int:
@@ -65,14 +85,20 @@ class Need:
         return self.input_tokens + self.output_tokens
 
 
-def need_of(request: Request, input_tokens: int, routing: Routing) -> Need:
-    """What a request needs, by itself and by the policy's reserve."""
+def need_of(
+    request: Request, input_tokens: int, routing: Routing, effort: Effort | None = None
+) -> Need:
+    """What a request needs, by itself, by the policy's reserve and by the effort an action adds."""
     asked = request.max_output_tokens
+    capabilities = request.needs
+    if effort is not None and effort > Effort.MINIMAL:
+        capabilities |= {"reasoning"}
     return Need(
         input_tokens=input_tokens,
         output_tokens=routing.reserve_output_tokens if asked is None else asked,
-        capabilities=request.needs,
-        effort=effort_of(request),
+        capabilities=capabilities,
+        effort=effort_of(request) if effort is None else effort,
+        parameters=tuple(p for p in SAMPLING if request.body.get(p) is not None),
     )
 
 
@@ -82,17 +108,24 @@ def refusals(
     """Why a candidate cannot serve the request; empty if it can."""
     if card is None:
         return (Refusal("card", "no model card", "add one to your model cards"),)
-    return tuple(_refusals(need, candidate, card, routing.allow_providers))
+    return (*_places(card, routing), *_abilities(need, candidate, card))
 
 
-def _refusals(
-    need: Need, candidate: Candidate, card: ModelCard, allowed: frozenset[str] | None
-) -> Iterator[Refusal]:
-    if allowed is not None and card.provider not in allowed:
+def _places(card: ModelCard, routing: Routing) -> Iterator[Refusal]:
+    sellers, regions = routing.allow_providers, routing.allow_regions
+    if sellers is not None and card.provider not in sellers:
         seller = card.provider or "not known"
-        yield Refusal("provider", f"provider {seller}", f"allowed {', '.join(sorted(allowed))}")
+        yield Refusal("provider", f"provider {seller}", f"allowed {', '.join(sorted(sellers))}")
+    if regions is not None and not regions & set(card.regions):
+        served = ", ".join(card.regions) or "not known"
+        yield Refusal("region", f"served in {served}", f"allowed {', '.join(sorted(regions))}")
+
+
+def _abilities(need: Need, candidate: Candidate, card: ModelCard) -> Iterator[Refusal]:
     for word in sorted(need.capabilities - card.capabilities):
         yield Refusal("capability", f"needs {word}")
+    if need.parameters and card.sampling is False:
+        yield Refusal("parameter", f"sets {' and '.join(need.parameters)}", "takes none of them")
     window = card.context_window_tokens
     if window is None:
         yield Refusal("context", f"needs {short(need.window_tokens)} tokens", "window not known")
@@ -106,6 +139,10 @@ def _refusals(
     limit = candidate.max_effort
     if limit is not None and need.effort is not None and need.effort > limit:
         yield Refusal("effort", f"asks effort {need.effort}", f"allowed up to {limit}")
+    takes = card.efforts
+    if takes is not None and need.effort is not None and str(need.effort) not in takes:
+        offer = f"takes {', '.join(takes)}" if takes else "takes none"
+        yield Refusal("effort", f"asks effort {need.effort}", offer)
 
 
 def short(tokens: int) -> str:

@@ -1,7 +1,8 @@
 """How one attempt reaches a provider: a body in, the SDK's own response out, or its own exception.
 
-A transport knows one SDK and nothing of plans, prices or retries. The SDKs retry by themselves,
-inside one attempt. Importing this package imports no SDK.
+A transport knows one SDK and nothing of plans or prices. The SDKs retry by themselves, inside one
+attempt, unless the policy does: then their own retries are switched off. Importing this package
+imports no SDK.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenthrift.transports.answers import (
+    answer_in,
+    answer_of_chunks,
     answer_text,
     has_nothing_to_say,
     is_retryable,
     refuses_stream_usage,
     reported_usage,
+    retry_after_s,
 )
 
 if TYPE_CHECKING:
@@ -24,11 +28,14 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncTransport",
     "Transport",
+    "answer_in",
+    "answer_of_chunks",
     "answer_text",
     "has_nothing_to_say",
     "is_retryable",
     "refuses_stream_usage",
     "reported_usage",
+    "retry_after_s",
 ]
 
 

@@ -7,8 +7,14 @@ OpenAI's, so this is duck-typed and imports neither. It only reads; nothing is c
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from tokenthrift.route import Answer, CalledTool
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 # Status codes after which another model may do better: timeout, rate limit; and all from 500 on.
 RETRYABLE_STATUSES: Final = frozenset({408, 429})
@@ -50,6 +56,81 @@ def answer_text(response: Any) -> str:
         for function in functions:
             pieces += [str(at(function, "name") or ""), str(at(function, "arguments") or "")]
     return "".join(pieces)
+
+
+def answer_in(response: Any) -> Answer | None:
+    """The first choice of a whole response, as checks read it; None for open streams."""
+    if response is None or hasattr(response, "__next__") or hasattr(response, "__anext__"):
+        return None
+    choices = list(at(body_of(response), "choices") or ())
+    if not choices:
+        return Answer()
+    message = at(choices[0], "message")
+    return Answer(
+        text=str(at(message, "content") or ""),
+        calls=tuple(
+            CalledTool(str(at(f, "name") or ""), str(at(f, "arguments") or ""))
+            for f in _functions(message)
+        ),
+        finish=str(at(choices[0], "finish_reason") or ""),
+        refusal=str(at(message, "refusal") or ""),
+    )
+
+
+def answer_of_chunks(chunks: Iterable[Any]) -> Answer:
+    """The first choice of a stream that was read to its end."""
+    text, refusal, finish = "", "", ""
+    calls: dict[int, tuple[str, str]] = {}
+    for chunk in chunks:
+        choices = [c for c in at(chunk, "choices") or () if not at(c, "index")]
+        for choice in choices:
+            delta = at(choice, "delta")
+            text += str(at(delta, "content") or "")
+            refusal += str(at(delta, "refusal") or "")
+            finish = str(at(choice, "finish_reason") or finish)
+            for n, call in enumerate(at(delta, "tool_calls") or ()):
+                place, function = at(call, "index"), at(call, "function")
+                place = n if place is None else place
+                name, arguments = calls.get(place, ("", ""))
+                calls[place] = (
+                    name + str(at(function, "name") or ""),
+                    arguments + str(at(function, "arguments") or ""),
+                )
+    return Answer(text, tuple(CalledTool(*calls[n]) for n in sorted(calls)), finish, refusal)
+
+
+def _functions(message: Any) -> list[Any]:
+    found = [at(call, "function") for call in at(message, "tool_calls") or ()]
+    return [f for f in (*found, at(message, "function_call")) if f is not None]
+
+
+def retry_after_s(error: BaseException, now: datetime) -> float | None:
+    """How long a provider asks to wait, from its headers; None where it does not say.
+
+    Source: RFC 9110, "Retry-After": seconds, or a date; OpenAI also sends milliseconds.
+    """
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    if headers is None:
+        return None
+    exact = _number(headers.get("retry-after-ms"))
+    if exact is not None:
+        return exact / 1000
+    given = headers.get("retry-after")
+    seconds = _number(given)
+    if seconds is not None or not given:
+        return seconds
+    try:
+        return max(0.0, (parsedate_to_datetime(given) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _number(text: Any) -> float | None:
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if 0 <= value < float("inf") else None
 
 
 def has_nothing_to_say(chunk: Any) -> bool:

@@ -25,8 +25,11 @@ PRICE_MAP_SWITCH: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
 # The arguments that a plan may change.
 PLANNED: Final = (
     *("messages", "model", "stream_options", "tools", "tool_choice"),
-    *("functions", "prediction", "response_format"),
+    *("functions", "prediction", "response_format", "reasoning_effort"),
 )
+
+# Of litellm's own wrapper, and of the SDK inside it.
+NO_RETRIES: Final = {"num_retries": 0, "max_retries": 0}
 
 
 def litellm_module() -> ModuleType:
@@ -64,10 +67,10 @@ class Arguments:
             body["response_format"] = {"type": "json_schema"}
         return cls(given, body)
 
-    def keywords(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The keyword arguments that send a body."""
+    def keywords(self, body: Mapping[str, Any], *, retries: bool = True) -> dict[str, Any]:
+        """The keyword arguments that send a body, and keep litellm from trying again by itself."""
         changed = {k: body[k] for k in PLANNED if k in body and body[k] is not self.body.get(k)}
-        return {**self.given, **changed}
+        return {**self.given, **changed, **({} if retries else NO_RETRIES)}
 
 
 def _plain(messages: Any) -> Any:
@@ -84,14 +87,15 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class LiteLLMTransport:
-    """One call's way through ``litellm.completion``."""
+    """One call's way through ``litellm.completion``; it may try again by itself, or not."""
 
     function: Callable[..., Any]
     arguments: Arguments
+    retries: bool = True
 
     def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
         """Litellm's ``ModelResponse``, or its stream."""
-        return self.function(**self.arguments.keywords(body))
+        return self.function(**self.arguments.keywords(body, retries=self.retries))
 
     def finished(self, response: Any, /) -> Any:
         """The response itself."""
@@ -100,14 +104,15 @@ class LiteLLMTransport:
 
 @dataclass(frozen=True, slots=True)
 class AsyncLiteLLMTransport:
-    """One call's way through ``litellm.acompletion``."""
+    """One call's way through ``litellm.acompletion``; it may try again by itself, or not."""
 
     function: Callable[..., Awaitable[Any]]
     arguments: Arguments
+    retries: bool = True
 
     async def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
         """Litellm's ``ModelResponse``, or its stream."""
-        return await self.function(**self.arguments.keywords(body))
+        return await self.function(**self.arguments.keywords(body, retries=self.retries))
 
     def finished(self, response: Any, /) -> Any:
         """The response itself."""

@@ -58,18 +58,23 @@ class Posting:
         found = (self.given.get("options") or {}).get("post_parser")
         return found if callable(found) and not self.raw else None
 
-    def arguments(self, body: Mapping[str, Any], *, parsed: bool = True) -> dict[str, Any]:
+    def arguments(
+        self, body: Mapping[str, Any], *, parsed: bool = True, retries: bool = True
+    ) -> dict[str, Any]:
         """The arguments that send a body; where it is the caller's, they are the caller's.
 
         Args:
             body: to send.
             parsed: whether the SDK parses the response; else `parser` is still to be asked.
+            retries: whether the SDK may try again by itself.
         """
         parsed = parsed or self.parser is None
-        if body is self.body and parsed:
+        if body is self.body and parsed and retries:
             return dict(self.given)
         gone = {"extra_json"} if parsed else {"extra_json", "post_parser"}
         options = {k: v for k, v in self.given.get("options", {}).items() if k not in gone}
+        if not retries:
+            options["max_retries"] = 0
         return {**self.given, "body": dict(body), "options": options}
 
 
@@ -79,19 +84,24 @@ class OpenAITransport:
 
     Attributes:
         parses_last: whether responses are parsed when their texts are final, not when they come.
+        retries: whether the SDK may try again by itself.
     """
 
     post: Callable[..., Any]
     posting: Posting
     parses_last: bool = False
+    retries: bool = True
 
     def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
         """What the SDK returns: its model, its stream, or its raw response."""
-        return self.post(PATH, **self.posting.arguments(body, parsed=not self.parses_last))
+        return self.post(PATH, **self._arguments(body))
 
     def finished(self, response: Any, /) -> Any:
         """The response as ``parse`` gives it."""
         return _parsed(self.posting, response) if self.parses_last else response
+
+    def _arguments(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.posting.arguments(body, parsed=not self.parses_last, retries=self.retries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +110,24 @@ class AsyncOpenAITransport:
 
     Attributes:
         parses_last: whether responses are parsed when their texts are final, not when they come.
+        retries: whether the SDK may try again by itself.
     """
 
     post: Callable[..., Awaitable[Any]]
     posting: Posting
     parses_last: bool = False
+    retries: bool = True
 
     async def complete(self, _attempt: Attempt, body: Mapping[str, Any], /) -> Any:
         """What the SDK returns: its model, its stream, or its raw response."""
-        return await self.post(PATH, **self.posting.arguments(body, parsed=not self.parses_last))
+        return await self.post(PATH, **self._arguments(body))
 
     def finished(self, response: Any, /) -> Any:
         """The response as ``parse`` gives it."""
         return _parsed(self.posting, response) if self.parses_last else response
+
+    def _arguments(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self.posting.arguments(body, parsed=not self.parses_last, retries=self.retries)
 
 
 def _parsed(posting: Posting, response: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenthrift.errors import WireError
+from tokenthrift.wire.marks import marks_cache
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "WIRES",
     "Wire",
     "forced_tools",
+    "marks_cache",
     "read",
     "refuses_tool",
     "texts_of",
@@ -49,8 +51,9 @@ class Wire(Protocol):
         /,
         *,
         model: str | None = None,
+        effort: str | None = None,
     ) -> dict[str, Any]:
-        """A copy of the body with texts replaced at paths, messages removed, the model set."""
+        """A copy of the body: texts replaced at paths, messages removed, model and effort set."""
         ...
 
     def refuses_tool(self, request: Request, name: str, /) -> str:
@@ -114,9 +117,10 @@ def write(
     removed: Collection[int] = (),
     *,
     model: str | None = None,
+    effort: str | None = None,
 ) -> dict[str, Any]:
-    """Write a request's body back with some texts replaced, messages removed and the model set."""
-    return wire_of(request.wire).write(request, texts, removed, model=model)
+    """A request's body with some texts replaced, messages removed, model and effort set."""
+    return wire_of(request.wire).write(request, texts, removed, model=model, effort=effort)
 
 
 def refuses_tool(request: Request, name: str) -> str:

@@ -76,8 +76,9 @@ class OpenAIChat:
         /,
         *,
         model: str | None = None,
+        effort: str | None = None,
     ) -> dict[str, Any]:
-        """Body with texts replaced, messages removed and the model set; the rest is shared."""
+        """Body with texts replaced, messages removed, model and effort set; the rest is shared."""
         gone = set(removed)
         kept = {p: t for p, t in texts.items() if p[1] not in gone}
         body: dict[str, Any] = dict(with_values(request.body, kept))
@@ -85,6 +86,8 @@ class OpenAIChat:
             body["messages"] = [m for i, m in enumerate(body["messages"]) if i not in gone]
         if model is not None and model != request.body.get("model"):
             body["model"] = model
+        if effort is not None:
+            body["reasoning_effort"] = effort
         return body
 
     def refuses_tool(self, request: Request, name: str, /) -> str:

@@ -1,0 +1,10 @@
+"""The command line: what a policy would do and save, and what calls did cost.
+
+Thin: each room reads arguments, calls the library, prints. Importing a room hangs its commands on
+the application.
+"""
+
+from tokenthrift.cli import models, plan, policies, replay, report
+from tokenthrift.cli.app import app, main
+
+__all__ = ["app", "main", "models", "plan", "policies", "replay", "report"]
