@@ -49,7 +49,8 @@ FLOORS = (
     0.99,
     1,
 )
-TRIED = 2000  # prompts of the train split that the ways are tried on
+PRICED = 2000  # prompts that costs are fitted on
+TRIED = 1200  # prompts of the train split that the ways are tried on
 ADEQUATE = 0.5
 # The evaluators count with cl100k_base.
 EVALUATOR_MODEL = "gpt-4"
@@ -145,7 +146,8 @@ def fit(
     best = int(np.lexsort((costs.mean(axis=0), -scores.mean(axis=0)))[0])
     found = ways(_trial(prompts, names, scores, costs))
     adequacy = fit_adequacy(prompts, scores, names)
-    amounts = fit_amounts(adequacy.lens(measured(prompts)), costs)
+    some = np.random.default_rng(0).permutation(len(prompts))[:PRICED]
+    amounts = fit_amounts(adequacy.lens(measured([prompts[i] for i in some])), costs[some])
     known: dict[int, tuple[FloatArray, FloatArray]] = {}
 
     def choose(asked: list[str], _: list[dict[str, Any]], floor: float) -> list[str | None]:

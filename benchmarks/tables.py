@@ -262,6 +262,53 @@ def routing_money(result: dict[str, Any]) -> str:
     return markdown(head, rows)
 
 
+def routing(result: dict[str, Any]) -> str:
+    def span(r: dict[str, Any]) -> str:
+        low, high = r["interval"]
+        return f"{r['value']:.3f} [{low:.3f}, {high:.3f}]"
+
+    parts = []
+    if "transfer" in result:
+        rows = [[r["set"], r["router"], span(r)] for r in result["transfer"]]
+        rows += [
+            [r["set"], f"fit on {r['rows']} of its rows, {r['splits']} splits", span(r)]
+            for r in result.get("own", [])
+        ]
+        parts.append(markdown(["set", "router", "APGR"], rows))
+    for name, value in (("frontier", "dAIQ"), ("calibration", "Brier skill")):
+        if name not in result:
+            continue
+        rows = [
+            [r["source"], r.get("router", "adapters"), span(r),
+             f"{r['ece']:.3f}" if "ece" in r else ""]
+            for r in result[name]
+        ]  # fmt: skip
+        routers = dict.fromkeys(r.get("router", "adapters") for r in result[name])
+        for router in routers:
+            own = [r["value"] for r in result[name] if r.get("router", "adapters") == router]
+            mean = sum(own) / len(own)
+            rows.append([f"mean of {len(own)}", router, f"{mean:.3f}", ""])
+        parts.append(markdown(["source", "router", value, "ECE"], rows))
+    if "placed" in result:
+        rows = [
+            [r["source"], str(r["models"]), f"{r['full']:.3f}", f"{r['placed']:.3f}",
+             f"{r['placed'] / r['full']:.0%}"]
+            for r in result["placed"]
+        ]  # fmt: skip
+        head = ["source", "models left out", "skill, full fit", "skill, 100 anchors", "share"]
+        parts.append(markdown(head, rows))
+    if "robustness" in result:
+        rows = [
+            [r["change"], r["router"], f"{r['stable']:.3f}", f"{r['upgrade']:.3f}"]
+            for r in result["robustness"]
+        ]
+        parts.append(markdown(["change", "router", "same decision", "upgraded"], rows))
+    if "latency" in result:
+        rows = [[r["router"], f"{r['p50']:.2f}", f"{r['p99']:.2f}"] for r in result["latency"]]
+        parts.append(markdown(["router", "ms p50", "ms p99"], rows))
+    return "\n\n".join(parts)
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bars": bars,
@@ -269,7 +316,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "ranking": ranking, "ranking_onnx": ranking, "relevance": relevance,
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
-    "quality_syntax": quality_syntax, "routing_money": routing_money,
+    "quality_syntax": quality_syntax, "routing": routing, "routing_money": routing_money,
 }  # fmt: skip
 
 

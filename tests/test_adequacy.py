@@ -11,6 +11,7 @@ import pytest
 
 from tokenthrift.catalog import ModelCard
 from tokenthrift.route.adequacy import Adequacy, AdequacyError, shipped
+from tokenthrift.route.effort import Effort
 from tokenthrift.route.fitting import fit
 from tokenthrift.route.forecast import Action
 from tokenthrift.wire import read
@@ -47,7 +48,8 @@ def test_hard_requests_are_hard_for_the_small_model_only(fitted: Adequacy) -> No
     p = fitted.probabilities(
         ["What is 977 plus 12?", "Prove that b_3 = \\frac{2}{c} converges in L^2."], MODELS
     )
-    assert p[0, 0] > 0.8 > 0.4 > p[1, 0]
+    assert p[0, 0] > 0.8
+    assert p[1, 0] < 0.4
     assert (p[:, 1] > 0.8).all()
 
 
@@ -77,7 +79,7 @@ def test_the_same_log_gives_the_same_fit(fitted: Adequacy, tmp_path: Path) -> No
 def test_a_new_model_is_placed_by_its_answers(fitted: Adequacy) -> None:
     """A model that fails the proofs comes out like the small one, with an interval."""
     prompts, scores = log()
-    anchors = [*range(0, 20), *range(100, 120)]
+    anchors = [*range(20), *range(100, 120)]
     placed = fitted.place("new", [prompts[i] for i in anchors], scores[anchors, 0])
     p = placed.probabilities(["What is 41 plus 2?", "Prove that a_9 converges in L^2."], ["new"])
     assert p[0, 0] > p[1, 0] + 0.3
@@ -105,8 +107,7 @@ def test_what_ships_is_read_offline() -> None:
     held = shipped()
     asked = [
         "Which is bigger, 3.9 or 3.12?",
-        "Let $f$ be a polynomial of degree 7 with integer coefficients. Find the sum of all "
-        "positive integers $n$ with $f(n) = 2^n$ and $\\gcd(f(n), n) > 1$.",
+        "Find the sum of all positive integers $n$ with $f(n) = 2^n$ for a polynomial $f$.",
     ]
     p = held.probabilities(asked, held.models)
     assert len(held.models) > 50
@@ -144,3 +145,47 @@ def test_edits_that_change_nothing_change_nothing() -> None:
     ]
     p = held.probabilities([asked, *edits], held.models)
     assert np.abs(p[1:] - p[0]).max() == 0.0
+
+
+def test_strange_requests_are_novel_and_less_certain(fitted: Adequacy) -> None:
+    """A text of another world has a wider interval than one like those fitted on."""
+    actions = [Action(ModelCard(name="small"))]
+    near, far = (
+        fitted(request(t), actions)[0]  # type: ignore[arg-type]
+        for t in ("What is 7 plus 22?", "Опиши повадки зимородка у горных рек.")
+    )
+    assert near is not None
+    assert far is not None
+    assert far.novelty > near.novelty
+    assert far.high - far.low > near.high - near.low
+
+
+def test_what_was_known_before_still_answers(fitted: Adequacy, tmp_path: Path) -> None:
+    """A fit on a log keeps what it started from for models that the log does not have."""
+    prompts, scores = log()
+    own = fit(prompts, scores[:, :1], ["other"], start=fitted)
+    asked = ["What is 4 plus 4?"]
+    assert np.isfinite(own.probabilities(asked, ["other", "large"])).all()
+    assert np.isnan(own.probabilities(asked, ["nobody"])).all()
+    own.save(tmp_path / "own.npz")
+    again = Adequacy.load(tmp_path / "own.npz")
+    assert again.before is not None
+    assert again.before.models == fitted.models
+    before = fitted.probabilities(asked, ["large"])
+    assert (own.probabilities(asked, ["large"]) == before).all()
+
+
+def test_what_ships_foretells_tokens() -> None:
+    """Effort adds hidden reasoning to the visible answer."""
+    held = shipped()
+    card = ModelCard(name="gpt-4o-mini-2024-07-18")
+    plain, thinking = held(
+        request("How many primes are below 100?"),  # type: ignore[arg-type]
+        [Action(card), Action(card, effort=Effort.HIGH)],
+    )
+    assert plain is not None
+    assert thinking is not None
+    assert plain.output_tokens
+    assert thinking.output_tokens
+    assert thinking.output_tokens > plain.output_tokens
+    assert thinking.reasoning_tokens == thinking.output_tokens - plain.output_tokens

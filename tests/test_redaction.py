@@ -358,3 +358,82 @@ def plan_text(made_plan: Plan) -> str:
     out = io.StringIO()
     Console(width=200, file=out).print(plan_view(explain(made_plan, CATALOG)))
     return out.getvalue()
+
+
+def test_every_text_of_other_wires_is_redacted_and_nothing_else() -> None:
+    """System text, calls, results and documents; not ids, signed or sealed items."""
+    key = {n: made("github", n)[0] for n in range(1, 9)}
+    call = {"type": "tool_use", "id": key[1], "name": "f", "input": {"deep": [key[2]]}}
+    document = {"type": "text", "media_type": "text/plain", "data": key[3]}
+    messages = {
+        "model": "claude-sonnet-4-6",
+        "max_tokens": 9,
+        "system": [{"type": "text", "text": key[4], "cache_control": {"type": "ephemeral"}}],
+        "tools": [{"name": "f", "input_schema": {"properties": {"a": {"default": key[5]}}}}],
+        "messages": [
+            {"role": "user", "content": [{"type": "document", "source": document}]},
+            {
+                "role": "assistant",
+                "content": [{"type": "thinking", "thinking": key[6], "signature": "s"}, call],
+            },
+            {
+                "role": "user",
+                "content": [
+                    {
+                        "type": "tool_result",
+                        "tool_use_id": key[1],
+                        "content": [{"type": "text", "text": key[7]}],
+                    },
+                    {"type": "text", "text": key[8]},
+                ],
+            },
+        ],
+    }
+    items = {
+        "model": "gpt-4.1",
+        "instructions": key[4],
+        "tools": [{"type": "function", "name": "f", "description": key[5]}],
+        "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": key[3]}]},
+            {
+                "type": "reasoning",
+                "id": "rs_1",
+                "summary": [{"type": "summary_text", "text": key[6]}],
+            },
+            {"type": "function_call", "call_id": key[1], "name": "f", "arguments": f'"{key[2]}"'},
+            {"type": "function_call_output", "call_id": key[1], "output": key[7]},
+            {"role": "user", "content": key[8]},
+        ],
+    }
+    for body in (messages, items):
+        before = deepcopy(body)
+        made_plan = planned(body)
+        assert body == before
+        sent = json.dumps(made_plan.body)
+        assert {n for n, value in key.items() if value in sent} == {1, 6}
+        assert restored(made_plan) == before
+
+
+@pytest.mark.parametrize("name", ["openai-responses", "anthropic-messages"])
+def test_secrets_of_items_are_named_by_their_turn(name: str) -> None:
+    """A secret's name is the same in each longer request, also where items are no messages."""
+    (first, first_text), (second, second_text) = made("github", 1), made("github", 2)
+    call: list[Any]
+    if name == "openai-responses":
+        call = [
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": second_text},
+        ]
+    else:
+        result = {"type": "tool_result", "tool_use_id": "c", "content": second_text}
+        call = [
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "input": {}}]},
+            {"role": "user", "content": [result]},
+        ]
+    key = "input" if name == "openai-responses" else "messages"
+    asked = {"model": "gpt-4.1", key: [{"role": "user", "content": first_text}]}
+    short = planned(asked)
+    long = planned({**asked, key: [*asked[key], *call]})  # type: ignore[misc]
+    assert long.body[key][0] == short.body[key][0]
+    assert {v: k for k, v in long.secrets.items()}[second] == "[secret-2]"
+    assert {v: k for k, v in short.secrets.items()}[first] == "[secret-1]"

@@ -213,7 +213,7 @@ def test_a_text_completion_is_a_user_message() -> None:
     ("value", "why"),
     [
         ([1], "expected an object, got a list"),
-        ({}, "no request in it: expected 'messages' or 'body', found keys none"),
+        ({}, "no request in it: expected 'messages', 'input' or 'body', found keys none"),
         ({"prompt": "x"}, "found keys 'prompt'"),
         ({"messages": {}}, "'messages' must be a list, got an object"),
         ({"messages": []}, "'messages' is empty"),

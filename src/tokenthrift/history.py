@@ -44,7 +44,7 @@ class Sums:
     Attributes:
         frames: messages, sent or not.
         tokens: of segments, and of the frames that are sent.
-        model_messages: of the model; ``tool_messages`` of tools.
+        model_messages: of the model, items that are tied as one; ``tool_messages`` of tools.
         model_texts: messages of the model with text; ``model_acts`` those of them that hold other
             things than prose.
     """
@@ -63,7 +63,7 @@ class Sums:
         return cls(
             len(frames),
             sum(s.tokens for s in segments) + sum(f.tokens for f in frames if not f.removed),
-            sum(f.role == "assistant" for f in frames),
+            len({f.group for f in frames if f.role == "assistant"}),
             sum(f.role == "tool" for f in frames),
             len({s.message for s in own}),
             len({s.message for s in own if s.kind not in ("prose", "markdown")}),

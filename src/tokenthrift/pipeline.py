@@ -28,7 +28,7 @@ from tokenthrift.encoders import Spend, collect_spending
 from tokenthrift.levels import Levels
 from tokenthrift.policy import Policy, load_policy
 from tokenthrift.route import NEW_SESSION, choose
-from tokenthrift.tokens import counter_for, request_framing
+from tokenthrift.tokens import counter_for, request_framing, tool_prompt_tokens
 from tokenthrift.types import Request
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
-    from tokenthrift.route import Decision, Effort, Forecaster, Session
+    from tokenthrift.route import Decision, Effort, Forecaster, Routing, Session
     from tokenthrift.types import TokenCounter
 
 
@@ -117,7 +117,11 @@ class Plan:
     @property
     def tool_tokens(self) -> int:
         """Tokens that offering the recall tool adds; they are part of ``tokens_after``."""
-        return self.count(self.sent.tools_text[-1]) if self.offer.made else 0
+        if not self.offer.made:
+            return 0
+        alone = len(self.sent.tools_text) == 1
+        prompt = tool_prompt_tokens(self.sent) if alone else 0
+        return prompt + self.count(self.sent.tools_text[-1])
 
     @cached_property
     def framing_tokens_before(self) -> int:
@@ -157,7 +161,7 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     """Decide what to send for a body, and to which model.
 
     Args:
-        body: a Chat Completions body (or a `Request` read from another wire).
+        body: of a wire that its form tells (see `tokenthrift.wire.detect`), or a `Request`.
         policy: a policy, its name, its file or its mapping.
         catalog: model cards; the bundled ones (plus the policy's own) if None.
         resources: an encoder of your own; the policy's if None.
@@ -174,7 +178,7 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     """
     policy = load_policy(policy)
     catalog = catalog if catalog is not None else load_catalog(policy.cards_path)
-    request = body if isinstance(body, Request) else wire.read(body)
+    request = body if isinstance(body, Request) else wire.read(body, wire.detect(body))
     count = counter_for(request.model)
     reach = {request.model, *(c.model for c in policy.routing.candidates)}
     cards = {name: catalog.get(name) for name in reach}
@@ -192,7 +196,7 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     decision = choose(
         first.sent,
         first.tokens,
-        policy.routing,
+        _routing_of(first.sent, policy.routing),
         catalog,
         session=session,
         forecaster=forecaster,
@@ -216,6 +220,11 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         offer,
         compressed=chosen.sent,
     )
+
+
+def _routing_of(request: Request, routing: Routing) -> Routing:
+    """The policy's routing; what only one provider can serve stays with the caller's model."""
+    return routing.model_copy(update={"candidates": ()}) if wire.held(request) else routing
 
 
 def _cache_prices(card: ModelCard | None) -> CachePrices | None:

@@ -9,7 +9,6 @@ provider reports corrects the *accounting* instead (`Correction`).
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 import re
 import threading
@@ -29,6 +28,7 @@ import tiktoken
 from tiktoken.model import encoding_name_for_model
 
 from tokenthrift.images import image_tokens
+from tokenthrift.opaque import as_json, opaque_tokens, unmarked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 # Source: OpenAI cookbook, "How to count tokens with tiktoken".
 MESSAGE_TOKENS: Final = 4
 REPLY_TOKENS: Final = 3
+# What a wire's provider puts before the schemas where there are any.
+# Source: Anthropic, "Tool use", pricing: 346 tokens for Claude 4 models with tool choice `auto`.
+TOOL_PROMPT_TOKENS: Final = {"anthropic-messages": 346}
 
 # Other families, relative to o200k_base on the same text: (prefixes, factor, relative error bound).
 # Claude's factor and bound were measured against the published Claude 2 tokenizer by
@@ -298,9 +301,9 @@ def message_framing(message: Message, count: TokenCounter, model: str) -> int:
     total = MESSAGE_TOKENS
     if message.framing_text:
         total += count(message.framing_text) + 1
-    calls = [p.raw for p in message.parts if p.type == "tool_call"]
+    calls = [unmarked(p.raw) for p in message.parts if p.type == "tool_call"]
     if calls:
-        total += count(_json(calls))
+        total += count(as_json(calls))
     for part in message.parts:
         if part.text is None:
             total += _media_tokens(part.type, part.raw, count, model)
@@ -309,7 +312,13 @@ def message_framing(message: Message, count: TokenCounter, model: str) -> int:
 
 def request_framing(request: Request, count: TokenCounter) -> int:
     """Tokens of a request beside its messages: tool schemas and the primed reply."""
-    return REPLY_TOKENS + sum(count(t) for t in request.tools_text)
+    schemas = sum(count(t) for t in request.tools_text)
+    return REPLY_TOKENS + tool_prompt_tokens(request) + schemas
+
+
+def tool_prompt_tokens(request: Request) -> int:
+    """Tokens of what the provider says of tools on its own account, where there are any."""
+    return TOOL_PROMPT_TOKENS.get(request.wire, 0) if request.tools_text else 0
 
 
 def count_request(request: Request, count: TokenCounter) -> int:
@@ -332,11 +341,7 @@ def _media_tokens(kind: str, raw: Any, count: TokenCounter, model: str) -> int:
         encoded = data.get("data") if isinstance(data, dict) else ""
         size = len(encoded) if isinstance(encoded, str) else 0
         return max(1, size * 3 // 4 // 4_800)
-    return count(_json(raw))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return opaque_tokens(raw, count)
 
 
 @dataclass(frozen=True, slots=True)

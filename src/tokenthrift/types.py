@@ -133,6 +133,7 @@ class Message:
         parts: its pieces, in order.
         pinned: must stay in the body even when all of its text has gone.
         framing_text: what else is counted for it (names, ids), beside the text of its parts.
+        tied: goes only together with the message before it.
     """
 
     index: int
@@ -141,6 +142,7 @@ class Message:
     parts: tuple[Part, ...]
     pinned: bool = False
     framing_text: str = ""
+    tied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,11 +130,12 @@ def redact(request: Request, policy: Redact | None, count: TokenCounter) -> Reda
 
 def _turns(request: Request, texts: Sequence[tuple[Path, str]]) -> Iterator[list[tuple[Path, str]]]:
     """Texts by the turn they were first sent in; what no message holds belongs to the first."""
-    turns = turns_of(request.messages)
+    turns = zip(request.messages, turns_of(request.messages), strict=True)
+    turn_at = {message.path[:2]: turn for message, turn in turns}
 
     def turn(item: tuple[Path, str]) -> int:
-        key, *below = item[0]
-        return turns[int(below[0])] if key == "messages" else 0
+        path = item[0]
+        return turn_at.get(path[:2], turn_at.get(path[:1], 0))
 
     for _, group in groupby(sorted(texts, key=turn), turn):
         yield list(group)

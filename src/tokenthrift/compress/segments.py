@@ -124,16 +124,17 @@ def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
 
 
 def _groups(messages: Sequence[Message]) -> list[int]:
-    """A tool call and its results share a number; any other message has its own."""
+    """A tool call, its results and what is tied to it share a number; others have their own."""
     groups: list[int] = []
     owner: int | None = None
     for message in messages:
+        group = groups[-1] if message.tied and groups else message.index
         if message.role == "assistant":
             calls = any(p.type == "tool_call" for p in message.parts)
-            owner = message.index if calls else None
+            owner = group if calls or owner == group else None
         elif message.role != "tool":
             owner = None
-        groups.append(owner if message.role == "tool" and owner is not None else message.index)
+        groups.append(owner if message.role == "tool" and owner is not None else group)
     return groups
 
 

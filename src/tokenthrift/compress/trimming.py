@@ -87,6 +87,7 @@ def _drop_exchanges(draft: Draft, frame_tokens: int) -> Draft:
     if size <= frame_tokens:
         return draft
     answered = {f.group for f in draft.frames if f.role == "tool" and not f.removed}
+    answered &= {f.group for f in draft.frames if f.role != "tool"}  # a call that is held elsewhere
     exchanges: dict[int, list[Frame]] = {}
     for frame in draft.frames:
         if frame.group in answered and frame.turn >= draft.window.first_turn:

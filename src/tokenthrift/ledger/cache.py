@@ -16,6 +16,7 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.opaque import unmarked
 from tokenthrift.tokens import message_framing, request_framing
 from tokenthrift.types import Usage
 
@@ -64,7 +65,7 @@ def fingerprint(
 def blocks_of(request: Request, count: TokenCounter, *, scope: str = "") -> tuple[Block, ...]:
     """Blocks of a whole request; their tokens add up to `tokenthrift.tokens.count_request`.
 
-    ``cache_control`` marks of text parts are no part of the fingerprint: moving a breakpoint does
+    ``cache_control`` marks are no part of the fingerprint: moving a breakpoint does
     not change the text that is cached.
     """
     pieces = [(_json([request.wire, *request.tools_text]), request_framing(request, count))]
@@ -83,7 +84,8 @@ def _link(text: str, last: bytes) -> bytes:
 
 def _key(message: Message) -> str:
     parts = [
-        [p.type, p.call_id, p.name, p.text if p.text is not None else p.raw] for p in message.parts
+        [p.type, p.call_id, p.name, p.text if p.text is not None else unmarked(p.raw)]
+        for p in message.parts
     ]
     return _json([message.role, message.framing_text, parts])
 

@@ -152,7 +152,7 @@ def _planned(
 ) -> list[Planned]:
     body = {**recording.body, "model": recording.model or options.model}
     try:
-        whole = wire.read(body)
+        whole = wire.read(body, wire.detect(body))
     except WireError as error:
         where = f"{recording.source}:{recording.number}"
         raise ReplayError(f"{where}: not a chat request: {error}") from error
@@ -166,7 +166,7 @@ def _planned(
     past = Past(options.policy.routing, catalog, options.pause_s)
     out = []
     for cut in cuts:
-        asked = {**body, "messages": recording.messages[:cut]}
+        asked = wire.upto(whole, cut)
         one = _plan(asked, options.policy, catalog, (memo, past), clock)
         answer = _answer(whole.messages, cut)
         logged = recording.output_tokens if cut == cuts[-1] else None
@@ -196,7 +196,7 @@ def _plan(
 
 def _unplanned(body: Mapping[str, Any], error: Exception, plan_ms: float) -> Planned:
     failure = f"{type(error).__name__}: {error}"
-    return Planned(wire.read(body), None, plan_ms, failure=failure)
+    return Planned(wire.read(body, wire.detect(body)), None, plan_ms, failure=failure)
 
 
 def _answer(messages: Sequence[Message], cut: int) -> tuple[Message, ...]:

@@ -29,6 +29,7 @@ RECORD_KEYS: Final = frozenset(
     {"id", "source", "kind", "question", "gold", "meta", "context_id", "messages"}
 )
 CHAT_URL: Final = "/chat/completions"
+URLS: Final = (CHAT_URL, "/v1/responses", "/v1/messages")
 CHAT_CALLS: Final = frozenset({"completion", "acompletion", "text_completion", "atext_completion"})
 # What LiteLLM writes instead of messages when logging of texts is switched off.
 REDACTED: Final = "redacted-by-litellm"
@@ -67,8 +68,8 @@ class Recording:
 
     @property
     def messages(self) -> Sequence[Any]:
-        """The raw messages."""
-        messages: Sequence[Any] = self.body["messages"]
+        """The raw messages, or items."""
+        messages: Sequence[Any] = self.body["messages" if "messages" in self.body else "input"]
         return messages
 
 
@@ -106,8 +107,12 @@ def _recording(line: RawLine, raw: dict[str, Any]) -> Recording:
         return _litellm(line, raw)
     if "messages" in raw or "context_id" in raw:
         return _conversation(line, raw)
+    if "input" in raw:
+        return _responses(line, raw)
     found = ", ".join(map(repr, list(raw)[:SHOWN_KEYS])) or "none"
-    raise _NotReadableError(f"no request in it: expected 'messages' or 'body', found keys {found}")
+    raise _NotReadableError(
+        f"no request in it: expected 'messages', 'input' or 'body', found keys {found}"
+    )
 
 
 def _conversation(line: RawLine, raw: dict[str, Any]) -> Recording:
@@ -130,6 +135,27 @@ def _conversation(line: RawLine, raw: dict[str, Any]) -> Recording:
     )
 
 
+def _responses(line: RawLine, raw: dict[str, Any]) -> Recording:
+    """A body of OpenAI Responses, as it is or with the items of its answer behind it."""
+    items = raw["input"]
+    if not isinstance(items, str):
+        items = _items(items, "input")
+    last = items[-1]
+    kind = str(last.get("type") or "") if isinstance(last, dict) else ""
+    own = (
+        last.get("role") == "assistant" if isinstance(last, dict) and "role" in last else bool(kind)
+    )
+    answered = own and not kind.endswith("_output")
+    return Recording(
+        source=line.source,
+        number=line.number,
+        id=_id(line, raw.get("id")),
+        form="body" if raw.get("model") and not answered else "conversation",
+        body={**{k: v for k, v in raw.items() if k not in RECORD_KEYS}, "input": items},
+        model=_text(raw.get("model")),
+    )
+
+
 def _asked(messages: Sequence[Any], question: str) -> bool:
     """Whether a user message holds the question already."""
     return any(
@@ -140,10 +166,11 @@ def _asked(messages: Sequence[Any], question: str) -> bool:
 
 def _batch(line: RawLine, raw: dict[str, Any]) -> Recording:
     url = str(raw.get("url") or CHAT_URL)
-    if not url.endswith(CHAT_URL):
-        raise _NotReadableError(f"a batch request to {url}; only chat completions are replayed")
+    if not url.endswith(URLS):
+        raise _NotReadableError(f"a batch request to {url}; only {', '.join(URLS)} are replayed")
     body = dict(raw["body"])
-    body["messages"] = _messages(body.get("messages"))
+    if "input" not in body:
+        body["messages"] = _messages(body.get("messages"))
     return Recording(
         source=line.source,
         number=line.number,
@@ -191,10 +218,14 @@ def _messages(value: Any) -> list[Any]:
             value = json.loads(value)
         except (ValueError, RecursionError):
             raise _NotReadableError("'messages' is a text that is not JSON") from None
+    return _items(value, "messages")
+
+
+def _items(value: Any, key: str) -> list[Any]:
     if not isinstance(value, list):
-        raise _NotReadableError(f"'messages' must be a list, got {_kind(value)}")
+        raise _NotReadableError(f"{key!r} must be a list, got {_kind(value)}")
     if not value:
-        raise _NotReadableError("'messages' is empty")
+        raise _NotReadableError(f"{key!r} is empty")
     return value
 
 

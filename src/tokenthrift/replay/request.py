@@ -29,7 +29,7 @@ def read_request(source: str, data: bytes, number: int, model: str) -> Mapping[s
 
     Raises:
         ReplayError: there is no such line, or it is not a recording.
-        WireError: it is not a chat request.
+        WireError: it is not a request of any wire.
     """
     found = next(islice(lines_of(BytesIO(data), source, whole=True), number - 1, number), None)
     if found is None:
@@ -39,9 +39,10 @@ def read_request(source: str, data: bytes, number: int, model: str) -> Mapping[s
     if not is_conversation(recording, "auto"):
         return body
     try:
-        cuts = cuts_of(wire.read(body).messages)
+        request = wire.read(body, wire.detect(body))
     except WireError as error:
         raise WireError(f"{found.where}: {error.path}", error.problem) from error
+    cuts = cuts_of(request.messages)
     if not cuts:
         raise ReplayError(f"{found.where}: only assistant messages: there is no request in it")
-    return {**body, "messages": recording.messages[: cuts[-1]]}
+    return wire.upto(request, cuts[-1])

@@ -6,25 +6,25 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
-from tokenthrift.errors import TokenthriftError
+from tokenthrift.route.amounts import Amounts
+from tokenthrift.route.archive import AdequacyError, read_arrays, write_arrays
 from tokenthrift.route.difficulty import Directions
+from tokenthrift.route.effort import Effort
 from tokenthrift.route.features import Lens, Measured, measured
 from tokenthrift.route.forecast import Forecast
 from tokenthrift.route.items import Items, logistic
 from tokenthrift.route.wording import request_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from tokenthrift.route.forecast import Action
@@ -36,8 +36,13 @@ FILE: Final = "adequacy.npz"
 NORMAL_95: Final = 1.959964
 
 
-class AdequacyError(TokenthriftError):
-    """The file is missing or holds no fitted adequacy; the message names it and what to do."""
+# Standard error, in log odds, of a request unlike all that was fitted on.
+NOVEL_ERROR: Final = 1.5
+# Hidden reasoning as a multiple of the visible answer. Assumed: no recorded source counts it.
+REASONING: Final[Mapping[Effort, float]] = {
+    Effort.NONE: 0.0, Effort.MINIMAL: 0.25, Effort.LOW: 1.0, Effort.MEDIUM: 3.0,
+    Effort.HIGH: 8.0, Effort.XHIGH: 12.0, Effort.MAX: 16.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,10 @@ class Adequacy:
         directions: vectors to difficulties.
         items: abilities.
         counts: (models,) outcomes that each ability rests on.
+        familiar: share of known runs in the median text fitted on.
+        amounts: output tokens, for the same models; None where they were not recorded.
         about: how it was fitted; JSON.
+        before: what was known earlier, asked for models that are not known here.
     """
 
     models: tuple[str, ...]
@@ -58,11 +66,19 @@ class Adequacy:
     directions: Directions
     items: Items
     counts: npt.NDArray[np.int64]
+    familiar: float
     about: Mapping[str, Any]
+    amounts: Amounts | None = None
+    before: Adequacy | None = None
 
     def difficulties(self, texts: Measured) -> FloatArray:
         """(n, dims) difficulties of measured texts."""
         return self.directions(self.lens(texts))
+
+    def novelty(self, texts: Measured) -> FloatArray:
+        """(n,) how unlike what was fitted on, in [0, 1]: by the runs that were never seen there."""
+        known = [len(self.lens.run_weights(r)[0]) / max(1, len(r)) for r in texts.runs]
+        return np.clip(1 - np.array(known) / max(self.familiar, 1e-9), 0.0, 1.0)
 
     def probabilities(self, prompts: Sequence[str], models: Sequence[str]) -> FloatArray:
         """(prompts, models) of P(adequate), in [0, 1]; nan where nothing is known of a model.
@@ -71,31 +87,64 @@ class Adequacy:
             prompts: texts as users wrote them.
             models: names.
         """
-        found = logistic(self.items.logits(self.difficulties(measured(prompts))))
+        texts = measured(prompts)
         out = np.full((len(prompts), len(models)), np.nan)
-        place = {m: n for n, m in enumerate(self.models)}
-        for n, model in enumerate(models):
-            if model in place:
-                out[:, n] = found[:, place[model]]
+        for held in self.line():
+            missing = [n for n, m in enumerate(models) if m in held.models and m not in self.models]
+            known = [n for n, m in enumerate(models) if m in self.models]
+            wanted = known if held is self else missing
+            if wanted:
+                p = logistic(held.items.logits(held.difficulties(texts)))
+                out[:, wanted] = p[:, [held.models.index(models[n]) for n in wanted]]
         return out
 
     def __call__(self, request: Request, actions: Sequence[Action]) -> list[Forecast | None]:
         """One forecast an action, in order; None where nothing at all is known of the model."""
-        hard = self.difficulties(measured([request_text(request)]))
-        logits, errors = self.items.logits(hard)[0], self.items.errors(hard)[0]
-        place = {m: n for n, m in enumerate(self.models)}
-        out: list[Forecast | None] = []
-        for action in actions:
-            n = next((place[x] for x in (action.card.name, *action.card.aliases) if x in place), -1)
+        texts = measured([request_text(request)])
+        found = [held.forecaster(texts) for held in self.line()]
+        return [
+            next((f for f in (ask(a) for ask in found) if f is not None), None) for a in actions
+        ]
+
+    def forecaster(self, texts: Measured) -> Callable[[Action], Forecast | None]:
+        """Foretells actions on one measured text.
+
+        Args:
+            texts: one.
+        """
+        x = self.lens(texts)
+        hard = self.directions(x)
+        novelty = float(self.novelty(texts)[0])
+        logits = self.items.logits(hard)[0]
+        errors = np.hypot(self.items.errors(hard)[0], NOVEL_ERROR * novelty)
+        tokens = None if self.amounts is None else self.amounts(x)[0]
+
+        def forecast(action: Action) -> Forecast | None:
+            names = (action.card.name, *action.card.aliases)
+            n = next((self.models.index(m) for m in names if m in self.models), -1)
             if n < 0:
-                out.append(None)
-                continue
+                return None
             ends = logits[n] + np.array([0, -1, 1]) * NORMAL_95 * errors[n]
             p, low, high = (float(v) for v in logistic(ends))
-            out.append(
-                Forecast(p, low, high, basis=f"ability from {self.counts[n]} recorded outcomes")
+            visible = None if tokens is None or np.isnan(tokens[n]) else round(float(tokens[n]))
+            hidden = None
+            if visible is not None and action.effort is not None:
+                hidden = round(visible * REASONING[action.effort])
+            return Forecast(
+                p,
+                low,
+                high,
+                output_tokens=None if visible is None else visible + (hidden or 0),
+                reasoning_tokens=hidden,
+                novelty=novelty,
+                basis=f"ability from {self.counts[n]} recorded outcomes",
             )
-        return out
+
+        return forecast
+
+    def line(self) -> list[Adequacy]:
+        """This one, and all that was known before, latest first."""
+        return [self, *(self.before.line() if self.before else [])]
 
     def place(self, model: str, prompts: Sequence[str], scores: FloatArray) -> Adequacy:
         """With one model more, or anew, from its scores on some prompts.
@@ -120,30 +169,12 @@ class Adequacy:
         )
         names = (*(self.models[n] for n in others), model)
         counts = np.append(self.counts[others], len(prompts))
-        return replace(self, models=names, items=items, counts=counts)
+        amounts = None if self.amounts is None else self.amounts.without(others)
+        return replace(self, models=names, items=items, counts=counts, amounts=amounts)
 
     def save(self, path: Path) -> None:
-        """Write it as one ``.npz``."""
-        words = {"models": self.models, "about": dict(self.about)}
-        with path.open("wb") as stream:
-            np.savez_compressed(
-                stream,
-                words=np.frombuffer(json.dumps(words, sort_keys=True).encode(), np.uint8),
-                runs=self.lens.runs,
-                run_weights=self.lens.weights.astype(np.float16),
-                centre=self.lens.centre,
-                scale=self.lens.scale,
-                meaning_waves=self.lens.meaning_waves.astype(np.float16),
-                shape_waves=self.lens.shape_waves.astype(np.float16),
-                directions=self.directions.weights.astype(np.float16),
-                offset=self.directions.offset,
-                strength=self.directions.strength,
-                abilities=self.items.abilities,
-                covariances=self.items.covariances.astype(np.float32),
-                prior=self.items.prior,
-                prior_precision=self.items.prior_precision,
-                counts=self.counts,
-            )
+        """Write it, with what was known before, as one ``.npz``."""
+        write_arrays(path, _arrays(self), _words(self))
 
     @classmethod
     def load(cls, path: Path) -> Adequacy:
@@ -152,7 +183,51 @@ class Adequacy:
         Raises:
             AdequacyError: the file is not there or is none of these.
         """
-        return _read(path)
+        arrays, words = read_arrays(path)
+        try:
+            return _adequacy(arrays, words)
+        except KeyError as error:
+            raise AdequacyError(f"{path}: no fitted adequacy (no {error}); fit it again") from error
+
+
+def _words(held: Adequacy) -> dict[str, Any]:
+    return {
+        "models": list(held.models),
+        "about": dict(held.about),
+        "before": _words(held.before) if held.before else None,
+    }
+
+
+def _arrays(held: Adequacy) -> dict[str, Any]:
+    """Arrays by name, those of the map and of the lens as half floats."""
+    half = np.float16
+    arrays: dict[str, Any] = {
+        "runs": held.lens.runs,
+        "run_weights": held.lens.weights.astype(half),
+        "centre": held.lens.centre,
+        "scale": held.lens.scale,
+        "meaning_waves": held.lens.meaning_waves.astype(half),
+        "shape_waves": held.lens.shape_waves.astype(half),
+        "directions": held.directions.weights.astype(half),
+        "offset": held.directions.offset,
+        "strength": held.directions.strength,
+        "abilities": held.items.abilities,
+        "covariances": held.items.covariances.astype(np.float32),
+        "prior": held.items.prior,
+        "prior_precision": held.items.prior_precision,
+        "counts": held.counts,
+        "familiar": held.familiar,
+    }
+    if held.amounts is not None:
+        arrays |= {
+            "size_directions": held.amounts.directions.weights.astype(half),
+            "size_offset": held.amounts.directions.offset,
+            "size_strength": held.amounts.directions.strength,
+            "size_slopes": held.amounts.slopes,
+        }
+    if held.before is not None:
+        arrays |= {f"before/{k}": v for k, v in _arrays(held.before).items()}
+    return arrays
 
 
 @lru_cache(maxsize=1)
@@ -162,43 +237,43 @@ def shipped() -> Adequacy:
     Raises:
         AdequacyError: the file is missing or damaged.
     """
-    return _read(resources.files("tokenthrift.route").joinpath(FILE))
+    with resources.as_file(resources.files("tokenthrift.route").joinpath(FILE)) as path:
+        return Adequacy.load(path)
 
 
-def _read(path: Any) -> Adequacy:
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as held:
-            return _adequacy({name: held[name] for name in held.files})
-    except FileNotFoundError as error:
-        raise AdequacyError(
-            f"{path}: no such file; fit one, or install tokenthrift again"
-        ) from error
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise AdequacyError(f"{path}: no fitted adequacy ({error}); fit it again") from error
-
-
-def _adequacy(held: Mapping[str, Any]) -> Adequacy:
+def _adequacy(held: Mapping[str, Any], words: Mapping[str, Any]) -> Adequacy:
     def narrow(name: str) -> npt.NDArray[np.float32]:
         return np.asarray(held[name], np.float32)
 
-    words = json.loads(held["words"].tobytes())
+    amounts = None
+    if "size_slopes" in held:
+        sizes = Directions(
+            narrow("size_directions"), narrow("size_offset"), float(held["size_strength"])
+        )
+        amounts = Amounts(sizes, held["size_slopes"])
+    start = "before/"
+    earlier = {k.removeprefix(start): v for k, v in held.items() if k.startswith(start)}
+    lens = Lens(
+        held["runs"],
+        narrow("run_weights"),
+        narrow("centre"),
+        narrow("scale"),
+        narrow("meaning_waves"),
+        narrow("shape_waves"),
+    )
     return Adequacy(
-        tuple(words["models"]),
-        Lens(
-            held["runs"],
-            narrow("run_weights"),
-            narrow("centre"),
-            narrow("scale"),
-            narrow("meaning_waves"),
-            narrow("shape_waves"),
-        ),
-        Directions(narrow("directions"), narrow("offset"), float(held["strength"])),
-        Items(
+        models=tuple(words["models"]),
+        lens=lens,
+        directions=Directions(narrow("directions"), narrow("offset"), float(held["strength"])),
+        items=Items(
             held["abilities"],
             np.asarray(held["covariances"], np.float64),
             held["prior"],
             held["prior_precision"],
         ),
-        held["counts"],
-        words["about"],
+        counts=held["counts"],
+        familiar=float(held["familiar"]),
+        about=words["about"],
+        amounts=amounts,
+        before=_adequacy(earlier, words["before"]) if words["before"] else None,
     )

@@ -37,6 +37,11 @@ class Amounts:
         sizes = self.directions(x)
         return np.exp(np.clip(_with_level(sizes) @ self.slopes.T, -40, 40))
 
+    def without(self, kept: list[int]) -> Amounts:
+        """Of some models, with one behind them whose amounts are not known (nan)."""
+        unknown = np.full((1, self.slopes.shape[1]), np.nan)
+        return Amounts(self.directions, np.vstack([self.slopes[kept], unknown]))
+
 
 def fit_amounts(x: Float32, amounts: FloatArray, seed: int = 0) -> Amounts:
     """Fit on recorded amounts.

@@ -42,7 +42,11 @@ class Directions:
 
 
 def fit_directions(
-    x: Float32, scores: FloatArray, dims: int, seed: int = 0
+    x: Float32,
+    scores: FloatArray,
+    dims: int,
+    seed: int = 0,
+    groups: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Directions, FloatArray]:
     """The map, and the difficulties of the same requests foretold without themselves.
 
@@ -51,13 +55,16 @@ def fit_directions(
         scores: (requests, models); nan where not recorded.
         dims: most dimensions of difficulty.
         seed: of the folds.
+        groups: (requests,) numbers from 0; requests of one group are held out together.
 
     Returns:
         ``(directions, difficulties)`` with difficulties (requests, dims), each of unit spread.
     """
     target = residuals(scores)
     known = np.isfinite(scores)
-    folds = np.random.default_rng(seed).permutation(len(x)) % min(FOLDS, len(x))
+    groups = np.arange(len(x)) if groups is None else groups
+    count = int(groups.max()) + 1
+    folds = (np.random.default_rng(seed).permutation(count) % min(FOLDS, count))[groups]
     order = np.random.default_rng(seed + 1).permutation(len(x))[:SAMPLE]
     strength = _best_strength(x[order], target[order], known[order], folds[order])
     found_map, held_out = _ridge(x, target, folds, strength)

@@ -111,7 +111,8 @@ class Lens:
     @property
     def dims(self) -> int:
         """Length of a vector."""
-        return len(self.runs) + 2 * self.meaning_waves.shape[1] + 2 * self.shape_waves.shape[1]
+        waves = self.meaning_waves.shape[1] + self.shape_waves.shape[1]
+        return len(self.runs) + 2 * int(waves)
 
     def __call__(self, texts: Measured) -> FloatArray:
         """(n, dims), rows of length one at most."""
@@ -133,6 +134,11 @@ class Lens:
         length = np.sqrt(np.float32(3)) * max(EPSILON, float(np.linalg.norm(weight)))
         return place, np.asarray(weight / length, np.float32)
 
+    def familiar(self, texts: Measured) -> float:
+        """Share of known runs in the median text."""
+        shares = [len(self.run_weights(r)[0]) / max(1, len(r)) for r in texts.runs]
+        return float(np.median(shares)) if shares else 0.0
+
     def waves(self, texts: Measured) -> FloatArray:
         """(n, 2 x WAVES) of meaning and shape."""
         standard = np.clip((texts.shapes - self.centre) / self.scale, -SHAPE_CAP, SHAPE_CAP)
@@ -147,17 +153,18 @@ class Lens:
         return np.hstack(parts).astype(np.float32)
 
 
-def fit_lens(texts: Measured, seed: int = 0) -> Lens:
+def fit_lens(texts: Measured, seed: int = 0, kept_runs: int = KEPT_RUNS) -> Lens:
     """A lens for texts like these.
 
     Args:
         texts: two at least.
         seed: of the random directions.
+        kept_runs: most runs that are told apart.
     """
     hashes, seen = np.unique(
         np.concatenate(texts.runs) if len(texts) else np.zeros(0, np.uint64), return_counts=True
     )
-    often = np.argsort(-seen, kind="stable")[:KEPT_RUNS]
+    often = np.argsort(-seen, kind="stable")[:kept_runs]
     kept = np.sort(often[seen[often] >= SEEN_IN])
     weights = np.log((len(texts) + 1) / (seen[kept] + 1)) + 1
     centre, spread = texts.shapes.mean(axis=0), texts.shapes.std(axis=0)

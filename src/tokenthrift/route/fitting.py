@@ -37,14 +37,13 @@ def fit(
         prompts: texts as users wrote them.
         scores: (prompts, models) in [0, 1]; nan where an outcome was not recorded.
         models: names, in the order of the columns.
-        start: what was known before; None starts from nothing.
+        start: what was known before; it still answers for models that are not in the log.
         seed: of everything random; the same seed gives the same fit.
 
     Raises:
         ValueError: shapes do not belong together, a score lies outside [0, 1], or there are too few
             prompts to learn anything from.
     """
-    del start
     scores = np.asarray(scores, np.float64)
     _check(scores, len(prompts), len(models))
     texts = measured(prompts)
@@ -57,6 +56,8 @@ def fit(
         directions=directions,
         items=fit_items(difficulties, scores),
         counts=np.isfinite(scores).sum(axis=0).astype(np.int64),
+        familiar=lens.familiar(texts),
+        before=start,
         about={"prompts": len(prompts), "strength": directions.strength, "seed": seed},
     )
 

@@ -1,7 +1,8 @@
 """The item-response part: how the difficulty of a request meets the ability of a model.
 
 P(adequate) = logistic(ability . difficulty + level): a difficulty of several dimensions a request,
-an ability in each of them and a level a model (multidimensional two-parameter model; Reckase, 2009).
+an ability in each of them and a level a model (multidimensional two-parameter model; Reckase,
+2009).
 Abilities are shrunk to those of the other models; what is known badly has a wide interval.
 """
 
@@ -45,7 +46,7 @@ class Items:
     def errors(self, difficulties: FloatArray) -> FloatArray:
         """(requests, models) standard errors of the log odds."""
         x = _with_level(difficulties)
-        return np.sqrt(np.einsum("qi,mij,qj->qm", x, self.covariances, x))
+        return np.asarray(np.sqrt(np.einsum("qi,mij,qj->qm", x, self.covariances, x)))
 
     def place(self, difficulties: FloatArray, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Ability and covariance of a new model from its scores on some requests.

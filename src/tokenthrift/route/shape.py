@@ -1,4 +1,4 @@
-"""The shape of a text in numbers: sizes, shares and marks, each bounded; independent of language."""
+"""The shape of a text in numbers: sizes, shares and marks, each bounded, in any language."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _SIGNS: Final = {ord(c): sign for sign, signs in SIGNS.items() for c in signs}
 
 
 def plain(text: str) -> str:
-    """The text in one form: NFKC, lower case, signs and blanks unified, no empty line, said once."""
+    """The text in one form: NFKC, lower case, plain signs and blanks, no empty line, said once."""
     folded = unicodedata.normalize("NFKC", text).casefold().translate(_SIGNS)
     if not folded.isascii():
         folded = "\n".join(

@@ -1,8 +1,9 @@
 """A provider that is labelled as simulated and otherwise behaves like a real one, on real sockets.
 
 `SimulatedProvider` runs it in a thread, for tests and benchmarks; ``python -m
-tokenthrift.serve.simulated`` runs it in the foreground. It speaks OpenAI Chat Completions, counts
-tokens for real, accounts for the prefix cache, and fails on demand. There is no model behind it.
+tokenthrift.serve.simulated`` runs it in the foreground. It speaks OpenAI Chat Completions, OpenAI
+Responses and Anthropic Messages, counts tokens for real, accounts for the prefix cache, and fails
+on demand. There is no model behind it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ GRACE_S: Final = 2  # seconds uvicorn waits for responses under way
 
 BANNER: Final = """\
 tokenthrift SIMULATED provider: no model behind it, every answer is made up.
-  base URL   {base_url}
+  base URL   {base_url} (Anthropic's SDK: {root_url})
   serves     {paths}
   API key    any; it names your log, totals, cache and faults (none is checked)
   faults     {faults}
@@ -83,7 +84,7 @@ class SimulatedProvider:
 
     @property
     def base_url(self) -> str:
-        """What an SDK takes as its ``base_url``; ends in ``/v1``."""
+        """What OpenAI's SDK takes as its ``base_url``; Anthropic's takes `root_url`."""
         return f"{self.root_url}/v1"
 
     @property
@@ -131,6 +132,7 @@ class SimulatedProvider:
         rules, _ = self.desk.faults.of("")
         banner = BANNER.format(
             base_url=self.base_url,
+            root_url=self.root_url,
             paths=", ".join(d.path for d in DIALECTS),
             faults="; ".join(map(str, rules)) or "none",
             label=LABEL[0],

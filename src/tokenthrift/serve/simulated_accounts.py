@@ -101,5 +101,6 @@ def total(usages: Iterable[Usage]) -> Usage:
             cache_read_tokens=summed.cache_read_tokens + usage.cache_read_tokens,
             cache_write_tokens=summed.cache_write_tokens + usage.cache_write_tokens,
             reasoning_tokens=summed.reasoning_tokens + usage.reasoning_tokens,
+            cache_write_1h_tokens=summed.cache_write_1h_tokens + usage.cache_write_1h_tokens,
         )
     return summed

@@ -193,11 +193,10 @@ def _ordered_calls(ask: Ask, order: str) -> tuple[ToolCall, ...]:
 
 def limited(answer: Answer, ask: Ask) -> Answer:
     """The answer under stop sequences and the output cap, with its finish reason."""
-    text = answer.text
     for word in ask.stop:
-        if text is not None and word in text:
-            text = text[: text.index(word)]
-    answer = replace(answer, text=text)
+        if answer.text is not None and word in answer.text:
+            text = answer.text[: answer.text.index(word)]
+            answer = replace(answer, text=text, stopped_by=word)
     cap = ask.request.max_output_tokens
     if cap is not None and output_tokens(answer, ask.count) > cap:
         answer = _capped(answer, cap, ask.count)

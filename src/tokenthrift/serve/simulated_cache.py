@@ -13,11 +13,16 @@ from functools import lru_cache
 from hashlib import blake2b, shake_128
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.tokens import message_framing, request_framing, token_ids
+from tokenthrift.opaque import unmarked
+from tokenthrift.serve.simulated_types import CacheUse
+from tokenthrift.tokens import message_framing, request_framing, token_ids, tool_prompt_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tokenthrift.serve.simulated_types import Ask
     from tokenthrift.tokens import TiktokenCounter
-    from tokenthrift.types import Message, Request
+    from tokenthrift.types import Message, Path, Request
 
 # OpenAI, "Prompt caching": prompts of 1024 tokens or more, hits in increments of 128 tokens, kept
 # 5 to 10 minutes after the last use; ``prompt_cache_retention: "24h"`` keeps them for a day.
@@ -26,53 +31,86 @@ MIN_TOKENS: Final = 1024
 TTL_S: Final = 300.0
 EXTENDED_TTL_S: Final = 86_400.0
 
+# Anthropic, "Prompt caching": up to marked blocks, kept 5 minutes or an hour; a hit is looked for
+# at the mark and up to 20 blocks before it, each of which is two pieces here at most.
+HOUR_TTL_S: Final = 3_600.0
+LOOK_BACK: Final = 2 * 20
+
 ID_BYTES: Final = 4
 FILLER: Final = b"\xff" * ID_BYTES  # framing that has no token id of its own
 MAX_ENTRIES: Final = 200_000  # block hashes per owner, about 25 million tokens
 
 
-def render(request: Request, count: TiktokenCounter) -> bytes:
-    """The prompt as one sequence of `ID_BYTES`-wide token ids: tools first, then the messages.
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the prompt, and where in the body it stands."""
 
-    Its length in ids is `tokens.count_request` by construction: each piece is as long as it is
+    ids: bytes
+    path: Path
+
+
+def pieces_of(request: Request, count: TiktokenCounter) -> list[Piece]:
+    """The prompt in pieces of `ID_BYTES`-wide token ids: tools first, then the messages.
+
+    Together they are `tokens.count_request` ids long by construction: each is as long as it is
     counted. The primed reply at the end is written like the head of the assistant message that
     will follow it, as it is in the real template.
     """
-    tools = [_fit(_ids(count.encoding_name, t), count(t)) for t in request.tools_text]
-    pieces = [*tools]
+    before = tool_prompt_tokens(request)
+    pieces = [Piece(_fit(b"", before), ())] if before else []
+    for n, text in enumerate(request.tools_text):
+        pieces.append(Piece(_fit(_ids(count.encoding_name, text), count(text)), ("tools", n)))
+    primer = request_framing(request, count) - sum(len(p.ids) for p in pieces) // ID_BYTES
     for message in request.messages:
         pieces.extend(_message(message, count, request.model))
-    primer = request_framing(request, count) - sum(map(len, tools)) // ID_BYTES
-    pieces.append(_fit(_mark("assistant", ""), primer))
-    return b"".join(pieces)
+    pieces.append(Piece(_fit(_mark("assistant", ""), primer), ()))
+    return pieces
+
+
+def render(request: Request, count: TiktokenCounter) -> bytes:
+    """The prompt as one sequence of ids."""
+    return b"".join(piece.ids for piece in pieces_of(request, count))
 
 
 def prompt_seed(request: Request) -> bytes:
     """What stands before the prompt and is not counted, but breaks the prefix when it changes."""
-    return _json(request.body.get("response_format")).encode("utf-8", "surrogatepass")
+    body = request.body
+    wanted = body.get("text") if request.wire == "openai-responses" else body.get("response_format")
+    return _json(wanted).encode("utf-8", "surrogatepass")
 
 
-def _message(message: Message, count: TiktokenCounter, model: str) -> list[bytes]:
+def automatic(ask: Ask, cache: PrefixCache, owner: tuple[str, str], now_s: float) -> CacheUse:
+    """What a cache does that takes every prompt unasked; writing to it costs nothing."""
+    request = ask.request
+    extended = request.body.get("prompt_cache_retention") == "24h"
+    prompt, seed = render(request, ask.count), prompt_seed(request)
+    ttl_s = EXTENDED_TTL_S if extended else TTL_S
+    return CacheUse(cache.read_and_write(owner, prompt, seed, now_s, ttl_s))
+
+
+def _message(message: Message, count: TiktokenCounter, model: str) -> list[Piece]:
     """Head, then the parts in order, then the tool calls."""
     bare = replace(message, parts=())
     head_tokens = message_framing(bare, count, model)
     answered = tuple(p.call_id for p in message.parts if p.type != "tool_call" and p.call_id)
-    pieces = [_fit(_mark(message.role, message.framing_text, *answered), head_tokens)]
+    head = _fit(_mark(message.role, message.framing_text, *answered), head_tokens)
+    pieces = [Piece(head, message.path)]
     calls = tuple(p for p in message.parts if p.type == "tool_call")
     for part in message.parts:
         if part.type == "tool_call":
             continue
         if part.text is not None:
-            pieces.append(_fit(_ids(count.encoding_name, part.text), count(part.text)))
+            ids = _fit(_ids(count.encoding_name, part.text), count(part.text))
+            pieces.append(Piece(ids, part.path))
             continue
         alone = message_framing(replace(message, parts=(part,)), count, model)
         tokens = alone - head_tokens
-        raw = _json(part.raw).encode("utf-8", "surrogatepass")
-        pieces.append(shake_128(raw).digest(ID_BYTES * max(tokens, 0)))
+        raw = _json(unmarked(part.raw)).encode("utf-8", "surrogatepass")
+        pieces.append(Piece(shake_128(raw).digest(ID_BYTES * max(tokens, 0)), part.path))
     if calls:
         tokens = message_framing(replace(message, parts=calls), count, model) - head_tokens
-        text = _json([p.raw for p in calls])
-        pieces.append(_fit(_ids(count.encoding_name, text), tokens))
+        text = _json([unmarked(p.raw) for p in calls])
+        pieces.append(Piece(_fit(_ids(count.encoding_name, text), tokens), calls[-1].path))
     return pieces
 
 
@@ -138,6 +176,46 @@ class PrefixCache:
         for digest in list(known)[: max(0, len(known) - MAX_ENTRIES)]:
             del known[digest]
         return cached
+
+    def read_and_write_marked(
+        self,
+        owner: tuple[str, str],
+        pieces: Sequence[bytes],
+        marks: Mapping[int, float],
+        now_s: float,
+    ) -> CacheUse:
+        """What is read up to the marks of a prompt, and what is written up to the last of them.
+
+        Args:
+            owner: API key and model.
+            pieces: of the rendered prompt.
+            marks: seconds that a prefix is to be kept, by the number of the piece it ends with.
+            now_s: the time of the request.
+        """
+        known = self._expiry.setdefault(owner, {})
+        chain = blake2b(b"marked", digest_size=16)
+        digests, ends, end = [], [], 0
+        for piece in pieces:
+            chain.update(piece)
+            end += len(piece) // ID_BYTES
+            digests.append(chain.digest())
+            ends.append(end)
+        usable = [n for n in sorted(marks) if ends[n] >= self.min_tokens]
+        if not usable:
+            return CacheUse()
+        read = 0
+        for mark in reversed(usable):
+            near = range(mark, max(-1, mark - LOOK_BACK), -1)
+            hits = [ends[n] for n in near if known.get(digests[n], 0.0) > now_s]
+            if hits:
+                read = hits[0]
+                break
+        for mark in usable:
+            kept = known.get(digests[mark], 0.0)
+            known[digests[mark]] = max(kept, now_s + marks[mark])
+        hours = [ends[n] for n in usable if marks[n] > TTL_S]
+        write = max(0, ends[usable[-1]] - read)
+        return CacheUse(read, write, min(write, max(0, max(hours, default=0) - read)))
 
     def forget(self, key: str) -> None:
         """Drop everything that an API key sent."""

@@ -6,8 +6,6 @@ Bodies become an `Ask`, replies become bodies or events. Log probabilities, audi
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from itertools import chain, zip_longest
@@ -21,7 +19,9 @@ from tokenthrift.serve.simulated_chat_checks import (
     offered_tools,
     tool_choice,
 )
-from tokenthrift.serve.simulated_types import Answer, ApiError, Ask, Reply
+from tokenthrift.serve.simulated_openai import OpenAIDialect
+from tokenthrift.serve.simulated_pieces import event, pieces
+from tokenthrift.serve.simulated_types import Answer, ApiError, Ask, Held, Reply
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -29,19 +29,22 @@ if TYPE_CHECKING:
     from tokenthrift.types import Request, Usage
 
 FINGERPRINT: Final = "fp_simulated"
-PIECE_CHARS: Final = 24  # longest delta; words without blanks are split at this length
 
 
-class ChatCompletions:
+class ChatCompletions(OpenAIDialect):
     """The dialect of ``POST /v1/chat/completions``."""
 
     wire = OpenAIChat.name
     path = "/v1/chat/completions"
+    id_prefix = "chatcmpl-"
+    prompt_param = "messages"
 
-    def key(self, headers: Mapping[str, str], /) -> str | None:
-        """The bearer token."""
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        return token.strip() or None if scheme.lower() == "bearer" else None
+    def prepared(self, body: Mapping[str, Any], _held: Held, /) -> Mapping[str, Any]:
+        """The body as it is; raises `ApiError` where it has no messages."""
+        if "messages" not in body:
+            message = "Missing required parameter: 'messages'."
+            raise ApiError(400, message, param="messages", code="missing_required_parameter")
+        return body
 
     def ask(self, request: Request, count: TiktokenCounter, /) -> Ask:
         """Validate a body and say what it asks for.
@@ -73,7 +76,7 @@ class ChatCompletions:
             stream_usage=isinstance(options, Mapping) and options.get("include_usage") is True,
         )
 
-    def body(self, reply: Reply, /) -> dict[str, Any]:
+    def body(self, reply: Reply, _ask: Ask, /) -> dict[str, Any]:
         """The ``chat.completion`` object."""
         choices = [
             {
@@ -96,15 +99,10 @@ class ChatCompletions:
             head["usage"] = None
         streams = [_deltas(a, reply.id, i) for i, a in enumerate(reply.answers)]
         rounds = chain.from_iterable(zip_longest(*streams))
-        events = [_event({**head, "choices": [c]}) for c in rounds if c is not None]
+        events = [event({**head, "choices": [c]}) for c in rounds if c is not None]
         if ask.stream_usage and reply.usage is not None:
-            events.append(_event({**head, "choices": [], "usage": usage_body(reply.usage)}))
+            events.append(event({**head, "choices": [], "usage": usage_body(reply.usage)}))
         return [*events, b"data: [DONE]\n\n"]
-
-    def error(self, error: ApiError, /) -> dict[str, Any]:
-        """OpenAI's error object."""
-        fields = ("message", "type", "param", "code")
-        return {"error": {name: getattr(error, name) for name in fields}}
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
@@ -162,26 +160,13 @@ def _deltas(answer: Answer, reply_id: str, choice: int) -> list[dict[str, Any]]:
     if answer.text is not None:
         first["content"] = ""
     deltas = [first]
-    deltas += [{"refusal": p} for p in _pieces(answer.refusal or "")]
-    deltas += [{"content": p} for p in _pieces(answer.text or "")]
+    deltas += [{"refusal": p} for p in pieces(answer.refusal or "")]
+    deltas += [{"content": p} for p in pieces(answer.text or "")]
     for j, call in enumerate(_calls(answer, reply_id, choice)):
         opened = {**call, "index": j, "function": {**call["function"], "arguments": ""}}
         deltas.append({"tool_calls": [opened]})
-        for piece in _pieces(call["function"]["arguments"]):
+        for piece in pieces(call["function"]["arguments"]):
             deltas.append({"tool_calls": [{"index": j, "function": {"arguments": piece}}]})
     chunk = {"index": choice, "logprobs": None, "finish_reason": None}
     chunks = [{**chunk, "delta": d} for d in deltas]
     return [*chunks, {**chunk, "delta": {}, "finish_reason": answer.finish_reason}]
-
-
-def _pieces(text: str) -> list[str]:
-    """Words with the blanks before them; joined they are the text."""
-    return [
-        word[i : i + PIECE_CHARS]
-        for word in re.findall(r"\s*\S+|\s+$", text)
-        for i in range(0, len(word), PIECE_CHARS)
-    ]
-
-
-def _event(chunk: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(chunk, separators=(",", ":")).encode() + b"\n\n"

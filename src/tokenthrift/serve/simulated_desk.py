@@ -15,13 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenthrift.errors import WireError
 from tokenthrift.serve.simulated_accounts import Accounts, Exchange
 from tokenthrift.serve.simulated_answers import Script, compose, limited, output_tokens
-from tokenthrift.serve.simulated_cache import (
-    EXTENDED_TTL_S,
-    TTL_S,
-    PrefixCache,
-    prompt_seed,
-    render,
-)
+from tokenthrift.serve.simulated_cache import PrefixCache
 from tokenthrift.serve.simulated_chat import ChatCompletions
 from tokenthrift.serve.simulated_faults import (
     Fault,
@@ -30,7 +24,17 @@ from tokenthrift.serve.simulated_faults import (
     spoiled,
     status_error,
 )
-from tokenthrift.serve.simulated_types import Answer, Answers, ApiError, Ask, Dialect, Reply
+from tokenthrift.serve.simulated_messages import MessageCounts, Messages
+from tokenthrift.serve.simulated_responses import Responses
+from tokenthrift.serve.simulated_types import (
+    Answer,
+    Answers,
+    ApiError,
+    Ask,
+    Dialect,
+    Held,
+    Reply,
+)
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
 from tokenthrift.wire import read
@@ -38,7 +42,12 @@ from tokenthrift.wire import read
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-DIALECTS: Final[tuple[Dialect, ...]] = (ChatCompletions(),)
+DIALECTS: Final[tuple[Dialect, ...]] = (
+    ChatCompletions(),
+    Responses(),
+    Messages(),
+    MessageCounts(),
+)
 
 # Names that /v1/models lists when any model name is served.
 LISTED_MODELS: Final = ("gpt-4o-mini", "gpt-4o", "gpt-4.1-mini", "gpt-4.1")
@@ -103,6 +112,7 @@ class Desk:
     faults: FaultBook = field(default_factory=FaultBook)
     cache: PrefixCache = field(default_factory=PrefixCache)
     accounts: Accounts = field(default_factory=Accounts)
+    held: dict[str, Held] = field(default_factory=dict)
 
     def arrive(
         self, dialect: Dialect, headers: Mapping[str, str], raw: bytes
@@ -118,7 +128,7 @@ class Desk:
             body = _parsed(raw)
             self.accounts.settle(key, exchange.number, body=body, model=str(body.get("model")))
             script = Script.read(headers, body.get("metadata"))
-            ask = self._ask(dialect, body)
+            ask = self._ask(dialect, key, body)
             fault = self.faults.pick(key, exchange.number, script.fault)
             self.accounts.settle(key, exchange.number, fault=str(fault or ""))
         except ApiError as exc:
@@ -132,6 +142,8 @@ class Desk:
         """Answer an accepted request, charge it, and write it into the cache."""
         dialect, ask, key, fault = arrival.dialect, arrival.ask, arrival.key, arrival.fault
         number = arrival.exchange.number
+        if dialect.only_counts:
+            return self._counted(arrival)
         try:
             made = compose(ask, arrival.script, self.answers)
             finished = tuple(limited(spoiled(a, fault), ask) for a in made)
@@ -141,7 +153,7 @@ class Desk:
         told = reported(usage, fault)
         seed = f"{key}|{number}|".encode("utf-8", "surrogatepass") + arrival.exchange.raw
         reply = Reply(
-            id=f"chatcmpl-sim{blake2b(seed, digest_size=12).hexdigest()}",
+            id=f"{dialect.id_prefix}sim{blake2b(seed, digest_size=12).hexdigest()}",
             created=int(self.clock()),
             model=ask.request.model,
             answers=finished,
@@ -150,35 +162,46 @@ class Desk:
         if ask.stream:
             pieces = tuple(dialect.events(reply, ask))
         else:
-            pieces = (json.dumps(dialect.body(reply)).encode(),)
+            pieces = (json.dumps(dialect.body(reply, ask)).encode(),)
+        dialect.keep(reply, ask, self._held(key))
         told = told if ask.stream_usage or not ask.stream else None
         self.accounts.settle(
             key, number, status=200, usage=usage, reported=told, response=b"".join(pieces)
         )
-        return _delivery(pieces, fault, events=ask.stream, request_id=f"req_sim{number}")
+        header = (dialect.request_header, f"req_sim{number}")
+        return _delivery(pieces, fault, events=ask.stream, header=header)
+
+    def _counted(self, arrival: Arrival) -> Delivery:
+        """The size of a prompt, which costs nothing."""
+        ask, number = arrival.ask, arrival.exchange.number
+        raw = json.dumps({"input_tokens": count_request(ask.request, ask.count)}).encode()
+        self.accounts.settle(arrival.key, number, status=200, response=raw)
+        header = (arrival.dialect.request_header, f"req_sim{number}")
+        return _delivery((raw,), arrival.fault, events=False, header=header)
+
+    def _held(self, key: str) -> Held:
+        return self.held.setdefault(key, Held())
 
     def forget(self, key: str) -> None:
         """Start afresh with an API key: its log, totals, cache and faults."""
         self.accounts.forget(key)
         self.cache.forget(key)
         self.faults.forget(key)
+        self.held.pop(key, None)
 
     def model_list(self) -> dict[str, Any]:
         """The ``GET /v1/models`` body."""
         return {"object": "list", "data": [model_body(m) for m in self.models or LISTED_MODELS]}
 
-    def _ask(self, dialect: Dialect, body: Mapping[str, Any]) -> Ask:
+    def _ask(self, dialect: Dialect, key: str, body: Mapping[str, Any]) -> Ask:
         model = body.get("model")
         if not isinstance(model, str) or not model:
             raise ApiError(400, "you must provide a model parameter", param="model")
         if self.models is not None and model not in self.models:
             message = f"The model '{model}' does not exist or you do not have access to it."
             raise ApiError(404, message, param="model", code="model_not_found")
-        if "messages" not in body and dialect.wire == ChatCompletions.wire:
-            message = "Missing required parameter: 'messages'."
-            raise ApiError(400, message, param="messages", code="missing_required_parameter")
         try:
-            request = read(body, dialect.wire)
+            request = read(dialect.prepared(body, self._held(key)), dialect.wire)
         except WireError as exc:
             where = re.sub(r"\.(\d+)", r"[\1]", exc.path)
             message = f"Invalid '{where}': {exc.problem}."
@@ -191,30 +214,22 @@ class Desk:
         tokens = count_request(request, count)
         window = (self.models or {}).get(request.model)
         if window is not None and tokens > window:
-            message = (
-                f"This model's maximum context length is {window} tokens. However, your messages "
-                f"resulted in {tokens} tokens. Please reduce the length of the messages."
-            )
-            raise ApiError(400, message, param="messages", code="context_length_exceeded")
-        extended = request.body.get("prompt_cache_retention") == "24h"
-        cached = self.cache.read_and_write(
-            (arrival.key, request.model),
-            render(request, count),
-            prompt_seed(request),
-            self.clock(),
-            EXTENDED_TTL_S if extended else TTL_S,
-        )
+            raise arrival.dialect.too_long(tokens, window)
+        owner = (arrival.key, request.model)
+        cached = arrival.dialect.cache_use(arrival.ask, self.cache, owner, self.clock())
         return Usage(
             input_tokens=tokens,
             output_tokens=sum(output_tokens(a, count) for a in answers),
-            cache_read_tokens=cached,
+            cache_read_tokens=cached.read,
+            cache_write_tokens=cached.write,
+            cache_write_1h_tokens=cached.hour,
             reasoning_tokens=sum(a.reasoning_tokens for a in answers),
         )
 
     def _failed(self, dialect: Dialect, key: str, number: int, error: ApiError) -> Delivery:
         raw = json.dumps(dialect.error(error)).encode()
         self.accounts.settle(key, number, status=error.status, response=raw)
-        headers = (*error.headers, ("x-request-id", f"req_sim{number}"))
+        headers = (*error.headers, (dialect.request_header, f"req_sim{number}"))
         return Delivery(error.status, (raw,), headers)
 
 
@@ -238,7 +253,7 @@ def _parsed(raw: bytes) -> dict[str, Any]:
 
 
 def _delivery(
-    pieces: tuple[bytes, ...], fault: Fault | None, *, events: bool, request_id: str
+    pieces: tuple[bytes, ...], fault: Fault | None, *, events: bool, header: tuple[str, str]
 ) -> Delivery:
     """The response with the faults of delivery applied."""
     name = fault.name if fault else ""
@@ -257,7 +272,7 @@ def _delivery(
     return Delivery(
         status=200,
         pieces=pieces,
-        headers=(("x-request-id", request_id),),
+        headers=(header,),
         events=events,
         pause_s=(param or 0.0) if name == "drip" else 0.0,
         cut_after=cut_after,

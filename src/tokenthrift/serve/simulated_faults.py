@@ -35,6 +35,7 @@ STATUSES: Final[dict[str, tuple[int, str, str | None, str]]] = {
     "502": (502, "server_error", None, "Bad gateway."),
     "503": (503, "server_error", "overloaded", "The engine is currently overloaded."),
     "504": (504, "server_error", None, "Gateway timeout."),
+    "529": (529, "server_error", "overloaded", "Overloaded."),
 }
 
 # Faults that are no status, and what their parameter is when none is given.
@@ -212,5 +213,7 @@ def reported(usage: Usage, fault: Fault | None) -> Usage | None:
         input_tokens=round(usage.input_tokens * factor),
         output_tokens=round(usage.output_tokens * factor),
         cache_read_tokens=round(usage.cache_read_tokens * factor),
+        cache_write_tokens=round(usage.cache_write_tokens * factor),
+        cache_write_1h_tokens=round(usage.cache_write_1h_tokens * factor),
         reasoning_tokens=round(usage.reasoning_tokens * factor),
     )

@@ -14,6 +14,7 @@ from tokenthrift.errors import TokenthriftError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenthrift.serve.simulated_cache import PrefixCache
     from tokenthrift.tokens import TiktokenCounter
     from tokenthrift.types import Request, Usage
 
@@ -75,6 +76,7 @@ class Answer:
         text: the visible answer; None where there are only tool calls or a refusal.
         finish_reason: None lets the provider derive it (``stop``, ``tool_calls``, ``length``).
         reasoning_tokens: hidden reasoning that is billed as output before any text.
+        stopped_by: the stop sequence that ended the text.
     """
 
     text: str | None = None
@@ -82,6 +84,7 @@ class Answer:
     refusal: str | None = None
     finish_reason: str | None = None
     reasoning_tokens: int = 0
+    stopped_by: str | None = None
 
 
 Answers: TypeAlias = "Callable[[Mapping[str, Any]], Answer | None]"
@@ -122,6 +125,28 @@ class Reply:
     usage: Usage | None
 
 
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the prompt cache did with a request, in tokens; ``hour`` are those written for long."""
+
+    read: int = 0
+    write: int = 0
+    hour: int = 0
+
+
+@dataclass(slots=True)
+class Held:
+    """What the provider keeps of an API key's conversations.
+
+    Attributes:
+        responses: the items of each stored response, what it was asked with included, by its id.
+        items: items that were answered with, by their ids.
+    """
+
+    responses: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    items: dict[str, Any] = field(default_factory=dict)
+
+
 class Dialect(Protocol):
     """One provider API: where it is served, and how it reads and writes.
 
@@ -138,16 +163,49 @@ class Dialect(Protocol):
         """Where it is served."""
         ...
 
+    @property
+    def id_prefix(self) -> str:
+        """What ids of its replies begin with."""
+        ...
+
+    @property
+    def request_header(self) -> str:
+        """Name of the response header that holds the request's id."""
+        ...
+
+    @property
+    def only_counts(self) -> bool:
+        """Whether it answers with the size of a prompt alone."""
+        ...
+
     def key(self, headers: Mapping[str, str], /) -> str | None:
         """The caller's API key, where the dialect's headers hold one."""
+        ...
+
+    def prepared(self, body: Mapping[str, Any], held: Held, /) -> Mapping[str, Any]:
+        """The body with what it refers to in place; raises `ApiError` where that is missing."""
         ...
 
     def ask(self, request: Request, count: TiktokenCounter, /) -> Ask:
         """Validate a body as the provider would; raises `ApiError`."""
         ...
 
-    def body(self, reply: Reply, /) -> dict[str, Any]:
+    def too_long(self, tokens: int, window: int, /) -> ApiError:
+        """The error of a prompt that exceeds the model's window."""
+        ...
+
+    def cache_use(
+        self, ask: Ask, cache: PrefixCache, owner: tuple[str, str], now_s: float, /
+    ) -> CacheUse:
+        """What the cache does with a prompt; afterwards it is in there."""
+        ...
+
+    def body(self, reply: Reply, ask: Ask, /) -> dict[str, Any]:
         """The response body of a reply."""
+        ...
+
+    def keep(self, reply: Reply, ask: Ask, held: Held, /) -> None:
+        """Hold what later requests may refer to."""
         ...
 
     def events(self, reply: Reply, ask: Ask, /) -> Sequence[bytes]:

@@ -10,8 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenthrift.errors import WireError
+from tokenthrift.wire.anthropic_messages import AnthropicMessages
+from tokenthrift.wire.detecting import detect
 from tokenthrift.wire.marks import marks_cache
 from tokenthrift.wire.openai_chat import OpenAIChat
+from tokenthrift.wire.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -21,12 +24,15 @@ if TYPE_CHECKING:
 __all__ = [
     "WIRES",
     "Wire",
+    "detect",
     "forced_tools",
+    "held",
     "marks_cache",
     "read",
     "refuses_tool",
     "texts_of",
     "tools_of",
+    "upto",
     "wire_of",
     "with_tool",
     "with_tools",
@@ -86,12 +92,16 @@ class Wire(Protocol):
         """Every text that a model reads and that may be rewritten; what no message holds first."""
         ...
 
+    def held(self, request: Request, /) -> str:
+        """Why only the provider that the body was written for can serve it; empty if others can."""
+        ...
+
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
         """Normalise the provider's usage object."""
         ...
 
 
-WIRES: dict[str, Wire] = {OpenAIChat.name: OpenAIChat()}
+WIRES: dict[str, Wire] = {w.name: w for w in (OpenAIChat(), OpenAIResponses(), AnthropicMessages())}
 
 
 def wire_of(name: str) -> Wire:
@@ -109,6 +119,16 @@ def wire_of(name: str) -> Wire:
 def read(body: Mapping[str, Any], wire: str = OpenAIChat.name) -> Request:
     """Parse a body of the named wire."""
     return wire_of(wire).read(body)
+
+
+def upto(request: Request, count: int) -> Mapping[str, Any]:
+    """A request's body as it was before message number ``count``: the whole where there is none."""
+    if count >= len(request.messages):
+        return request.body
+    key, *place = request.messages[count].path
+    if not place:  # text alone, before which there was nothing
+        return {k: v for k, v in request.body.items() if k != key}
+    return {**request.body, str(key): list(request.body[str(key)][: int(place[0])])}
 
 
 def write(
@@ -153,3 +173,11 @@ def with_tools(
 def texts_of(request: Request) -> tuple[tuple[Path, str], ...]:
     """Every text of a request that a model reads and that may be rewritten, by its path."""
     return wire_of(request.wire).texts_of(request)
+
+
+def held(request: Request) -> str:
+    """Why only the provider that a body was written for can serve it; empty if others can.
+
+    A plan must not send such a request to another provider's model.
+    """
+    return wire_of(request.wire).held(request)

@@ -6,8 +6,6 @@ pinned part. It never validates what the provider will validate better.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +13,7 @@ from tokenthrift.errors import WireError
 from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Tool, Usage
 from tokenthrift.wire.openai_chat_texts import texts_of_chat
 from tokenthrift.wire.paths import with_values
+from tokenthrift.wire.reading import compact, listed, whole
 from tokenthrift.wire.usages import usage_of_report
 
 if TYPE_CHECKING:
@@ -64,8 +63,8 @@ class OpenAIChat:
             model=str(body.get("model") or ""),
             messages=messages,
             needs=_needs(body, messages),
-            tools_text=tuple(_compact(t) for t in _list(body.get(_tools_key(body)))),
-            max_output_tokens=_int(body.get("max_completion_tokens") or body.get("max_tokens")),
+            tools_text=tuple(compact(t) for t in listed(body.get(_tools_key(body)))),
+            max_output_tokens=whole(body.get("max_completion_tokens") or body.get("max_tokens")),
         )
 
     def write(
@@ -100,25 +99,25 @@ class OpenAIChat:
             return "the body asks for several choices"
         if tools is not None and not isinstance(tools, list | tuple):
             return "the body's tools are no list"
-        if name in {_tool_name(tool) for tool in _list(tools)}:
+        if name in {_tool_name(tool) for tool in listed(tools)}:
             return "the body has a tool of that name, which is the caller's to answer"
         return ""
 
     def with_tool(self, request: Request, tool: Mapping[str, Any], /) -> dict[str, Any]:
         """A copy of the body with a function tool behind its own ones."""
-        return {**request.body, "tools": [*_list(request.body.get("tools")), tool]}
+        return {**request.body, "tools": [*listed(request.body.get("tools")), tool]}
 
     def tools_of(self, request: Request, /) -> tuple[Tool, ...]:
         """The tools of a body, or its legacy functions."""
         key = _tools_key(request.body)
-        return tuple(_tool(item, key) for item in _list(request.body.get(key)))
+        return tuple(_tool(item, key) for item in listed(request.body.get(key)))
 
     def forced_tools(self, request: Request, /) -> frozenset[str]:
         """Names in ``tool_choice`` (one tool, or those that are allowed) and ``function_call``."""
         body = request.body
         choice = body.get("tool_choice")
         allowed = choice.get("allowed_tools") if isinstance(choice, Mapping) else None
-        items = [choice, *_list(allowed.get("tools") if isinstance(allowed, Mapping) else None)]
+        items = [choice, *listed(allowed.get("tools") if isinstance(allowed, Mapping) else None)]
         names = {_tool_name(item) for item in items}
         call = body.get("function_call")
         names |= {str(call.get("name"))} if isinstance(call, Mapping) else set()
@@ -143,6 +142,10 @@ class OpenAIChat:
     def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
         """Schemas, texts and arguments of calls; see `tokenthrift.wire.openai_chat_texts`."""
         return tuple(texts_of_chat(request.body))
+
+    def held(self, _request: Request, /) -> str:
+        """Nothing: what these bodies refer to stands in them."""
+        return ""
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
         """Normalise ``usage``, in whatever shape; see `tokenthrift.wire.usages`."""
@@ -208,7 +211,7 @@ def _content(content: Any, path: Path, role: Role, call_id: Any) -> list[Part]:
 
 def _calls(raw: Mapping[str, Any], path: Path) -> list[Part]:
     parts = []
-    for j, call in enumerate(_list(raw.get("tool_calls"))):
+    for j, call in enumerate(listed(raw.get("tool_calls"))):
         place: Path = (*path, "tool_calls", j)
         function = call.get("function") if isinstance(call, Mapping) else None
         if not isinstance(function, Mapping):
@@ -219,7 +222,7 @@ def _calls(raw: Mapping[str, Any], path: Path) -> list[Part]:
             Part(
                 "tool_call",
                 place,
-                arguments if isinstance(arguments, str) else _compact(arguments),
+                arguments if isinstance(arguments, str) else compact(arguments),
                 call_id=str(call.get("id")),
                 name=str(function.get("name") or ""),
                 raw=call,
@@ -245,17 +248,13 @@ def _needs(body: Mapping[str, Any], messages: Sequence[Message]) -> frozenset[st
         needs.add("json_schema")
     if body.get("reasoning_effort") not in (None, "none", "minimal"):
         needs.add("reasoning")
-    if body.get("audio") or "audio" in _list(body.get("modalities")):
+    if body.get("audio") or "audio" in listed(body.get("modalities")):
         needs.add("audio_output")
     kinds = {p.type for m in messages for p in m.parts}
     for kind, need in (("image", "vision"), ("audio", "audio_input"), ("file", "pdf")):
         if kind in kinds:
             needs.add(need)
     return frozenset(needs)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 
 def _tools_key(body: Mapping[str, Any]) -> str:
@@ -279,14 +278,3 @@ def _tool_name(tool: Any) -> str | None:
         if isinstance(inner, Mapping):
             return str(inner.get("name"))
     return None
-
-
-def _list(value: Any) -> Sequence[Any]:
-    """The value if it is a list; what is no list is the provider's to refuse."""
-    return value if isinstance(value, list | tuple) else ()
-
-
-def _int(value: Any) -> int | None:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

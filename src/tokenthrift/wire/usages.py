@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from tokenthrift.types import Usage
+from tokenthrift.wire.reading import whole
 
 SERVICES: Final = {
     "batch": "batch",
@@ -35,7 +36,6 @@ def usage_of_report(raw: Mapping[str, Any], service: Any = None) -> Usage:
 
     Raises:
         TypeError: details are no object.
-        OverflowError, ValueError: a count is no finite number.
     """
     if "promptTokenCount" in raw or "totalTokenCount" in raw:
         return _gemini(raw, service)
@@ -185,11 +185,5 @@ def _mapped(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 
 def _first(raw: Mapping[str, Any], *keys: str) -> int:
-    """The first of these counts that is given and not zero; one that cannot be is not hidden."""
-    for key in keys:
-        value = raw.get(key)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            continue
-        if value:
-            return int(value)
-    return 0
+    """The first of these counts that is given and not zero; one below zero is not hidden."""
+    return next((count for count in (whole(raw.get(key)) for key in keys) if count), 0)
