@@ -27,6 +27,7 @@ from tokenthrift.ledger.record import (
     SavingsRecord,
     Sink,
     StepRecord,
+    buckets_of,
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
@@ -58,6 +59,7 @@ __all__ = [
     "StepRecord",
     "Totals",
     "blocks_of",
+    "buckets_of",
     "costs_of",
     "embedding_records",
     "fingerprint",

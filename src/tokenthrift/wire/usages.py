@@ -71,12 +71,12 @@ def _chat(raw: Mapping[str, Any], service: Any) -> Usage:
         cache_write_tokens=write,
         reasoning_tokens=reasoning,
         raw=dict(raw),
-        cache_write_1h_tokens=min(_first(written, "ephemeral_1h_input_tokens"), write),
-        cache_read_audio_tokens=min(_first(cached, "audio_tokens"), read),
-        input_audio_tokens=_first(given, "audio_tokens"),
-        input_image_tokens=_first(given, "image_tokens"),
-        output_audio_tokens=_first(made, "audio_tokens"),
-        output_image_tokens=_first(made, "image_tokens"),
+        cache_write_1h_tokens=min(_part(written, "ephemeral_1h_input_tokens"), write),
+        cache_read_audio_tokens=min(_part(cached, "audio_tokens"), read),
+        input_audio_tokens=_part(given, "audio_tokens"),
+        input_image_tokens=_part(given, "image_tokens"),
+        output_audio_tokens=_part(made, "audio_tokens"),
+        output_image_tokens=_part(made, "image_tokens"),
         service_tier=_service(raw, service),
     )
 
@@ -90,10 +90,10 @@ def _responses(raw: Mapping[str, Any], service: Any) -> Usage:
         cache_write_tokens=_first(given, "cache_write_tokens", "cache_creation_tokens"),
         reasoning_tokens=_first(made, "reasoning_tokens"),
         raw=dict(raw),
-        input_audio_tokens=_first(given, "audio_tokens"),
-        input_image_tokens=_first(given, "image_tokens"),
-        output_audio_tokens=_first(made, "audio_tokens"),
-        output_image_tokens=_first(made, "image_tokens"),
+        input_audio_tokens=_part(given, "audio_tokens"),
+        input_image_tokens=_part(given, "image_tokens"),
+        output_audio_tokens=_part(made, "audio_tokens"),
+        output_image_tokens=_part(made, "image_tokens"),
         service_tier=_service(raw, service),
     )
 
@@ -168,7 +168,7 @@ def _modalities(raw: Mapping[str, Any], key: str) -> dict[str, int]:
     for detail in details if isinstance(details, Sequence) else ():
         if isinstance(detail, Mapping):
             word = str(detail.get("modality")).upper()
-            found[word] = found.get(word, 0) + _first(detail, "tokenCount")
+            found[word] = found.get(word, 0) + _part(detail, "tokenCount")
     return found
 
 
@@ -187,3 +187,8 @@ def _mapped(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _first(raw: Mapping[str, Any], *keys: str) -> int:
     """The first of these counts that is given and not zero; one below zero is not hidden."""
     return next((count for count in (whole(raw.get(key)) for key in keys) if count), 0)
+
+
+def _part(raw: Mapping[str, Any], key: str) -> int:
+    """A count inside another one, of which one below zero says nothing."""
+    return max(0, _first(raw, key))
