@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[1]
 POLICIES = ROOT / "docs" / "policies.md"
+LIMITS = ROOT / "docs" / "limits.md"
 
 
 def keys_of(model: type[BaseModel]) -> Iterator[str]:
@@ -64,9 +65,10 @@ YAML_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.skipif(not POLICIES.exists(), reason="docs/policies.md is not there")
-def test_policies_shown_in_the_document_load(tmp_path: Path) -> None:
+@pytest.mark.parametrize("document", [POLICIES, LIMITS], ids=lambda path: path.stem)
+def test_policies_shown_in_the_document_load(document: Path, tmp_path: Path) -> None:
     """Each whole policy that the document shows is one that loads."""
-    for block in YAML_BLOCK.findall(POLICIES.read_text(encoding="utf-8")):
+    for block in YAML_BLOCK.findall(document.read_text(encoding="utf-8")):
         if re.search(r"^version:", block, re.MULTILINE):
             path = tmp_path / "policy.yaml"
             path.write_text(block, encoding="utf-8")

@@ -27,11 +27,11 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             ["tokens", "images", "opaque", "encoders", "catalog", "wire", "sqlite_file"],
-            ["compress", "route"],
+            ["compress", "route", "limits"],
             ["policy"],
             ["levels"],
             ["pipeline"],
-            ["ledger", "limits", "transports", "recall", "verify"],
+            ["ledger", "transports", "recall", "verify"],
             ["report", "client"],
             ["serve", "replay"],
             ["cli"],
@@ -40,6 +40,7 @@ ROWS: Final = {
     for name in names
 }
 # `sqlite_file` stands low because ledger and recall, which are one row, both open such files;
+# `limits` stands below the policy, which holds its rules;
 # `recall` stands beside the ledger because it ranks lines with `compress` and serves the client.
 # Imports inside one row that the house allows: the draft is made of values, and messages that hold
 # images or opaque items are counted by both.

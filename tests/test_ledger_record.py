@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -17,6 +18,7 @@ from tokenthrift.ledger import (
     LedgerRecord,
     SavingsRecord,
     StepRecord,
+    buckets_of,
     split_savings,
 )
 from tokenthrift.types import Money, Usage
@@ -255,3 +257,14 @@ def test_verdicts_must_be_finite_json():
     """Signals that JSON cannot carry are refused instead of becoming null."""
     with pytest.raises(ValidationError, match="finite"):
         DecisionRecord(signals={"x": float("inf")})
+
+
+def test_an_attempt_is_priced_again_from_its_record():
+    """Every bucket of a usage comes back, so that the cost of a record can be computed anew."""
+    counts = [f.name for f in fields(Usage) if f.name.endswith("_tokens")]
+    values = {name: 1_000 - n for n, name in enumerate(counts)}
+    usage = Usage(**values, service_tier="batch", estimated=True, raw={"a": 1})
+    made = AttemptRecord(model="m", number=1, status="ok", raw_usage=usage.raw, **buckets_of(usage))
+    again = AttemptRecord.model_validate_json(made.model_dump_json()).usage
+    assert again == usage
+    assert again.raw == usage.raw

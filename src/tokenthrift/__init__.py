@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tokenthrift.errors import EditError as EditError
     from tokenthrift.errors import ExhaustedError as ExhaustedError
     from tokenthrift.errors import LedgerError as LedgerError
+    from tokenthrift.errors import LimitError as LimitError
+    from tokenthrift.errors import LimitStoreError as LimitStoreError
     from tokenthrift.errors import LoopError as LoopError
     from tokenthrift.errors import MissingExtraError as MissingExtraError
     from tokenthrift.errors import NoCandidateError as NoCandidateError
@@ -58,6 +60,8 @@ __all__ = [
     "ExhaustedError",
     "LedgerError",
     "LedgerRecord",
+    "LimitError",
+    "LimitStoreError",
     "LoopError",
     "MissingExtraError",
     "Money",

@@ -12,6 +12,8 @@
     |-- EditError                a stage tried an edit the draft forbids
     |-- CatalogError             model cards cannot be read
     |-- LedgerError              the ledger cannot be opened, read or written
+    |-- LimitError               a limit on spending has no room for a call; never retried
+    |-- LimitStoreError          what counts for limits cannot be opened, read or written
     |-- RecallError              the store of removed text cannot be opened, read or written
     |-- ReplayError              a recording cannot be read
     |-- OutcomeError             outcomes cannot be read, or are not what they should be
@@ -27,12 +29,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 __all__ = [
     "CatalogError",
     "EditError",
     "ExhaustedError",
     "LedgerError",
+    "LimitError",
+    "LimitStoreError",
     "LoopError",
     "MissingExtraError",
     "NoCandidateError",
@@ -177,6 +182,45 @@ class CatalogError(TokenthriftError):
 
 class LedgerError(TokenthriftError):
     """The ledger cannot be opened, read or written; the message names the file."""
+
+
+class LimitError(TokenthriftError):
+    """A limit has no room for a call. Terminal: trying again at once is refused again.
+
+    Attributes:
+        limit: the name of the limit.
+        meter: what of it was too much: ``nanos``, ``tokens``, ``input_tokens``, ``output_tokens``
+            or ``requests``; empty where the call has no known price.
+        resets_at: when there is room for it at the latest, in UTC; None: never, as things are.
+        retry_after_s: seconds until then.
+    """
+
+    http_status: ClassVar[int] = 429
+
+    def __init__(
+        self,
+        limit: str,
+        problem: str,
+        *,
+        meter: str = "",
+        resets_at: datetime | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.limit = limit
+        self.problem = problem
+        self.meter = meter
+        self.resets_at = resets_at
+        self.retry_after_s = retry_after_s
+        when = ""
+        if resets_at is not None:
+            when = f"; there is room at {resets_at.isoformat(timespec='seconds')}"
+        elif meter:
+            when = "; one call asks for more than the limit allows in all"
+        super().__init__(f"limit {limit!r}: {problem}{when}")
+
+
+class LimitStoreError(TokenthriftError):
+    """What counts for limits cannot be opened, read or written; the message names the file."""
 
 
 class RecallError(TokenthriftError):

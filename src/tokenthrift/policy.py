@@ -48,6 +48,7 @@ from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
 from tokenthrift.errors import PolicyError, TokenthriftError
+from tokenthrift.limits import Leases, LimitRules
 from tokenthrift.route import Routing
 from tokenthrift.route.adequacy import Adequacy, shipped
 from tokenthrift.tokens import encoding
@@ -134,6 +135,10 @@ class Policy(BaseModel):
     """When a conversation's past is compressed again."""
     routing: Routing = Routing()
     """Which model a call goes to."""
+    limits: LimitRules = ()
+    """How much calls may take in a window of time, by whom."""
+    leases: Leases = Leases()
+    """How amounts are held while calls run."""
     recall: Recall = Recall()
     """How text that was cut can be had back."""
     redact: Redact | None = None
@@ -163,6 +168,11 @@ class Policy(BaseModel):
         data = self.model_dump(mode="json", exclude={"name", "description"})
         for key in ("store", "ttl_days"):  # where originals lie does not change what is sent
             del data["recall"][key]
+        del data["leases"]["store"]
+        if (
+            not self.limits
+        ):  # a policy without limits is the policy that it was before there were any
+            del data["limits"], data["leases"]
         canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -201,6 +211,12 @@ class Policy(BaseModel):
             hint = "write it with: tokenthrift calibrate LOG --out POLICY"
             problem = f"{path} cannot be read: {getattr(error, 'strerror', None) or error}"
             raise PolicyError(self._source, "routing.adequacy", problem, hint) from error
+
+    @property
+    def limits_store(self) -> Path | None:
+        """The file that counts for limits, or None for memory."""
+        store = self.leases.store
+        return None if store is None else Path(self._source).parent / store
 
     @property
     def resources(self) -> Resources:

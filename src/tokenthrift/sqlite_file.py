@@ -165,6 +165,18 @@ class SQLiteFile:
             raise self.error(f"{self.path}: {exc}{hint}") from exc
 
 
+def identity(db: sqlite3.Connection) -> tuple[int, int, int]:
+    """A file's ``user_version``, ``application_id`` and number of tables, as of one instant.
+
+    In one statement, as another process may be making the tables at this moment.
+    """
+    version, owner, tables = db.execute(
+        "SELECT user_version, application_id, (SELECT COUNT(*) FROM sqlite_master) "
+        "FROM pragma_user_version, pragma_application_id"
+    ).fetchone()
+    return int(version), int(owner), int(tables)
+
+
 def _is_busy(exc: sqlite3.Error) -> bool:
     # The low byte is the primary code; the others say which lock.
     return getattr(exc, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

@@ -77,6 +77,11 @@ class Usage:
     contains ``reasoning_tokens``. ``cache_write_1h_tokens`` are those of ``cache_write_tokens``
     that are kept for an hour, which some providers charge more for. ``estimated`` is set when the
     provider reported nothing.
+
+    Sounds and images are part of input and output; where they have prices of their own, how many
+    tokens they are is in ``input_audio_tokens`` and its like; ``cache_read_audio_tokens`` is of
+    both the read and the audio. ``service_tier`` is how the call was served: empty as usual,
+    ``batch``, ``flex`` or ``priority``.
     """
 
     input_tokens: int = 0
@@ -87,6 +92,12 @@ class Usage:
     estimated: bool = False
     raw: Mapping[str, Any] | None = field(default=None, compare=False)
     cache_write_1h_tokens: int = 0
+    cache_read_audio_tokens: int = 0
+    input_audio_tokens: int = 0
+    input_image_tokens: int = 0
+    output_audio_tokens: int = 0
+    output_image_tokens: int = 0
+    service_tier: str = ""
 
 
 # ---------------------------------------------------------------------------------------- request

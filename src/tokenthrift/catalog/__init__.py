@@ -13,6 +13,9 @@ from tokenthrift.catalog.cards import (
     ModelCard,
     Prices,
     PriceTier,
+    Rates,
+    Service,
+    ServicePrices,
 )
 from tokenthrift.catalog.catalog import Catalog, load_catalog
 from tokenthrift.catalog.cost import cost
@@ -27,6 +30,9 @@ __all__ = [
     "ModelCard",
     "PriceTier",
     "Prices",
+    "Rates",
+    "Service",
+    "ServicePrices",
     "cost",
     "load_catalog",
 ]

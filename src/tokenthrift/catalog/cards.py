@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date  # pydantic resolves field types at run time
 from decimal import Decimal
 from enum import IntEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -79,31 +79,16 @@ EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 Price = Annotated[Decimal, Field(ge=0)]
 
 
-class PriceTier(BaseModel):
-    """Prices of a whole request whose input is longer than ``above_input_tokens``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    above_input_tokens: int = Field(gt=0)
-    input_usd_per_mtok: Price | None = None
-    output_usd_per_mtok: Price | None = None
-    cache_read_usd_per_mtok: Price | None = None
-    cache_write_usd_per_mtok: Price | None = None
-    cache_write_1h_usd_per_mtok: Price | None = None
-    reasoning_usd_per_mtok: Price | None = None
-
-
-class Prices(BaseModel):
-    """List prices in US dollars per million tokens; None is not known.
+class Rates(BaseModel):
+    """List prices in US dollars per million tokens; None is not known, or not told apart.
 
     Attributes:
         cache_write_1h_usd_per_mtok: of what is cached for an hour, where it is not the price of
             other writes.
+        cache_read_audio_usd_per_mtok: of cached sound, where it is not that of cached text.
         reasoning_usd_per_mtok: of hidden reasoning, where it is not the price of output.
-        batch_input_usd_per_mtok: of requests that may be answered hours later; shown, and used by
-            no decision, as nothing here sends batches.
-        batch_output_usd_per_mtok: of their answers.
-        tiers: prices of long requests, by rising threshold; what one does not say is as below it.
+        input_audio_usd_per_mtok: of sound, where it is not the price of text; images and output
+            alike.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -114,8 +99,26 @@ class Prices(BaseModel):
     cache_write_usd_per_mtok: Price | None = None
     cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
-    batch_input_usd_per_mtok: Price | None = None
-    batch_output_usd_per_mtok: Price | None = None
+    cache_read_audio_usd_per_mtok: Price | None = None
+    input_audio_usd_per_mtok: Price | None = None
+    input_image_usd_per_mtok: Price | None = None
+    output_audio_usd_per_mtok: Price | None = None
+    output_image_usd_per_mtok: Price | None = None
+
+
+class PriceTier(Rates):
+    """Prices of a whole request whose input is longer than ``above_input_tokens``."""
+
+    above_input_tokens: int = Field(gt=0)
+
+
+class ServicePrices(Rates):
+    """Prices of another way to be served.
+
+    Attributes:
+        tiers: prices of long requests, by rising threshold; what one does not say is as below it.
+    """
+
     tiers: tuple[PriceTier, ...] = ()
 
     @model_validator(mode="after")
@@ -125,13 +128,34 @@ class Prices(BaseModel):
             raise ValueError(f"tiers must have rising thresholds, got {thresholds}")
         return self
 
-    def at(self, input_tokens: int) -> Prices:
-        """The prices of a request of this size, without tiers."""
-        changed: dict[str, Decimal] = {}
-        for tier in self.tiers:
-            if input_tokens > tier.above_input_tokens:
-                changed |= tier.model_dump(exclude={"above_input_tokens"}, exclude_none=True)
-        return self.model_copy(update={**changed, "tiers": ()}) if self.tiers else self
+    def at(self, input_tokens: int) -> Rates:
+        """The prices of a request of this size."""
+        crossed = [t for t in self.tiers if input_tokens > t.above_input_tokens]
+        if not crossed:
+            return self
+        rates = self.model_dump(include=set(RATE_NAMES))
+        for tier in crossed:
+            rates |= tier.model_dump(include=set(RATE_NAMES), exclude_none=True)
+        return Rates.model_construct(**rates)
+
+
+RATE_NAMES: Final = frozenset(Rates.model_fields)
+Service: TypeAlias = Literal["batch", "flex", "priority"]
+
+
+class Prices(ServicePrices):
+    """Prices of a model as it is usually served, and of other ways to be served.
+
+    Attributes:
+        services: prices in batches (hours later), with low priority and with high; a service that
+            is not here has no known price.
+    """
+
+    services: dict[Service, ServicePrices] = {}
+
+    def served(self, service: str) -> ServicePrices | None:
+        """The prices of a service; of the usual one where it is empty."""
+        return self.services.get(service) if service else self  # type: ignore[call-overload]  # any text may be asked for
 
 
 class CacheRule(BaseModel):

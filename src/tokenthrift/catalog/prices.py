@@ -1,7 +1,7 @@
 """LiteLLM's bundled price map, read as a file, and one entry of it as a card.
 
 litellm is found, never imported. Entries stay raw until they are looked up. A card's prices are the
-standard list prices, with those of batches beside; flex, priority and regional service is not read.
+standard list prices, with those of batches, flex and priority beside; regional ones are not read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tokenthrift.catalog.cache_rules import cache_rule
-from tokenthrift.catalog.cards import EFFORTS, ModelCard, Prices, PriceTier
+from tokenthrift.catalog.cards import EFFORTS, ModelCard, Prices, PriceTier, Service, ServicePrices
 from tokenthrift.errors import CatalogError
 
 FILE_NAME: Final = "model_prices_and_context_window_backup.json"
@@ -32,12 +32,22 @@ PRICE_KEYS: Final = {
     "output_usd_per_mtok": "output_cost_per_token",
     "cache_read_usd_per_mtok": "cache_read_input_token_cost",
     "cache_write_usd_per_mtok": "cache_creation_input_token_cost",
+    "cache_write_1h_usd_per_mtok": "cache_creation_input_token_cost_above_1hr",
     "reasoning_usd_per_mtok": "output_cost_per_reasoning_token",
+    "cache_read_audio_usd_per_mtok": "cache_read_input_audio_token_cost",
+    "input_audio_usd_per_mtok": "input_cost_per_audio_token",
+    "input_image_usd_per_mtok": "input_cost_per_image_token",
+    "output_audio_usd_per_mtok": "output_cost_per_audio_token",
+    "output_image_usd_per_mtok": "output_cost_per_image_token",
 }
-BATCH_KEYS: Final = {
-    "batch_input_usd_per_mtok": "input_cost_per_token_batches",
-    "batch_output_usd_per_mtok": "output_cost_per_token_batches",
+# How keys of other services end.
+SERVICE_ENDS: Final[dict[Service, str]] = {
+    "batch": "_batches",
+    "flex": "_flex",
+    "priority": "_priority",
 }
+# Whose higher price begins at the threshold, not above it. Source: LiteLLM's cost calculator.
+FROM_THE_THRESHOLD: Final = frozenset({"xai"})
 CACHE_HIT_KEY: Final = "input_cost_per_token_cache_hit"
 TIER_KEY: Final = re.compile(r"^(.+)_above_(\d+)k_tokens$")
 
@@ -119,7 +129,7 @@ def read_prices(path: Path, source: str) -> PriceMap:
 def card_of(name: str, entry: Mapping[str, Any], source: str) -> ModelCard:
     """An entry of the price map as a card; what it does not say, or says oddly, is None."""
     seller = _seller(str(entry.get("litellm_provider") or ""))
-    prices = _prices(entry)
+    prices = _prices(entry, seller)
     capabilities = _capabilities(name, entry)
     caches = "prompt_caching" in capabilities or (
         prices is not None and prices.cache_read_usd_per_mtok is not None
@@ -174,27 +184,34 @@ def _efforts(entry: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(e for e in EFFORTS if e in taken or said[e] is True)
 
 
-def _prices(entry: Mapping[str, Any]) -> Prices | None:
+def _prices(entry: Mapping[str, Any], seller: str) -> Prices | None:
     ranges = entry.get("tiered_pricing")
     if isinstance(ranges, Sequence) and not isinstance(ranges, str):
         return _ranged_prices([r for r in ranges if isinstance(r, Mapping)])
     base = _rates(entry)
     if "cache_read_usd_per_mtok" not in base:
         base |= _rates({PRICE_KEYS["cache_read_usd_per_mtok"]: entry.get(CACHE_HIT_KEY)})
+    if not base:
+        return None
+    services = {}
+    for service, end in SERVICE_ENDS.items():
+        named = {k.removesuffix(end): v for k, v in entry.items() if k.endswith(end)}
+        rates = _rates(named)
+        if {"input_usd_per_mtok", "output_usd_per_mtok"} <= rates.keys():
+            services[service] = ServicePrices(**rates, tiers=_tiers(named, seller))
+    return Prices(**base, tiers=_tiers(entry, seller), services=services)
+
+
+def _tiers(entry: Mapping[str, Any], seller: str) -> tuple[PriceTier, ...]:
+    """Prices of long requests."""
     tiers: dict[int, dict[str, Any]] = {}
     for key, value in entry.items():
         match = TIER_KEY.match(key)
         if match is not None and match[1] in PRICE_KEYS.values():
-            tiers.setdefault(int(match[2]) * 1_000, {})[match[1]] = value
-    if not base:
-        return None
-    batch = {field: _usd_per_mtok(entry.get(key)) for field, key in BATCH_KEYS.items()}
-    return Prices(
-        **base,
-        **{field: price for field, price in batch.items() if price is not None},
-        tiers=tuple(
-            PriceTier(above_input_tokens=above, **_rates(tiers[above])) for above in sorted(tiers)
-        ),
+            above = int(match[2]) * 1_000 - (seller in FROM_THE_THRESHOLD)
+            tiers.setdefault(above, {})[match[1]] = value
+    return tuple(
+        PriceTier(above_input_tokens=above, **_rates(tiers[above])) for above in sorted(tiers)
     )
 
 

@@ -28,6 +28,8 @@ from tokenthrift.catalog.cards import (
     Price,
     Prices,
     PriceTier,
+    Service,
+    ServicePrices,
 )
 from tokenthrift.errors import CatalogError
 
@@ -67,9 +69,13 @@ class UserCard(BaseModel):
     cache_write_usd_per_mtok: Price | None = None
     cache_write_1h_usd_per_mtok: Price | None = None
     reasoning_usd_per_mtok: Price | None = None
-    batch_input_usd_per_mtok: Price | None = None
-    batch_output_usd_per_mtok: Price | None = None
+    cache_read_audio_usd_per_mtok: Price | None = None
+    input_audio_usd_per_mtok: Price | None = None
+    input_image_usd_per_mtok: Price | None = None
+    output_audio_usd_per_mtok: Price | None = None
+    output_image_usd_per_mtok: Price | None = None
     tiers: tuple[PriceTier, ...] = ()
+    services: dict[Service, ServicePrices] = {}
     cache: CacheRule | None = None
     efforts: tuple[str, ...] | None = None
     sampling: bool | None = None

@@ -29,6 +29,7 @@ from tokenthrift.ledger.record import (
     SavingsRecord,
     Sink,
     StepRecord,
+    buckets_of,
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
@@ -61,6 +62,7 @@ __all__ = [
     "StepRecord",
     "Totals",
     "blocks_of",
+    "buckets_of",
     "costs_of",
     "embedding_records",
     "fingerprint",

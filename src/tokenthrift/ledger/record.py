@@ -5,8 +5,9 @@ their type only, as messages may quote the text. Times and ids are passed in, no
 """
 # Annotations are evaluated by pydantic at run time, so there is no `from __future__` import here.
 
+from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, Protocol, Self, TypeAlias
+from typing import Annotated, Any, Final, Literal, Protocol, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -32,6 +33,8 @@ Nanos: TypeAlias = Annotated[int, Field(ge=-INT64_MAX, le=INT64_MAX)]
 Milliseconds: TypeAlias = Annotated[float, Field(ge=0)]
 Utc: TypeAlias = Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
 
+BUCKETS: Final = tuple(f.name for f in fields(Usage) if f.name != "raw")
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -46,6 +49,9 @@ class AttemptRecord(_Frozen):
             ``embedding`` is no attempt but vectors that the plan bought.
         error: name of the exception's type; of what was rejected the check that it failed.
         counted_tokens: the sent input by our counter for this model; 0 where it was not counted.
+        cache_write_1h_tokens: with the next ones the finer buckets of `Usage`, which have prices of
+            their own at some providers.
+        service_tier: how it was served; empty as usual.
         estimated: whether the usage is ours, as the provider reported none.
         raw_usage: the provider's usage object as it came.
         cost_nanos: None where a price is unknown.
@@ -62,6 +68,13 @@ class AttemptRecord(_Frozen):
     cache_read_tokens: Tokens = 0
     cache_write_tokens: Tokens = 0
     reasoning_tokens: Tokens = 0
+    cache_write_1h_tokens: Tokens = 0
+    cache_read_audio_tokens: Tokens = 0
+    input_audio_tokens: Tokens = 0
+    input_image_tokens: Tokens = 0
+    output_audio_tokens: Tokens = 0
+    output_image_tokens: Tokens = 0
+    service_tier: str = ""
     estimated: bool = False
     raw_usage: dict[str, JsonValue] | None = None
     cost_nanos: Nanos | None = None
@@ -72,15 +85,13 @@ class AttemptRecord(_Frozen):
     @property
     def usage(self) -> Usage:
         """The buckets as a `Usage`, to price them again on another card."""
-        return Usage(
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            cache_read_tokens=self.cache_read_tokens,
-            cache_write_tokens=self.cache_write_tokens,
-            reasoning_tokens=self.reasoning_tokens,
-            estimated=self.estimated,
-            raw=self.raw_usage,
-        )
+        buckets = {name: getattr(self, name) for name in BUCKETS}
+        return Usage(**buckets, raw=self.raw_usage)
+
+
+def buckets_of(usage: Usage) -> dict[str, Any]:
+    """The buckets of a usage as fields of an `AttemptRecord`: all that its price depends on."""
+    return {name: getattr(usage, name) for name in BUCKETS}
 
 
 class StepRecord(_Frozen):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenthrift.errors import LedgerError
 from tokenthrift.ledger.feedback import Feedback
 from tokenthrift.ledger.totals import TOTAL_NAMES, Totals, row_of
+from tokenthrift.sqlite_file import identity
 
 if TYPE_CHECKING:
     import sqlite3
@@ -279,9 +280,7 @@ def migrate(db: sqlite3.Connection, where: str) -> None:
 
 
 def _version(db: sqlite3.Connection, where: str) -> int:
-    version = int(db.execute("PRAGMA user_version").fetchone()[0])
-    owner = int(db.execute("PRAGMA application_id").fetchone()[0])
-    tables = int(db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+    version, owner, tables = identity(db)
     if owner != APPLICATION_ID and (owner or version or tables):
         raise LedgerError(f"{where}: a SQLite database of another program; name another file")
     if version > VERSION:

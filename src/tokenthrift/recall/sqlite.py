@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.errors import RecallError
 from tokenthrift.recall.packing import DAY_S, pack, unpack
-from tokenthrift.sqlite_file import SQLiteFile
+from tokenthrift.sqlite_file import SQLiteFile, identity
 
 if TYPE_CHECKING:
     import os
@@ -146,9 +146,7 @@ class SQLiteRecall(SQLiteFile):
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _version(self, db: sqlite3.Connection) -> int:
-        version = int(db.execute("PRAGMA user_version").fetchone()[0])
-        owner = int(db.execute("PRAGMA application_id").fetchone()[0])
-        tables = int(db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
+        version, owner, tables = identity(db)
         if owner != APPLICATION_ID and (owner or version or tables):
             raise RecallError(f"{self.path}: a SQLite database of another kind; name another file")
         if version > VERSION:

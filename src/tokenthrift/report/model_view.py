@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Group
 
-    from tokenthrift.catalog import CacheRule, ModelCard, Prices
+    from tokenthrift.catalog import CacheRule, ModelCard, Prices, ServicePrices
     from tokenthrift.route.placing import Placed
 
 NOT_KNOWN: Final = "not known"
@@ -26,9 +26,22 @@ PRICE_NAMES: Final = {
     "output_usd_per_mtok": "output",
     "cache_read_usd_per_mtok": "cache read",
     "cache_write_usd_per_mtok": "cache write",
-    "cache_write_1h_usd_per_mtok": "cache write, 1 h",
+    "cache_write_1h_usd_per_mtok": "1 h write",
     "reasoning_usd_per_mtok": "reasoning",
+    "cache_read_audio_usd_per_mtok": "cached audio",
+    "input_audio_usd_per_mtok": "audio in",
+    "input_image_usd_per_mtok": "images in",
+    "output_audio_usd_per_mtok": "audio out",
+    "output_image_usd_per_mtok": "images out",
 }
+USUAL_PRICES: Final = (
+    "input_usd_per_mtok",
+    "output_usd_per_mtok",
+    "cache_read_usd_per_mtok",
+    "cache_write_usd_per_mtok",
+    "reasoning_usd_per_mtok",
+)
+"""Shown in any case, so that what is not known is seen."""
 
 
 def models_view(cards: Sequence[ModelCard], found: int, snapshot: str) -> Group:
@@ -135,13 +148,22 @@ def placed_json(placed: Placed) -> dict[str, Any]:
 def _prices_table(prices: Prices | None) -> Any:
     if prices is None:
         return note(f"prices: {NOT_KNOWN}")
+    usual = _service_table("Prices, $ per million tokens", prices, USUAL_PRICES)
+    others = [_service_table(s, p, ()) for s, p in sorted(prices.services.items())]
+    return stacked(usual, *others)
+
+
+def _service_table(title: str, prices: ServicePrices, at_least: Sequence[str]) -> Any:
+    """A row for each size of requests; columns for prices that are known, or shown in any case."""
     tiers = [("any size", prices), *((f"> {t.above_input_tokens:,}", t) for t in prices.tiers)]
-    rows = [[label, *(_price(tier, name) for name in PRICE_NAMES)] for label, tier in tiers]
-    if prices.batch_input_usd_per_mtok is not None:
-        batch = (_price(prices, f"batch_{name}") for name in PRICE_NAMES)
-        rows.append(["in batches", *batch])
-    columns = (Column("input tokens", number=False), *map(Column, PRICE_NAMES.values()))
-    return table("Prices, $ per million tokens", columns, rows)
+    names = [
+        name
+        for name in PRICE_NAMES
+        if name in at_least or any(getattr(rates, name) is not None for _, rates in tiers)
+    ]
+    rows = [[label, *(_price(rates, name) for name in names)] for label, rates in tiers]
+    columns = [Column("request", number=False), *(Column(PRICE_NAMES[n]) for n in names)]
+    return table(title, columns, rows)
 
 
 def _cache(rule: CacheRule | None) -> str:

@@ -59,13 +59,17 @@ class Section:
 
 def policy_sections(policy: Policy) -> tuple[Section, ...]:
     """A policy as sections, in the order in which they act."""
-    plain = {"version", "name", "description", "stages"}
+    plain = {"version", "name", "description", "stages", "limits"}
     sections = [_section("policy", policy, policy.description or _summary(type(policy)), plain)]
     for number, stage in enumerate(policy.stages, 1):
         word = str(getattr(stage, "name", type(stage).__name__))
         level = int(getattr(stage, "level", 0))
         does = f"{_summary(type(stage))} ({LEVELS.get(level, f'level {level}')})"
         sections.append(_section(f"stage {number}: {word}", stage, does, {"stage"}))
+    for rule in policy.limits:
+        said = _section("", rule, "", {"name"}).settings
+        settings = tuple(line for line in said if not line.default)
+        sections.append(Section(f"limit {rule.name}", rule.words, settings))
     for name in type(policy).model_fields:
         value = getattr(policy, name)
         if isinstance(value, BaseModel):
@@ -144,13 +148,13 @@ def _section(name: str, model: BaseModel, does: str, left_out: set[str]) -> Sect
 
 
 def _value(value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
     if isinstance(value, BaseModel):
         said = value.model_dump(exclude_defaults=True, mode="json")
         return ", ".join(f"{k} {v}" for k, v in said.items()) or "as default"
+    if isinstance(value, dict):
+        return "; ".join(f"{k} {_value(v)}" for k, v in value.items()) or "none"
     if isinstance(value, list | tuple | set | frozenset):
         many = (
             sorted(map(_value, value)) if isinstance(value, set | frozenset) else map(_value, value)

@@ -18,6 +18,7 @@ from tokenthrift.wire.anthropic_messages_texts import texts_of_anthropic
 from tokenthrift.wire.functions import as_function, with_tools
 from tokenthrift.wire.paths import with_values
 from tokenthrift.wire.reading import compact, listed, mapped, whole, without_mark
+from tokenthrift.wire.usages import usage_of_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -154,23 +155,8 @@ class AnthropicMessages:
         return ""
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
-        """Normalise ``usage``: what this provider calls input leaves out what is cached."""
-        read = whole(raw.get("cache_read_input_tokens")) or 0
-        split = mapped(raw.get("cache_creation"))
-        hour = whole(split.get("ephemeral_1h_input_tokens")) or 0
-        minutes = whole(split.get("ephemeral_5m_input_tokens")) or 0
-        write = whole(raw.get("cache_creation_input_tokens"))
-        write = hour + minutes if write is None else write
-        made = mapped(raw.get("output_tokens_details"))
-        return Usage(
-            input_tokens=(whole(raw.get("input_tokens")) or 0) + read + write,
-            output_tokens=whole(raw.get("output_tokens")) or 0,
-            cache_read_tokens=read,
-            cache_write_tokens=write,
-            reasoning_tokens=whole(made.get("thinking_tokens")) or 0,
-            raw=dict(raw),
-            cache_write_1h_tokens=min(hour, write),
-        )
+        """Normalise ``usage``, in whatever shape; see `tokenthrift.wire.usages`."""
+        return usage_of_report(raw)
 
 
 # ------------------------------------------------------------------------------------------ reading

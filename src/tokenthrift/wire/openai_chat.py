@@ -14,6 +14,7 @@ from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Tool
 from tokenthrift.wire.openai_chat_texts import texts_of_chat
 from tokenthrift.wire.paths import with_values
 from tokenthrift.wire.reading import compact, listed, whole
+from tokenthrift.wire.usages import usage_of_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -147,20 +148,8 @@ class OpenAIChat:
         return ""
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
-        """Normalise ``usage``: OpenAI's input already includes cached tokens."""
-        prompt = raw.get("prompt_tokens_details") or {}
-        completion = raw.get("completion_tokens_details") or {}
-        return Usage(
-            input_tokens=whole(raw.get("prompt_tokens")) or 0,
-            output_tokens=whole(raw.get("completion_tokens")) or 0,
-            cache_read_tokens=whole(prompt.get("cached_tokens")) or 0,
-            cache_write_tokens=whole(
-                prompt.get("cache_write_tokens") or prompt.get("cache_creation_tokens")
-            )
-            or 0,
-            reasoning_tokens=whole(completion.get("reasoning_tokens")) or 0,
-            raw=dict(raw),
-        )
+        """Normalise ``usage``, in whatever shape; see `tokenthrift.wire.usages`."""
+        return usage_of_report(raw)
 
 
 def _message(index: int, raw: Any) -> Message:

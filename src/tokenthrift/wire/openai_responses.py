@@ -17,6 +17,7 @@ from tokenthrift.wire.functions import as_function, with_tools
 from tokenthrift.wire.openai_responses_texts import texts_of_responses
 from tokenthrift.wire.paths import with_values
 from tokenthrift.wire.reading import compact, listed, mapped, whole
+from tokenthrift.wire.usages import usage_of_report
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -153,17 +154,8 @@ class OpenAIResponses:
         return ""
 
     def usage(self, raw: Mapping[str, Any], /) -> Usage:
-        """Normalise ``usage``: the input already includes cached tokens."""
-        given = mapped(raw.get("input_tokens_details"))
-        made = mapped(raw.get("output_tokens_details"))
-        return Usage(
-            input_tokens=whole(raw.get("input_tokens")) or 0,
-            output_tokens=whole(raw.get("output_tokens")) or 0,
-            cache_read_tokens=whole(given.get("cached_tokens")) or 0,
-            cache_write_tokens=whole(given.get("cache_write_tokens")) or 0,
-            reasoning_tokens=whole(made.get("reasoning_tokens")) or 0,
-            raw=dict(raw),
-        )
+        """Normalise ``usage``, in whatever shape; see `tokenthrift.wire.usages`."""
+        return usage_of_report(raw)
 
 
 def _messages(body: Mapping[str, Any]) -> Iterator[Message]:
