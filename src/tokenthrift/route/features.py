@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from tokenthrift.encoders.static import load_static
+from tokenthrift.encoders.static import NO_ROW, StaticTable, load_static, normalised
 from tokenthrift.route.shape import shape_of
 from tokenthrift.route.wording import plain
 from tokenthrift.tokens import token_ids
@@ -76,9 +76,23 @@ def measured(prompts: Sequence[str]) -> Measured:
         np.stack([shape_of(t, i) for t, i in zip(texts, ids, strict=True)])
         if texts
         else np.zeros((0, len(shape_of("", ids_of("")))), np.float32),
-        table.unit_vectors(ids),  # type: ignore[arg-type]  # arrays serve as sequences
+        normalised(np.stack([_meaning(table, i) for i in ids]))
+        if ids
+        else np.zeros((0, table.dims), np.float32),
         tuple(_runs(i) for i in ids),
     )
+
+
+def _meaning(table: StaticTable, ids: IdArray) -> FloatArray:
+    """(d,) sum of the rows of a text's tokens.
+
+    Strategy: one text at a time is judged, for which the table's own way, made for many units, sets
+    up more than it sums.
+    """
+    rows = table.row_of[ids[ids < len(table.row_of)]]
+    rows = rows[rows != NO_ROW]
+    values = table.rows[rows].astype(np.float32) * table.scales[rows, None]
+    return np.asarray(values.sum(axis=0), np.float32)
 
 
 def _runs(ids: IdArray) -> HashArray:

@@ -23,7 +23,7 @@ RATES: Final = 14
 MOST_PINS: Final = 7
 REPLICATES: Final = 200
 # Weighing is given up where it loses to the coin in more than this share of bootstrap replicates.
-SURE_LOSS: Final = 0.8
+SURE_LOSS: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
