@@ -24,9 +24,9 @@ from tokenthrift.route.fitting import fit
 
 FOLDER = DATA / "routing"
 OWN_ROWS = 1500
-OWN_SPLITS = 3
+OWN_SPLITS = 2
 ANCHORS = 100
-PLACED_SOURCES = ("mmlu_pro", "zeroeval_crux", "zeroeval_math_l5", "routerbench")
+PLACED_SOURCES = ("bfcl", "routerbench", "zeroeval_crux", "zeroeval_math_l5")
 RESAMPLES = 300
 
 
