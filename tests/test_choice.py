@@ -189,6 +189,18 @@ def test_the_outlook_is_the_past_at_the_policys_share() -> None:
     assert Outlook.of(asked(), 4_000, 0.5).requests == 0
 
 
+def test_each_family_counts_in_its_own_way() -> None:
+    """A request counted for one family has more tokens in another, for the window and the money."""
+    entries = {"gpt-4o": entry("1"), "claude-x": entry("1", 11_000)}
+    catalog = Catalog(PriceMap(entries, "t", "t"))
+    asks = asked(model="gpt-4o", max_tokens=100)
+    found = verdicts(choose(asks, 10_000, rules(*entries), catalog))
+    assert found["claude-x"].reason == "needs 11.6k tokens, window 11k"
+    fits = verdicts(choose(asks, 9_000, rules(*entries), catalog))
+    known = (fits["gpt-4o"].expected_cost, fits["claude-x"].expected_cost)
+    assert known == (Money((9_000 + 400) * 1_000), Money((10_350 + 400) * 1_000))
+
+
 def test_long_context_is_priced_by_its_tier() -> None:
     """A request above a threshold costs the price of its tier, on the model that has one."""
     above = {"input_cost_per_token_above_200k_tokens": Decimal("20e-6")}

@@ -6,6 +6,7 @@ An action is a candidate with a reasoning effort and a level of compression. Not
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.catalog import ComplexityBucket
@@ -17,12 +18,14 @@ from tokenthrift.route.effort import effort_of
 from tokenthrift.route.eligible import SOFT, Refusal, need_of, refusals
 from tokenthrift.route.forecast import Action
 from tokenthrift.route.routing import Candidate
+from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.route.effort import Effort
+    from tokenthrift.route.eligible import Need
     from tokenthrift.route.forecast import Forecast, Forecaster
     from tokenthrift.route.routing import Routing
     from tokenthrift.route.session import Kept, Session, Shape
@@ -146,13 +149,14 @@ class Judge:
         candidate, shape, model = option.candidate, option.shape, option.candidate.model
         if shape is None:
             return self._refused(option, (NO_SUCH_SHAPE,))
-        need = need_of(shape.request, shape.tokens, self.routing, option.effort)
+        tokens = self._tokens(shape, model)
+        need = need_of(shape.request, tokens, self.routing, option.effort)
         refused = refusals(need, candidate, card, self.routing)
         if card is None:
             return self._refused(option, refused)
-        load = self._load(card, shape, need.output_tokens, forecast)
+        load = self._load(card, shape.request, need, forecast)
         price = expected_cost(card, load)
-        outlook = Outlook.of(shape.request, shape.tokens, self.routing.expected_share)
+        outlook = Outlook.of(shape.request, tokens, self.routing.expected_share)
         following = following_cost(card, load, outlook)
         latency_s = self.session.latency_s.get(model, card.latency_s(load.output_tokens))
         refused += self._limits(model, price, latency_s)
@@ -186,14 +190,23 @@ class Judge:
             level=option.level,
         )
 
-    def _load(self, card: ModelCard, shape: Shape, limit: int, forecast: Forecast | None) -> Load:
-        output, reasoning = limit, 0
+    def _tokens(self, shape: Shape, model: str) -> int:
+        """Tokens of a request as a model counts them, where both counters share an encoding."""
+        counted, own = counter_for(self.request.model), counter_for(model)
+        if counted.encoding_name != own.encoding_name or counted.factor == own.factor:
+            return shape.tokens
+        return ceil(shape.tokens * own.factor / counted.factor)
+
+    def _load(
+        self, card: ModelCard, request: Request, need: Need, forecast: Forecast | None
+    ) -> Load:
+        output, reasoning = need.output_tokens, 0
         if forecast is not None and forecast.output_tokens is not None:
-            output = min(forecast.output_tokens, limit)
+            output = min(forecast.output_tokens, output)
             reasoning = min(forecast.reasoning_tokens or 0, output)
-        caches = is_cached(shape.request, shape.tokens, card)
-        cached = self.session.cached(shape.request, card) if caches else 0
-        return Load(shape.tokens, output, reasoning, min(cached, shape.tokens), caches)
+        caches = is_cached(request, need.input_tokens, card)
+        cached = self.session.cached(request, card) if caches else 0
+        return Load(need.input_tokens, output, reasoning, min(cached, need.input_tokens), caches)
 
     def _limits(
         self, model: str, price: Money | None, latency_s: float | None
