@@ -31,20 +31,20 @@ ZONES = (
 )
 INSTANTS = st.integers(0, 68 * 365 * 86_400).map(lambda s: datetime.fromtimestamp(s, UTC))
 # Around jumps of clocks, where mistakes live.
-JUMPS = st.sampled_from(
-    [
-        datetime(2026, 3, 29, 1, tzinfo=UTC),
-        datetime(2026, 10, 25, 1, tzinfo=UTC),
-        datetime(2018, 11, 4, 3, tzinfo=UTC),
-        datetime(2018, 2, 18, 2, tzinfo=UTC),
-        datetime(2010, 11, 7, 2, 31, tzinfo=UTC),
-        datetime(2010, 3, 14, 3, 31, tzinfo=UTC),
-        datetime(2025, 11, 2, 5, tzinfo=UTC),
-        datetime(2011, 12, 30, 10, tzinfo=UTC),
-        datetime(2026, 4, 4, 15, tzinfo=UTC),
-    ]
+JUMPS = (
+    datetime(2026, 3, 29, 1, tzinfo=UTC),
+    datetime(2026, 10, 25, 1, tzinfo=UTC),
+    datetime(2018, 11, 4, 3, tzinfo=UTC),
+    datetime(2018, 2, 18, 2, tzinfo=UTC),
+    datetime(2010, 11, 7, 2, 31, tzinfo=UTC),
+    datetime(2010, 3, 14, 3, 31, tzinfo=UTC),
+    datetime(2025, 11, 2, 5, tzinfo=UTC),
+    datetime(2011, 12, 30, 10, tzinfo=UTC),
+    datetime(2026, 4, 4, 15, tzinfo=UTC),
 )
-NEAR = st.builds(lambda j, m: j + timedelta(minutes=m), JUMPS, st.integers(-3_000, 3_000))
+NEAR = st.builds(
+    lambda j, m: j + timedelta(minutes=m), st.sampled_from(JUMPS), st.integers(-3_000, 3_000)
+)
 
 
 @examples(400)
@@ -58,6 +58,20 @@ def test_calendar_windows_follow_each_other(period, zone, instant):
     assert calendar_window(period, start, tz) == window
     assert calendar_window(period, end - 1, tz) == window
     assert calendar_window(period, end, tz).slice_us == end
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_windows_follow_each_other_around_every_jump(zone, jump):
+    """Minute by minute, also where the date goes back with the clock."""
+    tz, before = ZoneInfo(zone), None
+    for minutes in range(-100, 100):
+        now = microseconds(jump + timedelta(minutes=minutes))
+        window = calendar_window("day", now, tz)
+        assert window.slice_us <= now < window.leaves_us(window.slice_us)
+        if before is not None and before != window:
+            assert window.slice_us == before.leaves_us(before.slice_us) == now
+        before = window
 
 
 @examples(200)
