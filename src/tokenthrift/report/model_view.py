@@ -23,9 +23,10 @@ PRICE_NAMES: Final = {
     "output_usd_per_mtok": "output",
     "cache_read_usd_per_mtok": "cache read",
     "cache_write_usd_per_mtok": "cache write",
-    "cache_write_1h_usd_per_mtok": "cache write, 1 h",
+    "cache_write_1h_usd_per_mtok": "write\n1 h",
     "reasoning_usd_per_mtok": "reasoning",
 }
+RARE: Final = ("cache_write_1h_usd_per_mtok",)  # shown where it is known
 
 
 def models_view(cards: Sequence[ModelCard], found: int, snapshot: str) -> Group:
@@ -100,8 +101,10 @@ def _prices_table(prices: Prices | None) -> Any:
     if prices is None:
         return note(f"prices: {NOT_KNOWN}")
     tiers = [("any size", prices), *((f"> {t.above_input_tokens:,}", t) for t in prices.tiers)]
-    rows = [[label, *(_price(tier, name) for name in PRICE_NAMES)] for label, tier in tiers]
-    columns = (Column("input tokens", number=False), *map(Column, PRICE_NAMES.values()))
+    names = [n for n in PRICE_NAMES if n not in RARE or any(getattr(t, n) for _, t in tiers)]
+    rows = [[label, *(_price(tier, name) for name in names)] for label, tier in tiers]
+    heads = (PRICE_NAMES[name] for name in names)
+    columns = (Column("input tokens", number=False), *map(Column, heads))
     return table("Prices, $ per million tokens", columns, rows)
 
 

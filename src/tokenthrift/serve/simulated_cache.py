@@ -14,13 +14,11 @@ from hashlib import blake2b, shake_128
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.opaque import unmarked
-from tokenthrift.serve.simulated_types import CacheUse
 from tokenthrift.tokens import message_framing, request_framing, token_ids, tool_prompt_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tokenthrift.serve.simulated_types import Ask
     from tokenthrift.tokens import TiktokenCounter
     from tokenthrift.types import Message, Path, Request
 
@@ -79,15 +77,6 @@ def prompt_seed(request: Request) -> bytes:
     return _json(wanted).encode("utf-8", "surrogatepass")
 
 
-def automatic(ask: Ask, cache: PrefixCache, owner: tuple[str, str], now_s: float) -> CacheUse:
-    """What a cache does that takes every prompt unasked; writing to it costs nothing."""
-    request = ask.request
-    extended = request.body.get("prompt_cache_retention") == "24h"
-    prompt, seed = render(request, ask.count), prompt_seed(request)
-    ttl_s = EXTENDED_TTL_S if extended else TTL_S
-    return CacheUse(cache.read_and_write(owner, prompt, seed, now_s, ttl_s))
-
-
 def _message(message: Message, count: TiktokenCounter, model: str) -> list[Piece]:
     """Head, then the parts in order, then the tool calls."""
     bare = replace(message, parts=())
@@ -138,6 +127,15 @@ def _fit(ids: bytes, tokens: int) -> bytes:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
+
+
+@dataclass(frozen=True, slots=True)
+class CacheUse:
+    """What the prompt cache did with a request, in tokens; ``hour`` are those written for long."""
+
+    read: int = 0
+    write: int = 0
+    hour: int = 0
 
 
 @dataclass(slots=True)

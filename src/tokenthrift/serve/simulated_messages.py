@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.serve.simulated_cache import HOUR_TTL_S, TTL_S, PrefixCache, pieces_of
+from tokenthrift.serve.simulated_cache import HOUR_TTL_S, TTL_S, CacheUse, PrefixCache, pieces_of
 from tokenthrift.serve.simulated_messages_checks import (
     check_messages,
     check_values,
@@ -24,7 +24,7 @@ from tokenthrift.serve.simulated_messages_checks import (
     tool_choice,
 )
 from tokenthrift.serve.simulated_pieces import event, pieces
-from tokenthrift.serve.simulated_types import Answer, ApiError, Ask, CacheUse, Held, Reply
+from tokenthrift.serve.simulated_types import Answer, ApiError, Ask, Held, Reply
 from tokenthrift.wire.anthropic_messages import AnthropicMessages
 
 if TYPE_CHECKING:

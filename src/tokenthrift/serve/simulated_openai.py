@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenthrift.serve.simulated_cache import automatic
-from tokenthrift.serve.simulated_types import ApiError, Ask, CacheUse, Held, Reply
+from tokenthrift.serve.simulated_cache import (
+    EXTENDED_TTL_S,
+    TTL_S,
+    CacheUse,
+    prompt_seed,
+    render,
+)
+from tokenthrift.serve.simulated_types import ApiError, Ask, Held, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +47,11 @@ class OpenAIDialect:
         self, ask: Ask, cache: PrefixCache, owner: tuple[str, str], now_s: float, /
     ) -> CacheUse:
         """What the cache reads of a prompt; afterwards all of it is in there."""
-        return automatic(ask, cache, owner, now_s)
+        request = ask.request
+        extended = request.body.get("prompt_cache_retention") == "24h"
+        ttl_s = EXTENDED_TTL_S if extended else TTL_S
+        prompt, seed = render(request, ask.count), prompt_seed(request)
+        return CacheUse(cache.read_and_write(owner, prompt, seed, now_s, ttl_s))
 
     def keep(self, _reply: Reply, _ask: Ask, _held: Held, /) -> None:
         """Nothing: the caller sends whole conversations."""

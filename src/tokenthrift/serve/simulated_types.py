@@ -14,7 +14,7 @@ from tokenthrift.errors import TokenthriftError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tokenthrift.serve.simulated_cache import PrefixCache
+    from tokenthrift.serve.simulated_cache import CacheUse, PrefixCache
     from tokenthrift.tokens import TiktokenCounter
     from tokenthrift.types import Request, Usage
 
@@ -123,15 +123,6 @@ class Reply:
     model: str
     answers: tuple[Answer, ...]
     usage: Usage | None
-
-
-@dataclass(frozen=True, slots=True)
-class CacheUse:
-    """What the prompt cache did with a request, in tokens; ``hour`` are those written for long."""
-
-    read: int = 0
-    write: int = 0
-    hour: int = 0
 
 
 @dataclass(slots=True)
