@@ -186,7 +186,7 @@ def _plan(
     counter_for(str(body["model"]))(" ")  # what follows is the time of planning, not of loading
     start = clock()
     try:
-        request = wire.read(body)
+        request = wire.read(body, wire.detect(body))
         session = past.session(request)
         made = plan(request, policy, catalog=catalog, memo=memo, session=session)
     except Exception as error:  # noqa: BLE001 - a call that cannot be planned goes out as it is; it is counted and shown
