@@ -9,23 +9,30 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from dataclasses import replace
-from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
+from tokenthrift.client.allowance import Allowance
 from tokenthrift.client.call import Call, Outside, asks_usage
+from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.client.sessions import Sessions
 from tokenthrift.compress import Memo, redact
 from tokenthrift.encoders import collect_spending
-from tokenthrift.errors import NoCandidateError, TokenthriftError, WireError
+from tokenthrift.errors import (
+    LimitError,
+    LimitStoreError,
+    NoCandidateError,
+    TokenthriftError,
+    WireError,
+)
 from tokenthrift.ledger import lesson_of, lessons_of
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
-from tokenthrift.recall import DAY_S, open_recall
+from tokenthrift.recall import open_recall
 from tokenthrift.route import Kept, final_of
 from tokenthrift.route.learning import Learned, learned
 from tokenthrift.tokens import counter_for
@@ -43,8 +50,6 @@ if TYPE_CHECKING:
     from tokenthrift.route import Answer, Forecaster, Outcome
     from tokenthrift.verify import Verifier
 
-REMEMBERED_IDS: Final = 16_384  # of texts that were stored, about 2 MB
-RENEWED: Final = 0.25  # share of their time after which texts that are named again are put again
 SINK_ERRORS: Final = 100  # the newest are kept
 
 OUTSIDE: Final = Outside()
@@ -68,12 +73,14 @@ class Account:
 
     Attributes:
         recall_store: what was cut, for as long as the policy says.
-        sink_errors: what ledger, sinks and store raised, newest last; the calls went on.
+        allowance: what the policy's limits allow.
+        sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
 
     Raises:
         PolicyError: the policy is wrong.
         CatalogError: the policy's model cards cannot be read.
         RecallError: the policy's store cannot be opened.
+        LimitStoreError: the file that counts for limits cannot be opened.
         MissingExtraError: the store is a server, or the policy redacts or verifies, and the extra
             for it is not installed.
     """
@@ -101,7 +108,7 @@ class Account:
         self.recall_store: RecallStore = open_recall(
             self.policy.recall_store, ttl_days=self.policy.recall.ttl_days
         )
-        self._stored: OrderedDict[str, float] = OrderedDict()  # when each id was last put
+        self._keeper = Keeper(self.policy.recall, self.recall_store, self.report)
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
         self._memo = Memo()
@@ -111,6 +118,7 @@ class Account:
         self.forecaster = self._taught(forecaster or self.policy.forecaster)
         self._checks = checks_of(self.policy.routing.verify, verifiers)
         self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
+        self.allowance = Allowance(self.policy, self.catalog, outside.now, self.report)
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
@@ -134,6 +142,8 @@ class Account:
             OverBudgetError: the hard budget cannot be met.
             NoCandidateError: no model can serve the request.
             LoopError: the conversation goes round in circles, and the policy refuses that.
+            LimitError: a limit has no room for it.
+            LimitStoreError: limits cannot be counted.
         """
         self.settle_abandoned()
         call = Call(
@@ -147,7 +157,7 @@ class Account:
         )
         with collect_spending() as spent:
             try:
-                planned = replace(call, plan=self._plan(body, call.record_id))
+                planned = replace(call, plan=self._plan(call))
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
@@ -165,13 +175,15 @@ class Account:
             and not asks_usage(body)
         )
         if planned.plan is not None:
-            self._keep(planned.plan)
-        return replace(
-            planned,
-            plan_ms=self.elapsed_ms(call),
-            adds_usage=adds_usage,
-            spent=tuple(spent),
-        )
+            self._keeper.keep(planned.plan, self._now_s())
+        planned = replace(planned, adds_usage=adds_usage, spent=tuple(spent))
+        model = call.model_requested if planned.plan is None else planned.plan.model
+        try:
+            touched = self.allowance.reserve(planned, model, 1)
+        except (LimitError, LimitStoreError) as error:
+            self._refuse(replace(planned, problem=type(error).__name__))
+            raise
+        return replace(planned, plan_ms=self.elapsed_ms(call), limits=touched)
 
     def settle(
         self,
@@ -196,6 +208,7 @@ class Account:
             inter_chunk_ms=inter_chunk_ms,
         )
         record = self._write(call, ending)
+        self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
             attempt = outcomes[final_of(outcomes)].attempt
@@ -315,10 +328,13 @@ class Account:
         refused = replace(call, plan_ms=self.elapsed_ms(call))
         self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
 
-    def _plan(self, body: Mapping[str, Any], call_id: str) -> Plan:
-        request = wire.read(body)
+    def _plan(self, call: Call) -> Plan:
+        request = wire.read(call.body)
         policy = self._restricted or self.policy
         session = self._sessions.of(request, self._now_s())
+        if self.allowance.is_limited and not policy.routing.pinned:
+            share = self.allowance.spent_share(request.model, call.tags)
+            session = replace(session, spent_share=share)
         try:
             return plan(
                 request,
@@ -327,7 +343,7 @@ class Account:
                 memo=self._memo,
                 session=session,
                 forecaster=self.forecaster,
-                call_id=call_id,
+                call_id=call.record_id,
             )
         except NoCandidateError:
             if self._restricted is None:
@@ -351,32 +367,6 @@ class Account:
             except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
                 self.report(error)
         return record
-
-    def _keep(self, plan: Plan) -> None:
-        """Store what a plan cut, where the policy asks; what was stored lately is left alone."""
-        recall = self.policy.recall
-        if not recall.offer and recall.store is None:
-            return
-        omitted = plan.omitted
-        now_s = self._now_s()
-        # Put again in time: what a conversation goes on to name stays for as long as it is told.
-        stale_s = now_s - RENEWED * self.policy.recall.ttl_days * DAY_S
-        with self._lock:
-            new = {k: v for k, v in omitted.items() if self._stored.get(k, -inf) < stale_s}
-            for key in new:
-                self._stored[key] = now_s
-                self._stored.move_to_end(key)
-            while len(self._stored) > REMEMBERED_IDS:
-                self._stored.popitem(last=False)
-        if not new:
-            return
-        try:
-            self.recall_store.put(new)
-        except Exception as error:  # noqa: BLE001 - the call is worth more than a later recall
-            with self._lock:  # the next call of the conversation tries again
-                for key in new:
-                    self._stored.pop(key, None)
-            self.report(error)
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()

@@ -68,6 +68,7 @@ class Call:
         adds_usage: a stream is asked for its usage although the caller did not ask, and the usage
             is hidden from the caller again.
         spent: what encoders cost while it was planned, also where planning failed in the end.
+        limits: names of the limits that it touches.
     """
 
     record_id: str
@@ -80,6 +81,7 @@ class Call:
     adds_usage: bool = False
     spent: tuple[Spend, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
 
     @property
     def wire(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from tokenthrift.client.recalls import Recalls
 from tokenthrift.compress.recall_tool import NAME
+from tokenthrift.errors import LimitError, LimitStoreError
 from tokenthrift.route import Attempt, Outcome, Wait, cascade, final_of, standing
 from tokenthrift.transports import answer_in, refuses_stream_usage
 
@@ -93,6 +94,7 @@ class Course:
         self.recalls.take(said, before.model)
         reason = f"recall {self.recalls.rounds}"
         attempt = Attempt(before.model, len(self.outcomes) + 1, reason, before.effort)
+        self.account.allowance.reserve(self.call, attempt.model, attempt.number)
         yield from self._tries(attempt)
         if _is_refused(self.last.error):
             yield from self._as_given()
@@ -100,8 +102,9 @@ class Course:
     def _as_given(self) -> Sendings:
         """The caller's own body: neither the tool nor what it fetched may lose the call."""
         self.recalls.give_up()
-        model = self.call.model_requested
-        yield from self._tries(Attempt(model, len(self.outcomes) + 1, "refused: as given"))
+        attempt = Attempt(self.call.model_requested, len(self.outcomes) + 1, "refused: as given")
+        if self._may_try(attempt):
+            yield from self._tries(attempt)
 
     def _cascaded(self, decision: Decision) -> Sendings:
         routing = self.account.policy.routing
@@ -116,14 +119,28 @@ class Course:
             if isinstance(step, Wait):
                 yield step
                 done = None
-            else:
+            elif self._may_try(step):
                 yield from self._tries(step)
                 done = self.outcomes[-1]
+            else:
+                self.outcomes = standing(self.outcomes)
+                return
             try:
                 step = steps.send(done)
             except StopIteration:
                 self.outcomes = standing(self.outcomes)
                 return
+
+    def _may_try(self, attempt: Attempt) -> bool:
+        """Whether limits have room for one more attempt; the first has its room since the plan."""
+        if not self.outcomes:
+            return True
+        self.account.allowance.settle_refused(self.call, self.outcomes[-1])
+        try:
+            self.account.allowance.reserve(self.call, attempt.model, attempt.number)
+        except (LimitError, LimitStoreError):
+            return False  # how the last attempt went says more
+        return True
 
     def _tries(self, attempt: Attempt) -> Sendings:
         """One attempt; again without the question for usage, where the provider refuses that."""

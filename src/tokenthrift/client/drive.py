@@ -62,6 +62,8 @@ def complete(
     except BaseException:  # between two requests: those that were answered have been paid for
         if course.outcomes:
             account.settle(call, course.outcomes, cancelled=True)
+        else:
+            account.allowance.give_back(call)
         raise
     if hasattr(course.last.response, "__next__"):
         recording = Recording(course, lambda said: make(course.more(said)))
@@ -97,6 +99,8 @@ async def complete_async(
     except BaseException:  # between two requests: those that were answered have been paid for
         if course.outcomes:
             account.settle(call, course.outcomes, cancelled=True)
+        else:
+            account.allowance.give_back(call)
         raise
     if hasattr(course.last.response, "__anext__"):
         recording = Recording(course, lambda said: make(course.more(said)))
@@ -120,7 +124,9 @@ async def _advanced_async(
     course: Course, steps: Sendings, outcome: Outcome
 ) -> Sending | Wait | None:
     works = course.recalls.offered or course.account.verifies
-    if not works or outcome.error is not None:
+    works = works and outcome.error is None
+    limited = course.account.allowance.is_limited and not gave_up(outcome.error)
+    if not works and not limited:
         return _advanced(steps, outcome)
     return await once_in_thread(lambda: _advanced(steps, outcome))
 

@@ -17,6 +17,7 @@ from tokenthrift.ledger import (
     LedgerRecord,
     SavingsRecord,
     StepRecord,
+    buckets_of,
     costs_of,
     embedding_records,
     split_savings,
@@ -118,6 +119,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         total_ms=ending.total_ms,
         streamed=call.streamed,
         tags=dict(call.tags),
+        limits=call.limits,
     )
 
 
@@ -176,12 +178,7 @@ def _attempt(n: int, ending: Ending, billed: Bill | None, books: Books) -> Attem
         status=ending.status if final else status,
         error=check if outcome.error is None else type(outcome.error).__name__,
         counted_tokens=0 if billed is None else billed.counted_last or billed.counted_sent,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        reasoning_tokens=usage.reasoning_tokens,
-        estimated=usage.estimated,
+        **buckets_of(usage),
         raw_usage=None if usage.raw is None else dict(usage.raw),
         cost_nanos=None if cost is None else cost.nanos,
         latency_ms=outcome.latency_ms,

@@ -96,7 +96,7 @@ class Lease:
         if kind is not None and issubclass(kind, Exception):
             self.refund()
         else:
-            self._close(self._hold.asked)
+            self.charge()
 
     def settle(self, usage: Usage, cost: Money | None, *, requests: int | None = None) -> bool:
         """Count what the call took. The first word counts: settling again changes nothing.
@@ -117,6 +117,10 @@ class Lease:
         many = asked.requests if requests is None else requests
         actual = Amount.of(usage, cost, requests=many)
         return self._close(actual if cost is not None else replace(actual, nanos=asked.nanos))
+
+    def charge(self) -> bool:
+        """Count what was reserved: nobody knows what the call took."""
+        return self._close(self._hold.asked)
 
     def refund(self) -> bool:
         """Give everything back: the call has cost nothing."""

@@ -22,6 +22,7 @@ from tokenthrift.ledger import (
     SavingsRecord,
     StepRecord,
     blocks_of,
+    buckets_of,
     costs_of,
     embedding_records,
     split_savings,
@@ -258,11 +259,7 @@ def _attempt(model: str, charge: Charge) -> AttemptRecord:
         number=1,
         status="ok",
         counted_tokens=usage.input_tokens,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        cache_read_tokens=usage.cache_read_tokens,
-        cache_write_tokens=usage.cache_write_tokens,
-        estimated=True,
+        **(buckets_of(usage) | {"estimated": True}),
         cost_nanos=None if spent is None else spent.nanos,
     )
 
