@@ -3,118 +3,59 @@
     python benchmarks/speed.py
 
 Cold: nothing is remembered. Next turn: the same conversation with one more exchange, with a memo.
-The text is this repository's own: source, logs, JSON of its model cards; as one request, as the
-steps of an agent, and prose that cannot shrink.
+Texts are made by rule (`shapes.py`): one message of documents of all kinds, the steps of an agent
+whose results are of all kinds, and prose that cannot shrink. Processor time, so that others on the
+machine disturb less.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
 from tiktoken import Encoding
 
+import shapes
 from data import SEED, interval, save
-from shapes import Words
+from shapes import MODEL, Body
 from tokenthrift import tokens
-from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import Memo
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
 
-ROOT = Path(__file__).parents[1]
 SIZES = (10_000, 100_000)
 POLICIES = ("off", "lossless", "balanced")
 ROUNDS = 9
-MODEL = "gpt-4o"
 
 
-def results() -> list[str]:
-    """Tool results of several kinds, in a fixed order."""
-    sources = [p.read_text() for p in sorted((ROOT / "src").rglob("*.py"))]
-    catalog = load_catalog()
-    names = [n for n in catalog.names() if n.startswith(("gpt", "claude", "gemini"))]
-    cards = [catalog.require(n).model_dump(mode="json") for n in names]
-    made = [json.dumps(cards[i : i + 20], indent=2) for i in range(0, len(cards), 20)]
-    lines = [
-        f"2026-01-01T00:{i // 60 % 60:02d}:{i % 60:02d}Z INFO worker={i % 7} done job={i * 37}"
-        for i in range(4_000)
-    ]
-    logs = ["\n".join(lines[i : i + 150]) for i in range(0, len(lines), 150)]
-    mixed = [t for group in zip(sources, made, logs, strict=False) for t in group]
-    rng = np.random.default_rng(SEED)
-    rest = sources[len(mixed) // 3 :]
-    return [*mixed, *[rest[i] for i in rng.permutation(len(rest))]]
-
-
-def conversation(size: int) -> list[dict[str, Any]]:
-    """A tool-using conversation of about ``size`` tokens, one result after each call."""
-    messages = _opening()
-    for n, text in enumerate(_taken(size)):
-        messages += [
-            {"role": "assistant", "content": None, "tool_calls": [_call(n)]},
-            _result(n, text),
-        ]
-    return messages
-
-
-def one_request(size: int) -> list[dict[str, Any]]:
-    """The same results as the answers of parallel calls: all of them are new at once."""
-    texts = _taken(size)
-    calls = [_call(n) for n in range(len(texts))]
-    results = [_result(n, text) for n, text in enumerate(texts)]
-    return [*_opening(), {"role": "assistant", "content": None, "tool_calls": calls}, *results]
-
-
-def small_talk(size: int) -> list[dict[str, Any]]:
+def small_talk(size: int) -> Body:
     """Prose in short messages: nothing to shrink."""
-    made = Words(SEED)
-    messages = _opening()
+    made = shapes.Words(SEED)
+    messages: list[dict[str, Any]] = [{"role": "system", "content": "You are a careful engineer."}]
     for n in range(max(2, size // 150)):
-        role = "user" if n % 2 else "assistant"
+        role = "assistant" if n % 2 else "user"
         messages.append({"role": role, "content": made.words(120)})
-    return messages
+    return {"model": MODEL, "messages": messages}
 
 
-SHAPES: dict[str, Callable[[int], list[dict[str, Any]]]] = {
-    "one request": one_request,
-    "agent loop": conversation,
+def texts_of(body: Body) -> list[str]:
+    """Every text of a body's messages."""
+    texts: list[str] = []
+    for message in body["messages"]:
+        content = message["content"] or ""
+        texts += [content] if isinstance(content, str) else [part["text"] for part in content]
+    return texts
+
+
+SHAPES: dict[str, Callable[[int], Body]] = {
+    "one request": shapes.mixed,
+    "agent loop": shapes.agent,
     "nothing to shrink": small_talk,
 }
-
-
-def _opening() -> list[dict[str, Any]]:
-    return [
-        {"role": "system", "content": "You are a careful engineer."},
-        {"role": "user", "content": "Where are prices read, and which worker did job 3700?"},
-    ]
-
-
-def _call(n: int) -> dict[str, Any]:
-    return {"id": f"c{n}", "type": "function", "function": {"name": "read", "arguments": "{}"}}
-
-
-def _result(n: int, text: str) -> dict[str, Any]:
-    return {"role": "tool", "tool_call_id": f"c{n}", "content": text}
-
-
-def _taken(size: int) -> list[str]:
-    """Results of so many tokens in all."""
-    count = tokens.counter_for(MODEL)
-    texts: list[str] = []
-    for text in results() * 8:
-        texts.append(text)
-        size -= count(text)
-        if size <= 0:
-            break
-    return texts
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -131,16 +72,15 @@ def forget_counts() -> None:
     tokens.token_ids.cache_clear()
 
 
-def measured(messages: list[dict[str, Any]], policy: Policy) -> dict[str, Any]:
+def measured(body: Body, policy: Policy) -> dict[str, Any]:
     """Cold plans and next turns of one conversation, as ratios to one encode of its messages."""
     encoding = tokens.encoding("o200k_base")
-    texts = [m["content"] or "" for m in messages]
-    body = {"model": MODEL, "messages": messages}
+    texts = texts_of(body)
     more = [
         {"role": "assistant", "content": "It is in prices.py."},
         {"role": "user", "content": "And which one did job 4000?"},
     ]
-    longer = {"model": MODEL, "messages": [*messages, *more]}
+    longer = {**body, "messages": [*body["messages"], *more]}
     cold, warm = [], []
     for _ in range(ROUNDS):
         before = seconds(lambda: [encoding.encode_ordinary(x) for x in texts])
@@ -159,7 +99,7 @@ def measured(messages: list[dict[str, Any]], policy: Policy) -> dict[str, Any]:
     return row
 
 
-def shares(body: dict[str, Any], policy: Policy) -> dict[str, float]:
+def shares(body: Body, policy: Policy) -> dict[str, float]:
     """Of a cold plan's time, what each stage takes, and what encoding takes wherever it is done."""
     spent: Counter[str] = Counter()
     with ExitStack() as undo:
@@ -200,10 +140,10 @@ def main() -> None:
     found = []
     for shape, made in SHAPES.items():
         for size in SIZES:
-            messages = made(size)
+            body = made(size)
             for name in POLICIES:
                 row = {"shape": shape, "tokens": size, "policy": name}
-                row |= measured(messages, load_policy(name))
+                row |= measured(body, load_policy(name))
                 found.append(row)
                 print(row, flush=True)
     save("speed", {"rows": found}, policies={p: load_policy(p).digest for p in POLICIES})

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # Of a longer message only this many characters at either end are looked at; the rest is context
 # whose size counts but whose shape does not.
-SCANNED_CHARACTERS: Final = 24_000
+SCANNED_CHARACTERS: Final = 8_000
+HEAD_CHARACTERS: Final = 64  # of a text that is looked for again in it
 # Prose beyond this many words at either end of a message is taken for pasted context: requests are
 # put before or after what they are about.
 ASK_WORDS: Final = 160
@@ -83,10 +84,14 @@ def latest_ask(request: Request) -> Ask:
 
 def ask_of(text: str, index: int = 0) -> Ask:
     """The shape of a text that asks something."""
-    once = _unrepeated(text.casefold())
-    size = sum(map(len, once.split()))
-    if len(once) > 2 * SCANNED_CHARACTERS:
-        once = f"{once[:SCANNED_CHARACTERS]}\n{once[-SCANNED_CHARACTERS:]}"
+    if len(text) > 4 * SCANNED_CHARACTERS and not _begins_again(text):
+        size = len(text) - sum(map(text.count, " \n\t\r"))
+        once = f"{text[:SCANNED_CHARACTERS]}\n{text[-SCANNED_CHARACTERS:]}".casefold()
+    else:
+        once = _unrepeated(text.casefold())
+        size = sum(map(len, once.split()))
+        if len(once) > 2 * SCANNED_CHARACTERS:
+            once = f"{once[:SCANNED_CHARACTERS]}\n{once[-SCANNED_CHARACTERS:]}"
     prose, code, blocks = _separated(once.split("\n"))
     sentences = _distinct(s for line in prose for s in SENTENCE_END.split(line))
     near = " ".join(_near_ends(sentences))
@@ -108,6 +113,12 @@ def ask_of(text: str, index: int = 0) -> Ask:
 
 def _text(message: Message) -> str:
     return "\n".join(p.text for p in message.parts if p.type == "text" and p.text)
+
+
+def _begins_again(text: str) -> bool:
+    """Whether a text may be the same several times over: a quick look."""
+    start = text[:HEAD_CHARACTERS].strip()
+    return text.find(start, HEAD_CHARACTERS) >= 0
 
 
 def _unrepeated(text: str) -> str:
