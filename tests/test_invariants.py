@@ -433,9 +433,11 @@ def level_two_edits(made: Plan) -> Iterator[tuple[Segment, str, str]]:
     """Each selection of the trace: its segment, the text before and the text after."""
     segments = {s.id: s for s in made.draft.segments}
     current = {s.id: s.original for s in made.draft.segments}
+    window = (0, 0)
     for step in made.trace:
-        if step.stage == "compact":
+        if step.window != window and step.window[0] == 0:  # all is open again, as it was given
             current = {s.id: s.original for s in made.draft.segments}
+        window = step.window
         for edit in step.edits:
             if edit.action == "replace":
                 if edit.level == 2:

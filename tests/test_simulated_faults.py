@@ -133,11 +133,11 @@ def test_a_cut_answer_is_a_connection_error(provider, client, api_key):
 
 @pytest.mark.parametrize("pieces", [0, 1, 5])
 def test_a_cut_stream_breaks_after_its_pieces(client, pieces):
-    """The SDK yields exactly the chunks before the cut and then raises the transport's error."""
+    """The SDK yields the chunks before the cut, then the transport's error or its own for it."""
     seen = []
     with (
         chat(client, f"broken_stream:{pieces}", stream=True) as stream,
-        pytest.raises(httpx.RemoteProtocolError),
+        pytest.raises((httpx.RemoteProtocolError, openai.APIConnectionError)),
     ):
         seen.extend(stream)  # keeps what came before the error
     assert len(seen) == pieces

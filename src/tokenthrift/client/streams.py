@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import replace
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift.client.billing import usage_of
@@ -305,9 +306,11 @@ class _AsyncRecordedStream(_Recorded):
     async def close(self) -> None:
         """Close the wrapped stream; what has not come will not be read."""
         try:
-            close = _method(self._inner, "close", "aclose")
-            if close is not None:
-                await close()
+            # Some versions of litellm's stream have both, and `close` then does not await.
+            close = _method(self._inner, "aclose", "close")
+            closing = None if close is None else close()
+            if isawaitable(closing):
+                await closing
         finally:
             self._recording.end(cancelled=True)
 
