@@ -11,6 +11,7 @@ import httpx
 import openai
 import pytest
 
+from tokenthrift.client.billing import usage_of
 from tokenthrift.client.threads import once_in_thread
 from tokenthrift.transports import (
     answer_text,
@@ -200,3 +201,14 @@ async def test_work_is_done_exactly_once_whoever_cancels():
                     break
                 await asyncio.sleep(0.001)
         assert done == ([1] if delay else [])
+
+
+def test_how_an_answer_was_served_is_part_of_its_usage():
+    """Priority and flex have prices of their own; the usual tiers leave the usage as it came."""
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 10}
+    for tier in ("priority", "flex"):
+        found = reported_usage(SimpleNamespace(usage=usage, service_tier=tier))
+        assert found == usage | {"service_tier": tier}
+        assert usage_of("openai-chat", found, "", "gpt-5").service_tier == tier
+    for tier in (None, "auto", "default"):
+        assert reported_usage(SimpleNamespace(usage=usage, service_tier=tier)) == usage

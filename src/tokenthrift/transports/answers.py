@@ -25,12 +25,18 @@ SPENT: Final = "insufficient_quota"
 CONNECTION_ERRORS: Final = frozenset({"APIConnectionError", "APITimeoutError"})
 UNKNOWN_PARAMETER: Final = frozenset({400, 422})
 
+USUAL_TIERS: Final = frozenset({"auto", "default", "standard", "standard_only"})
+
 SPOKEN: Final = ("content", "refusal", "reasoning_content")
 
 
 def reported_usage(response: Any) -> dict[str, Any] | None:
-    """The provider's usage object as plain data; None where there is none (or only zeros)."""
-    usage = at(body_of(response), "usage")
+    """The provider's usage object as plain data; None where there is none (or only zeros).
+
+    With the answer's ``service_tier`` where that is not the usual one: prices depend on it.
+    """
+    body = body_of(response)
+    usage = at(body, "usage")
     if usage is None:
         return None
     if not isinstance(usage, Mapping):
@@ -42,6 +48,9 @@ def reported_usage(response: Any) -> dict[str, Any] | None:
     if not usage.get("prompt_tokens") and not usage.get("completion_tokens"):
         return None
     plain: dict[str, Any] = json.loads(json.dumps(dict(usage), default=str))
+    tier = at(body, "service_tier")
+    if isinstance(tier, str) and tier not in USUAL_TIERS:
+        plain.setdefault("service_tier", tier)
     return plain
 
 
