@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import tokenthrift
+from litellm_clients import close_litellm
 from tokenthrift.catalog import cost, load_catalog
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ async def test_acompletion_is_wrapped_too(litellm, provider, api_key, reach):
     await anext(early)
     await early.aclose()
     assert early.tokenthrift.record.status == "cancelled"
-    await asyncio.sleep(0)
+    await close_litellm()
 
 
 def test_off_passes_the_callers_objects_on(litellm, provider, api_key, reach):

@@ -14,6 +14,7 @@ import pytest
 from pydantic import BaseModel
 
 import tokenthrift
+from litellm_clients import close_litellm
 from tokenthrift.catalog import cost, load_catalog
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.serve.simulated import SimulatedProvider
@@ -553,4 +554,4 @@ async def test_litellm_recalls_too(scripted, key):
     assert totals.input_tokens == true.input_tokens
     assert totals.cache_read_tokens == true.cache_read_tokens
     assert totals.estimated_calls == 0
-    litellm.in_memory_llm_clients_cache.flush_cache()
+    await close_litellm()

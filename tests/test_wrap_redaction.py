@@ -12,6 +12,7 @@ from openai.lib.streaming.chat import ContentDoneEvent
 from pydantic import BaseModel, Field
 
 import tokenthrift
+from litellm_clients import close_litellm
 from made_secrets import made
 from tokenthrift import wire
 from tokenthrift.client import account as account_module
@@ -383,3 +384,4 @@ async def test_litellm_is_served_by_the_same_path(scripted, key, mode):
         seen = put_together(answer, list(answer)) if given["stream"] else whole(answer)
     assert seen.text == f"You said: {ASKED[0]['content']} {'x' * 17}{KEY}"
     check_nothing_left(scripted, key, seen.record)
+    await close_litellm()
