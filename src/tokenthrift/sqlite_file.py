@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Self
 from tokenthrift.errors import TokenthriftError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MEMORY: Final = ":memory:"
 BUSY_TIMEOUT_MS: Final = 10_000  # a writer holds the lock for well under 1 ms
@@ -48,6 +48,12 @@ class SQLiteFile:
     """What a file of this kind is called in errors."""
     error: ClassVar[type[TokenthriftError]] = TokenthriftError
     """What is raised where a file cannot be opened, read or written."""
+    application_id: ClassVar[int] = 0
+    """So that `file` and we can tell files of this kind."""
+    version: ClassVar[int] = 1
+    """Of the tables; a file of a newer one is refused."""
+    tables: ClassVar[Sequence[str]] = ()
+    """Statements that make a new file's tables."""
 
     def __init__(
         self,
@@ -83,6 +89,27 @@ class SQLiteFile:
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         """Make the tables, or refuse the file; called once for each new connection."""
+        if self._version(db) == self.version:
+            return
+        with db:
+            db.execute("BEGIN IMMEDIATE")
+            if self._version(db) == self.version:  # another process was faster
+                return
+            for statement in self.tables:
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {self.application_id}")
+            db.execute(f"PRAGMA user_version = {self.version}")
+
+    def _version(self, db: sqlite3.Connection) -> int:
+        version, owner, tables = identity(db)
+        if owner != self.application_id and (owner or version or tables):
+            raise self.error(f"{self.path}: a SQLite database of another kind; name another file")
+        if version > self.version:
+            raise self.error(
+                f"{self.path}: store version {version}, but this tokenthrift reads up to "
+                f"{self.version}; upgrade tokenthrift, or name another file"
+            )
+        return version
 
     @contextmanager
     def _session(self) -> Iterator[sqlite3.Connection]:

@@ -115,11 +115,6 @@ def rows_of(text: str) -> Sequence[Row]:
     return _rows(text) if _HEAD.match(text) else ()
 
 
-def is_encoded(text: str) -> bool:
-    """Whether a text is in this form, whole."""
-    return bool(rows_of(text))
-
-
 @lru_cache(maxsize=64)
 def _rows(text: str) -> tuple[Row, ...]:
     """The rows of a text; remembered, as every stage of a turn reads them."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.errors import LimitStoreError
 from tokenthrift.limits.amounts import NOTHING, Amount
 from tokenthrift.limits.store import REMEMBERED_US, Answer, Hold, Slice, Use, admits
-from tokenthrift.sqlite_file import SQLiteFile, identity
+from tokenthrift.sqlite_file import SQLiteFile
 
 if TYPE_CHECKING:
     import sqlite3
@@ -89,6 +89,9 @@ class SQLiteLimits(SQLiteFile):
 
     noun = "store of limits"
     error = LimitStoreError
+    application_id = APPLICATION_ID
+    version = VERSION
+    tables = TABLES
 
     def reserve(self, hold: Hold, lines: Sequence[Line], now_us: int) -> Answer:
         """See `LimitStore.reserve`."""
@@ -153,31 +156,6 @@ class SQLiteLimits(SQLiteFile):
             # IMMEDIATE: waiting for other writers happens here, before anything was read.
             db.execute("BEGIN IMMEDIATE")
             yield db
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        if self._version(db) == VERSION:
-            return
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            if self._version(db) == VERSION:  # another process was faster
-                return
-            for statement in TABLES:
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
-
-    def _version(self, db: sqlite3.Connection) -> int:
-        version, owner, tables = identity(db)
-        if owner != APPLICATION_ID and (owner or version or tables):
-            raise LimitStoreError(
-                f"{self.path}: a SQLite database of another kind; name another file"
-            )
-        if version > VERSION:
-            raise LimitStoreError(
-                f"{self.path}: store version {version}, but this tokenthrift reads up to {VERSION};"
-                " upgrade tokenthrift, or name another file"
-            )
-        return version
 
 
 def _sweep(db: sqlite3.Connection, now_us: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.errors import RecallError
 from tokenthrift.recall.packing import DAY_S, pack, unpack
-from tokenthrift.sqlite_file import SQLiteFile, identity
+from tokenthrift.sqlite_file import SQLiteFile
 
 if TYPE_CHECKING:
     import os
@@ -70,6 +70,9 @@ class SQLiteRecall(SQLiteFile):
 
     noun = "recall store"
     error = RecallError
+    application_id = APPLICATION_ID
+    version = VERSION
+    tables = TABLES
 
     def __init__(
         self,
@@ -132,26 +135,3 @@ class SQLiteRecall(SQLiteFile):
             row, size = db.execute(query).fetchone()
             db.execute("DELETE FROM omitted WHERE rowid = ?", (row,))
             over -= size
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        if self._version(db) == VERSION:
-            return
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            if self._version(db) == VERSION:  # another process was faster
-                return
-            for statement in TABLES:
-                db.execute(statement)
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            db.execute(f"PRAGMA user_version = {VERSION}")
-
-    def _version(self, db: sqlite3.Connection) -> int:
-        version, owner, tables = identity(db)
-        if owner != APPLICATION_ID and (owner or version or tables):
-            raise RecallError(f"{self.path}: a SQLite database of another kind; name another file")
-        if version > VERSION:
-            raise RecallError(
-                f"{self.path}: store version {version}, but this tokenthrift reads up to {VERSION};"
-                " upgrade tokenthrift, or name another file"
-            )
-        return version
