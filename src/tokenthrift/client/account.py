@@ -278,11 +278,6 @@ class Account:
         return self.policy.routing.retry.times == 0
 
     @property
-    def reads_first(self) -> bool:
-        """Whether answers are read or changed before the SDK parses them."""
-        return self.redacts or self.verifies
-
-    @property
     def verifies(self) -> bool:
         """Whether answers are checked before the caller sees them."""
         return bool(self._checks)

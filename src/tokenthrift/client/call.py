@@ -155,7 +155,7 @@ def receipt_of(response: object) -> Receipt:
     found = getattr(response, RECEIPT, None)
     if not isinstance(found, Receipt):
         raise TypeError(
-            f"this {type(response).__name__} has no receipt; only chat completions of a wrapped "
+            f"this {type(response).__name__} has no receipt; only calls of a wrapped "
             "client have one (streams opened raw do not)"
         )
     return found

@@ -1,4 +1,4 @@
-"""`wrap`: one line around the SDK you use; every chat completion then costs less and is accounted.
+"""`wrap`: one line around the SDK you use; every call then costs less and is accounted for.
 
 Gives a new object of the same interface and leaves yours as it was.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tokenthrift.client.account import Account
 from tokenthrift.client.litellm_client import LiteLLM
-from tokenthrift.client.openai_client import is_openai_client, provider_of, wrapped_client
 from tokenthrift.client.recent import RecentLedger
+from tokenthrift.client.sdk_clients import is_sdk_client, provider_of, wrapped_client
 from tokenthrift.ledger import open_ledger
 
 if TYPE_CHECKING:
@@ -38,11 +38,12 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
     forecaster: Forecaster | None = None,
     verifiers: Sequence[Verifier] = (),
 ) -> T:
-    """A client that plans and accounts for every chat completion made through it.
+    """A client that plans and accounts for every call made through it.
 
     Args:
-        client: the ``litellm`` module, or an ``openai.OpenAI`` or ``openai.AsyncOpenAI`` client
-            (Azure's included).
+        client: the ``litellm`` module, or a client of the SDKs of OpenAI (``openai.OpenAI``,
+            ``AsyncOpenAI``, Azure's) or Anthropic (``anthropic.Anthropic``, ``AsyncAnthropic``,
+            Bedrock's and Vertex's).
         policy: a policy, its name, its file or its mapping.
         ledger: where records go: a file, a ledger that is open, or None for the newest records in
             memory (``account_of(client).ledger``).
@@ -61,19 +62,19 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
         LedgerError: the ledger cannot be opened.
         TypeError: the client is of no known kind, or is wrapped already.
     """
-    openai_client = is_openai_client(client)
-    if isinstance(client, LiteLLM) or not (openai_client or _is_litellm(client)):
+    sdk_client = is_sdk_client(client)
+    if isinstance(client, LiteLLM) or not (sdk_client or _is_litellm(client)):
         raise TypeError(_cannot_wrap(client))
     account = Account(
         policy,
         ledger_at(ledger),
         catalog=catalog,
         tags=tags,
-        provider=provider_of(client) if openai_client else None,
+        provider=provider_of(client) if sdk_client else None,
         forecaster=forecaster,
         verifiers=verifiers,
     )
-    if openai_client:
+    if sdk_client:
         return cast("T", wrapped_client(cast("Any", client), account))
     return cast("T", LiteLLM(cast("ModuleType", client), account))
 
@@ -108,6 +109,6 @@ def _cannot_wrap(client: object) -> str:
         return "this litellm is wrapped already; wrap the module itself"
     what = client.__name__ if isinstance(client, ModuleType | type) else type(client).__name__
     return (
-        f"cannot wrap {what}; give the litellm module, or an openai.OpenAI or "
-        "openai.AsyncOpenAI client"
+        f"cannot wrap {what}; give the litellm module, an openai.OpenAI or openai.AsyncOpenAI "
+        "client, or an anthropic.Anthropic or anthropic.AsyncAnthropic client"
     )
