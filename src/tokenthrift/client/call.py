@@ -144,6 +144,12 @@ class Receipt:
         return None if self.record is None else self.record.savings
 
 
+class Answered(dict[str, Any]):
+    """An answer in plain JSON, with its receipt as ``tokenthrift``."""
+
+    tokenthrift: Receipt
+
+
 def receipt_of(response: object) -> Receipt:
     """The receipt of a response or stream that a wrapped client gave.
 

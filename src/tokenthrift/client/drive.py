@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
-from tokenthrift.client.call import RECEIPT, Receipt
+from tokenthrift.client.call import RECEIPT, Answered, Receipt
 from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
@@ -235,7 +235,9 @@ def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:
     """The response with its receipt, kept where dumps and comparisons do not see it."""
     if outcome.error is not None:
         raise outcome.error
-    response = outcome.response
+    response, receipt = outcome.response, Receipt(call.record_id, call.plan, record)
+    if type(response) is dict:
+        response = Answered(response)
     if hasattr(response, "__dict__"):
-        vars(response)[RECEIPT] = Receipt(call.record_id, call.plan, record)
+        vars(response)[RECEIPT] = receipt
     return response

@@ -53,13 +53,7 @@ def provider_of(client: object) -> str:
 
 
 def wrapped_client(client: C, account: Account) -> C:
-    """A copy of a client, on the same HTTP connections, that keeps an account.
-
-    Raises:
-        TypeError: the client is wrapped already; its calls would be planned twice.
-    """
-    if type(client) in _classes.values():
-        raise TypeError("this client is wrapped already; wrap the one it was made from")
+    """A copy of a client, on the same HTTP connections, that keeps an account."""
     bare: Any = client
     wrapped: C = _adopted(bare.copy(), account, _class_of(type(client)))
     return wrapped

@@ -11,7 +11,8 @@ import threading
 from collections import deque
 from dataclasses import replace
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import kind_of
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tokenthrift.route import Outcome
     from tokenthrift.transports.dialects import Said
     from tokenthrift.types import Usage
+
+
+GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 
 def gave_up(error: BaseException | None) -> bool:
@@ -334,7 +338,9 @@ def _class_of(kind: type, mixin: type[_Recorded]) -> type[Any]:
     found = _classes.get((kind, mixin))
     if found is None:
         names = {"__doc__": kind.__doc__, "__module__": __name__}
-        found = _classes.setdefault((kind, mixin), type(kind.__name__, (mixin, kind), names))
+        # Generators have no subclasses.
+        bases = (mixin,) if kind in GENERATORS else (mixin, kind)
+        found = _classes.setdefault((kind, mixin), type(kind.__name__, bases, names))
     return found
 
 
