@@ -144,6 +144,12 @@ class Receipt:
         return None if self.record is None else self.record.savings
 
 
+class Answered(dict[str, Any]):
+    """An answer in plain JSON, with its receipt as ``tokenthrift``."""
+
+    tokenthrift: Receipt
+
+
 def receipt_of(response: object) -> Receipt:
     """The receipt of a response or stream that a wrapped client gave.
 
@@ -155,7 +161,7 @@ def receipt_of(response: object) -> Receipt:
     found = getattr(response, RECEIPT, None)
     if not isinstance(found, Receipt):
         raise TypeError(
-            f"this {type(response).__name__} has no receipt; only chat completions of a wrapped "
+            f"this {type(response).__name__} has no receipt; only calls of a wrapped "
             "client have one (streams opened raw do not)"
         )
     return found
