@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,7 @@ class Call:
             is hidden from the caller again.
         spent: what encoders cost while it was planned, also where planning failed in the end.
         limits: names of the limits that it touches.
+        context: of the caller when it began; sinks run in it, so that they see the caller's span.
     """
 
     record_id: str
@@ -82,6 +84,7 @@ class Call:
     spent: tuple[Spend, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
+    context: Context = field(default_factory=copy_context, compare=False, repr=False)
 
     @property
     def wire(self) -> str:
