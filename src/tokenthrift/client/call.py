@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import anyio
 
-from tokenthrift.wire.openai_chat import OpenAIChat
+from tokenthrift.client.options import PLAIN, CallOptions
 
 if TYPE_CHECKING:
     from tokenthrift.encoders import Spend
@@ -62,6 +62,7 @@ class Call:
 
     Attributes:
         body: the caller's.
+        wire: its dialect.
         plan: None where the body could not be planned and goes out as it is.
         problem: name of the exception's type, where it could not be planned.
         created_at: when it began; ``started_s`` on the stopwatch.
@@ -70,11 +71,13 @@ class Call:
             is hidden from the caller again.
         spent: what encoders cost while it was planned, also where planning failed in the end.
         limits: names of the limits that it touches.
+        options: what it asked for beside its body.
         context: of the caller when it began; sinks run in it, so that they see the caller's span.
     """
 
     record_id: str
     body: Mapping[str, Any]
+    wire: str
     plan: Plan | None
     created_at: datetime
     started_s: float
@@ -84,12 +87,8 @@ class Call:
     spent: tuple[Spend, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
+    options: CallOptions = PLAIN
     context: Context = field(default_factory=copy_context, compare=False, repr=False)
-
-    @property
-    def wire(self) -> str:
-        """The dialect of the body."""
-        return OpenAIChat.name if self.plan is None else self.plan.request.wire
 
     @property
     def streamed(self) -> bool:

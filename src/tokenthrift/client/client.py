@@ -11,6 +11,7 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.account import Account
 from tokenthrift.client.drive import complete, complete_async
+from tokenthrift.client.options import CallOptions
 from tokenthrift.client.teaching import feedback
 from tokenthrift.client.wrap import ledger_at
 from tokenthrift.pipeline import Plan, plan
@@ -155,7 +156,9 @@ class Client(_Client):
         transport = LiteLLMTransport(
             litellm_module().completion, given, self.tokenthrift.sdk_retries
         )
-        return complete(self.tokenthrift, transport, given.body, tags)
+        return complete(
+            self.tokenthrift, transport, given.body, options=CallOptions(tags=tags or {})
+        )
 
     def close(self) -> None:
         """Settle what is open; close what was cut, and the ledger if this client opened it."""
@@ -206,7 +209,9 @@ class AsyncClient(_Client):
         given = self._arguments(model=model, messages=messages, stream=stream, **params)
         function = (await run_sync(litellm_module)).acompletion
         transport = AsyncLiteLLMTransport(function, given, self.tokenthrift.sdk_retries)
-        return await complete_async(self.tokenthrift, transport, given.body, tags)
+        return await complete_async(
+            self.tokenthrift, transport, given.body, options=CallOptions(tags=tags or {})
+        )
 
     async def close(self) -> None:
         """Settle what is open, and close the ledger if this client opened it."""

@@ -15,6 +15,7 @@ from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
 from tokenthrift.client.call import RECEIPT, Receipt
 from tokenthrift.client.course import Course
+from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
@@ -27,6 +28,7 @@ from tokenthrift.transports import (
     retry_after_s,
 )
 from tokenthrift.types import Usage
+from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.account import Account
     from tokenthrift.client.call import Call
     from tokenthrift.client.course import Sending, Sendings
+    from tokenthrift.client.options import CallOptions
     from tokenthrift.ledger import LedgerRecord
     from tokenthrift.transports import AsyncTransport, Transport
 
@@ -42,10 +45,11 @@ def complete(
     account: Account,
     transport: Transport,
     body: Mapping[str, Any],
-    tags: Mapping[str, str] | None = None,
+    wire: str = OpenAIChat.name,
+    options: CallOptions = PLAIN,
 ) -> Any:
     """Make a call; gives the SDK's own response with a receipt, or raises the SDK's exception."""
-    call = account.begin(body, tags=tags)
+    call = account.begin(body, wire=wire, options=options)
     course = Course(account, call)
 
     def make(steps: Sendings) -> None:
@@ -76,10 +80,11 @@ async def complete_async(
     account: Account,
     transport: AsyncTransport,
     body: Mapping[str, Any],
-    tags: Mapping[str, str] | None = None,
+    wire: str = OpenAIChat.name,
+    options: CallOptions = PLAIN,
 ) -> Any:
     """The same, awaiting; planning and accounting run in a worker thread."""
-    call = await run_sync(lambda: account.begin(body, tags=tags))
+    call = await run_sync(lambda: account.begin(body, wire=wire, options=options))
     course = Course(account, call)
 
     async def make(steps: Sendings) -> None:

@@ -120,6 +120,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         streamed=call.streamed,
         tags=dict(call.tags),
         limits=call.limits,
+        session=call.options.session,
     )
 
 
