@@ -32,7 +32,7 @@ ROWS: Final = {
             ["levels"],
             ["pipeline"],
             ["ledger", "transports", "recall", "verify"],
-            ["report", "client"],
+            ["report", "client", "telemetry"],
             ["serve", "replay"],
             ["cli"],
         ]
@@ -59,7 +59,7 @@ LONGEST_MODULE: Final = 400
 HEAVY: Final = (
     *("litellm", "torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
     *("tokenizers", "starlette", "uvicorn", "tree_sitter", "redis", "jinja2", "kingfisher_sdk"),
-    "re2",
+    *("re2", "opentelemetry", "prometheus_client"),
 )
 
 

@@ -74,6 +74,7 @@ class Account:
         recall_store: what was cut, for as long as the policy says.
         allowance: what the policy's limits allow.
         sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
+        sink_failures: how many there have been.
 
     Raises:
         PolicyError: the policy is wrong.
@@ -102,6 +103,7 @@ class Account:
         self.tags = dict(tags or {})
         self.outside = outside
         self.sink_errors: deque[BaseException] = deque(maxlen=SINK_ERRORS)
+        self.sink_failures = 0
         self.stream_usage = True
         """Whether streams may be asked for their usage; a provider that refuses switches it off."""
         self.recall_store: RecallStore = open_recall(
@@ -125,7 +127,7 @@ class Account:
         return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
 
     def add_sink(self, sink: Sink) -> None:
-        """Hand every further record to a sink as well."""
+        """Hand every further record to a sink as well, in the context in which its call began."""
         self._sinks = (*self._sinks, sink)
 
     def begin(
@@ -297,6 +299,8 @@ class Account:
         """Keep an error in mind that did not stop a call; the first one is logged."""
         first = not self.sink_errors
         self.sink_errors.append(error)
+        with self._lock:
+            self.sink_failures += 1
         if first:
             log.warning("could not be written or read: %s (see Account.sink_errors)", error)
 
@@ -337,7 +341,7 @@ class Account:
         record = record_of(call, ending, self._books)
         for sink in self._sinks:
             try:
-                sink(record)
+                call.context.copy().run(sink, record)
             except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
                 self.report(error)
         return record

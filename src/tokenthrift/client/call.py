@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ class Call:
         spent: what encoders cost while it was planned, also where planning failed in the end.
         limits: names of the limits that it touches.
         options: what it asked for beside its body.
+        context: of the caller when it began; sinks run in it, so that they see the caller's span.
     """
 
     record_id: str
@@ -86,6 +88,7 @@ class Call:
     tags: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     options: CallOptions = PLAIN
+    context: Context = field(default_factory=copy_context, compare=False, repr=False)
 
     @property
     def streamed(self) -> bool:

@@ -182,6 +182,7 @@ def _attempt(n: int, ending: Ending, billed: Bill | None, books: Books) -> Attem
         **buckets_of(usage),
         raw_usage=None if usage.raw is None else dict(usage.raw),
         cost_nanos=None if cost is None else cost.nanos,
+        started_ms=outcome.started_ms,
         latency_ms=outcome.latency_ms,
         time_to_first_chunk_ms=outcome.first_chunk_ms,
         inter_chunk_ms=ending.inter_chunk_ms if final else None,

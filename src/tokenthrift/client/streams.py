@@ -82,6 +82,15 @@ class Recording:
             return
         self._show([chunk] if self._watch is None else self._watch.feed(chunk))
 
+    @property
+    def is_due(self) -> bool:
+        """Whether limits should be told that the stream goes on."""
+        return self.account.allowance.is_due(self._course.call)
+
+    def renew(self) -> None:
+        """Hold what is reserved for the call for longer."""
+        self.account.allowance.renew(self._course.call)
+
     def _show(self, chunks: Iterable[Any]) -> None:
         for chunk in chunks:
             self._ready([chunk] if self._restorer is None else self._restorer.chunk(chunk))
@@ -163,7 +172,8 @@ class Recording:
         return usage_of(self._course.call.wire, self._meter.reported, self._meter.text, model)
 
     def _pace_ms(self) -> float | None:
-        if self._times_s is None or self._chunks <= 1:
+        read_before = self._course.checks_streams  # its chunks come from memory, at no pace
+        if self._times_s is None or self._chunks <= 1 or read_before:
             return None
         return (self._times_s[1] - self._times_s[0]) * 1000 / (self._chunks - 1)
 
@@ -214,6 +224,8 @@ class _RecordedStream(_Recorded):
                 raise
             else:
                 recording.see(chunk)
+                if recording.is_due:
+                    recording.renew()
         return recording.ready.popleft()
 
     def _goes_on(self) -> bool:
@@ -272,6 +284,8 @@ class _AsyncRecordedStream(_Recorded):
                 raise
             else:
                 recording.see(chunk)
+                if recording.is_due:
+                    await once_in_thread(recording.renew)
         return recording.ready.popleft()
 
     async def _goes_on(self) -> bool:

@@ -55,6 +55,8 @@ class AttemptRecord(_Frozen):
         estimated: whether the usage is ours, as the provider reported none.
         raw_usage: the provider's usage object as it came.
         cost_nanos: None where a price is unknown.
+        started_ms: from the call's beginning to sending it; None where that is not known.
+        latency_ms: from sending to the last byte.
         inter_chunk_ms: mean time between chunks of a stream.
     """
 
@@ -78,6 +80,7 @@ class AttemptRecord(_Frozen):
     estimated: bool = False
     raw_usage: dict[str, JsonValue] | None = None
     cost_nanos: Nanos | None = None
+    started_ms: Milliseconds | None = None
     latency_ms: Milliseconds = 0.0
     time_to_first_chunk_ms: Milliseconds | None = None
     inter_chunk_ms: Milliseconds | None = None
