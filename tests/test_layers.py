@@ -59,7 +59,7 @@ LONGEST_MODULE: Final = 400
 HEAVY: Final = (
     *("litellm", "torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
     *("tokenizers", "starlette", "uvicorn", "tree_sitter", "redis", "jinja2", "kingfisher_sdk"),
-    *("re2", "opentelemetry", "prometheus_client"),
+    *("re2", "opentelemetry", "prometheus_client", "duckdb", "pyarrow"),
 )
 
 

@@ -14,7 +14,7 @@ from tokenthrift.addresses import shown
 from tokenthrift.cli.app import app
 from tokenthrift.cli.options import JsonOption, console, print_json
 from tokenthrift.errors import RecallError
-from tokenthrift.ledger import open_ledger
+from tokenthrift.ledger import open_account
 from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL
 from tokenthrift.report import (
@@ -27,6 +27,8 @@ from tokenthrift.report import (
     totals_view,
 )
 from tokenthrift.report.feedback_view import worth_json, worth_of, worth_view
+from tokenthrift.report.gone import gone_words
+from tokenthrift.report.tables import note
 from tokenthrift.tokens import counter_for
 
 TOKENS_SHOWN: Final = 4_000
@@ -35,6 +37,14 @@ LEDGER_FILE: Final = Path("tokenthrift.db")
 
 @app.command()
 def report(
+    exports: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LEDGER|EXPORT]",
+            help="A ledger, a folder of `ledger export`, or a pattern of them.",
+        ),
+    ] = None,
+    *,
     ledger: Annotated[Path, typer.Option(help="The SQLite ledger.")] = LEDGER_FILE,
     by: Annotated[str | None, typer.Option(help=f"Group by: {', '.join(by_words())}.")] = None,
     since: Annotated[
@@ -42,25 +52,29 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what calls cost and what was saved, from a ledger."""
+    """Show what calls cost and what was saved, from a ledger or its exports."""
     try:
         start = None if since is None else instant(since, datetime.now(UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from error
-    with open_ledger(ledger, create=False) as kept:
+    where = exports or ledger
+    with open_account(where) as kept:
         totals = kept.totals(start)
         groups = None if by is None else grouped(kept, by, start)
         latencies = plan_latencies(kept, start) if by is None else None
+        gone = gone_words(kept.folded(), start)
         worth = worth_of(kept) if by is None and since is None else {}
     if as_json:
         data: dict[str, Any] = {"totals": totals_json(totals)}
+        if gone:
+            data["without_details"] = gone
         if worth:
             data["feedback"] = worth_json(worth)
         if by is not None and groups is not None:
             data |= {"by": by, "groups": {k: totals_json(t) for k, t in groups.items()}}
         print_json(data)
     elif not totals.calls:
-        typer.echo(f"{ledger}: no calls{'' if since is None else f' since {since}'}")
+        typer.echo(f"{where}: no calls{'' if since is None else f' since {since}'}")
     elif by is None or groups is None:
         console().print(totals_view(totals, latencies))
         said = worth_view(worth)
@@ -69,6 +83,8 @@ def report(
             console().print(said)
     else:
         console().print(grouped_view(groups, by))
+    if gone and not as_json:
+        console().print(note(gone))
 
 
 @app.command("recall")

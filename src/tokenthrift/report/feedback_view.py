@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.console import Group
 
-    from tokenthrift.ledger import Ledger
+    from tokenthrift.ledger import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Worth:
         return round(self.nanos / self.priced_outcomes) if self.priced_outcomes else None
 
 
-def worth_of(ledger: Ledger) -> Mapping[str, Worth]:
+def worth_of(ledger: Account) -> Mapping[str, Worth]:
     """What calls with feedback were worth, by the model that answered, sorted by name."""
     outcomes: dict[str, list[float]] = {}
     values: dict[str, float] = {}
