@@ -20,6 +20,7 @@ from tokenthrift.client.call import Call, Outside, asks_usage
 from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.client.sessions import Sessions
+from tokenthrift.client.tagging import context_tags
 from tokenthrift.compress import Memo, redact
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import (
@@ -153,7 +154,7 @@ class Account:
             created_at=self.outside.now(),
             started_s=self.outside.stopwatch_s(),
             plan_ms=0.0,
-            tags={**self.tags, **(tags or {})},
+            tags={**self.tags, **context_tags(), **(tags or {})},
         )
         with collect_spending() as spent:
             try:
