@@ -21,7 +21,7 @@ _current: ContextVar[Mapping[str, str]] = ContextVar("tokenthrift_tags", default
 
 @contextmanager
 def tags(given: Mapping[str, str] = NO_TAGS, /, **named: str) -> Iterator[Mapping[str, str]]:
-    """Tag every call that begins inside the block: ``with tags(team="search", user="u1"):``.
+    """Tag every call that begins inside the ``with`` block.
 
     Blocks nest: inner ones add to outer ones, and of the same name the inner value counts. A tag of
     the block wins over the client's own, a tag of the call over both.

@@ -18,6 +18,7 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
+from tokenthrift.ledger.cells import PARTS, Cell
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.lessons import lesson_of, lessons_of
@@ -33,6 +34,13 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
+from tokenthrift.ledger.survey import (
+    cells,
+    knows_sessions,
+    tag_names,
+    totals_by_tag,
+    worst_calls,
+)
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
 
 if TYPE_CHECKING:
@@ -43,10 +51,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GROUP_KEYS",
+    "PARTS",
     "AttemptRecord",
     "Block",
     "CacheBranch",
     "CacheSplit",
+    "Cell",
     "Charge",
     "DecisionRecord",
     "Feedback",
@@ -63,10 +73,12 @@ __all__ = [
     "Totals",
     "blocks_of",
     "buckets_of",
+    "cells",
     "costs_of",
     "embedding_records",
     "fingerprint",
     "held_blocks",
+    "knows_sessions",
     "lesson_of",
     "lessons_of",
     "open_ledger",
@@ -74,8 +86,11 @@ __all__ = [
     "rescale",
     "scored_calls",
     "split_savings",
+    "tag_names",
     "totals_by",
+    "totals_by_tag",
     "totals_of",
+    "worst_calls",
 ]
 
 SQLITE_SCHEME = "sqlite://"

@@ -6,11 +6,12 @@ any instant after that. Records are only ever added; there is no update and no d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cells import part_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.memory import check_limit
 from tokenthrift.ledger.record import LedgerRecord, as_utc
@@ -35,7 +36,7 @@ from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tokenthrift.ledger.feedback import Feedback
@@ -191,9 +192,19 @@ class SQLiteLedger(SQLiteFile):
             ).fetchone()
         return Correction(*(value or 0 for value in row))
 
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a reading query over the tables of `schema` finds; ``part_of`` is a function in it.
+
+        Raises:
+            LedgerError: the file cannot be read.
+        """
+        with self._session() as db:
+            return db.execute(query, values).fetchall()
+
     # ------------------------------------------------------------------------------------ reading
     def _prepare(self, db: sqlite3.Connection) -> None:
         migrate(db, self.path)
+        db.create_function("part_of", 1, part_of, deterministic=True)
 
     def _pages(self, where: str, values: list[object], limit: int | None) -> Iterator[LedgerRecord]:
         """Read by sequence number up to today's last: rows are only added, so it is a snapshot."""

@@ -64,6 +64,13 @@ def usd(nanos: int | None, decimals: int | None = None) -> str:
     return f"{amount + 0:,.{places}f}"  # + 0: no minus before a rounded zero
 
 
+def rate(value: float | None) -> str:
+    """So many for something else: ``12.3``, ``1,234``; a dash where there is nothing to divide."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
+
+
 def ms(value: float | None) -> str:
     """Milliseconds without their sign: ``2.1``, ``341``."""
     if value is None:
