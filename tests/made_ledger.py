@@ -52,11 +52,13 @@ def made_record(rng: random.Random, number: int, session: str, at: datetime) -> 
     input_nanos, output_nanos = PRICES[model]
     base_input, base_output = PRICES[BASELINE]
     actual = (sent - read) * input_nanos + read * input_nanos // 4 + output * output_nanos
-    attempts = [_attempt(rng, 1, model, sent, output, read, actual)]
+    attempts = [_attempt(rng, 1, model, (sent, output, read), actual)]
     overhead = 0
     if 0.1 < luck < 0.14:
         overhead = sent * input_nanos + 10 * output_nanos
-        vain = _attempt(rng, 1, model, sent, 10, 0, overhead, status="rejected", error="truncated")
+        vain = _attempt(
+            rng, 1, model, (sent, 10, 0), overhead, status="rejected", error="truncated"
+        )
         attempts = [vain, attempts[0].model_copy(update={"number": 2})]
     cached = int(given * 0.7)
     baseline = (given - cached) * base_input + cached * base_input // 4 + output * base_output
@@ -129,12 +131,11 @@ def _attempt(
     rng: random.Random,
     number: int,
     model: str,
-    sent: int,
-    output: int,
-    read: int,
+    tokens: tuple[int, int, int],
     nanos: int,
     **more: Any,
 ) -> AttemptRecord:
+    sent, output, read = tokens
     return AttemptRecord(
         model=model,
         number=number,

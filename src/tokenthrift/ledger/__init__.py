@@ -41,7 +41,14 @@ from tokenthrift.ledger.survey import (
     totals_by_tag,
     worst_calls,
 )
-from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.totals import (
+    GROUP_KEYS,
+    GroupKey,
+    Totals,
+    group_of,
+    totals_by,
+    totals_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,6 +84,7 @@ __all__ = [
     "costs_of",
     "embedding_records",
     "fingerprint",
+    "group_of",
     "held_blocks",
     "knows_sessions",
     "lesson_of",

@@ -10,6 +10,10 @@ from tokenthrift.report.calibration_view import calibration_view
 from tokenthrift.report.calibration_words import calibration_json
 from tokenthrift.report.explain import Explanation, SegmentLine, StageLine, explain
 from tokenthrift.report.latency import Latencies
+from tokenthrift.report.overview import Measured, Overview, overview
+from tokenthrift.report.overview_json import overview_json
+from tokenthrift.report.overview_page import overview_page
+from tokenthrift.report.overview_view import overview_view
 from tokenthrift.report.plan_page import plan_page
 from tokenthrift.report.plan_view import diff_view, plan_view, why_view
 from tokenthrift.report.summary import (
@@ -18,8 +22,8 @@ from tokenthrift.report.summary import (
     instant,
     plan_latencies,
     totals_by_complexity,
-    totals_by_tag,
     totals_json,
+    worth_by,
 )
 from tokenthrift.report.tables import grouped_view, totals_view
 from tokenthrift.report.tally import Tally
@@ -28,6 +32,8 @@ from tokenthrift.report.tally_view import tally_json, tally_view
 __all__ = [
     "Explanation",
     "Latencies",
+    "Measured",
+    "Overview",
     "SegmentLine",
     "StageLine",
     "Tally",
@@ -41,6 +47,10 @@ __all__ = [
     "grouped",
     "grouped_view",
     "instant",
+    "overview",
+    "overview_json",
+    "overview_page",
+    "overview_view",
     "plan_latencies",
     "plan_page",
     "plan_view",
@@ -49,8 +59,8 @@ __all__ = [
     "tally_json",
     "tally_view",
     "totals_by_complexity",
-    "totals_by_tag",
     "totals_json",
     "totals_view",
     "why_view",
+    "worth_by",
 ]

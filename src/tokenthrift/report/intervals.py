@@ -1,8 +1,8 @@
 """How sure a share of the bill is: a studentised cluster bootstrap over sessions.
 
 What is resampled are groups of whole sessions, so calls that depend on each other stay together.
-The interval is of the share of the bill that was saved (net over baseline), as other sessions of the
-same traffic would have given it; it says nothing of how good the counterfactual is.
+The interval is of the share of the bill that was saved (net over baseline), as other sessions of
+the same traffic would have given it; it says nothing of how good the counterfactual is.
 Source: Davison and Hinkley, Bootstrap Methods and their Application (1997), 3.8 and 5.3.
 """
 

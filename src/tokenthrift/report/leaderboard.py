@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.ledger import Totals, tag_names, totals_by_tag
+from tokenthrift.report.summary import tag_of
 from tokenthrift.report.worth import Worth, worths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from tokenthrift.ledger import Ledger, LedgerRecord
+    from tokenthrift.ledger import Ledger
     from tokenthrift.report.worth import Key
 
 TAGS: Final = ("user", "team", "app", "feature", "session", "environment")
@@ -44,13 +45,11 @@ class Standing:
         return None if self.worth is None else self.worth.outcomes_per_mtok
 
 
-def leaderboards(
-    ledger: Ledger, since: datetime | None = None
-) -> dict[str, tuple[Standing, ...]]:
+def leaderboards(ledger: Ledger, since: datetime | None = None) -> dict[str, tuple[Standing, ...]]:
     """A ranking for each tag of `TAGS` that calls carry, the best first."""
     known = set(tag_names(ledger, since))
     names = [name for name in TAGS if name in known]
-    keys: dict[str, Key] = {name: _tag(name) for name in names}
+    keys: dict[str, Key] = {name: tag_of(name) for name in names}
     worth = worths(ledger, keys, since)
     found = {
         name: ranked(totals_by_tag(ledger, name, since, CONSIDERED), worth[name]) for name in names
@@ -68,10 +67,3 @@ def ranked(totals: Mapping[str, Totals], worth: Mapping[str, Worth]) -> tuple[St
 def _order(standing: Standing) -> tuple[bool, float, int, str]:
     score = standing.outcomes_per_mtok
     return (score is None, -(score or 0.0), -standing.totals.spent_nanos, standing.value)
-
-
-def _tag(name: str) -> Key:
-    def value(record: LedgerRecord) -> str:
-        return record.tags.get(name, "")
-
-    return value

@@ -104,7 +104,10 @@ def _rated(ledger: Rated, since: datetime | None) -> Iterator[tuple[LedgerRecord
         if record is None or (since is not None and record.created_at < since):
             continue
         outcomes = [outcome for outcome, _ in said[call_id]]
-        yield record, _worth(record, sum(outcomes) / len(outcomes), sum(v for _, v in said[call_id]))
+        yield (
+            record,
+            _worth(record, sum(outcomes) / len(outcomes), sum(v for _, v in said[call_id])),
+        )
 
 
 def _worth(record: LedgerRecord, outcome: float, value: float) -> Worth:
