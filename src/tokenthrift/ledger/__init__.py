@@ -37,6 +37,7 @@ from tokenthrift.ledger.sqlite import SQLiteLedger
 from tokenthrift.ledger.survey import (
     cells,
     knows_sessions,
+    sums_by,
     tag_names,
     totals_by_tag,
     worst_calls,
@@ -94,6 +95,7 @@ __all__ = [
     "rescale",
     "scored_calls",
     "split_savings",
+    "sums_by",
     "tag_names",
     "totals_by",
     "totals_by_tag",

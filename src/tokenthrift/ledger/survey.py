@@ -15,10 +15,11 @@ from tokenthrift.ledger.sqlite import SQLiteLedger
 from tokenthrift.ledger.totals import TOTAL_NAMES, Totals, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tokenthrift.ledger.record import LedgerRecord
+    from tokenthrift.ledger.totals import GroupKey
 
 READ_RECORDS: Final = 200_000
 """The newest so many are read of a ledger that cannot be asked."""
@@ -41,6 +42,21 @@ class Readable(Protocol):
     ) -> Totals:
         """Sums over the records that match."""
         ...
+
+    def totals_by(
+        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
+    ) -> dict[str, Totals]:
+        """Sums by the value of a key, sorted by it."""
+        ...
+
+
+def sums_by(
+    ledger: Readable, keys: Sequence[GroupKey], since: datetime | None = None
+) -> dict[str, dict[str, Totals]]:
+    """Sums by each of several keys, as `totals_by` gives them; in one pass where that can be."""
+    if isinstance(ledger, SQLiteLedger):
+        return sqlite_survey.sums_by(ledger, keys, since)
+    return {key: ledger.totals_by(key, since) for key in keys}
 
 
 def cells(ledger: Readable, since: datetime | None = None) -> list[Cell]:

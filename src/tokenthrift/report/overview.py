@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokenthrift.ledger import Totals, cells, knows_sessions, worst_calls
+from tokenthrift.ledger import Totals, cells, knows_sessions, sums_by, worst_calls
 from tokenthrift.report.details import NEWEST, Details, details_of
 from tokenthrift.report.intervals import Interval, share_interval
 from tokenthrift.report.leaderboard import Standing, leaderboards
@@ -102,6 +102,8 @@ def overview(
     source: str,
     since: datetime | None = None,
     measured: Measured | None = None,
+    *,
+    ranked: bool = True,
 ) -> Overview:
     """Everything a report says of a ledger.
 
@@ -110,16 +112,17 @@ def overview(
         source: what to call it.
         since: only calls from then on.
         measured: what a holdout found.
+        ranked: whether users, teams and other tags are ranked, which takes a pass each.
     """
-    days = ledger.totals_by("day", since)
-    models = ledger.totals_by("model_chosen", since)
+    sums = sums_by(ledger, ("day", "model_chosen", "policy"), since)
+    days = sums["day"]
     money = cells(ledger, since)
     pairs = pairs_of(money)
     length = length_for(days)
-    boards = leaderboards(ledger, since)
+    boards = leaderboards(ledger, since) if ranked else {}
     groups = {
-        "model": models,
-        "policy": ledger.totals_by("policy", since),
+        "model": sums["model_chosen"],
+        "policy": sums["policy"],
         "day": days,
         **{tag: {s.value: s.totals for s in board} for tag, board in boards.items()},
     }
@@ -133,7 +136,7 @@ def overview(
         measured=measured,
         length=length,
         periods=tuple(periods_of(days, money, length)),
-        models=models,
+        models=sums["model_chosen"],
         details=details_of(ledger.records(since, limit=NEWEST)),
         worst_calls=tuple(map(worst_call, worst_calls(ledger, since, CALLS_SHOWN))),
         worst_groups=worst_groups(groups),

@@ -23,7 +23,6 @@ from tokenthrift.report.tables import (
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from tokenthrift.report.leaderboard import Standing
     from tokenthrift.report.overview import Overview
 
 SHOWN: Final = 3
@@ -44,7 +43,6 @@ def overview_view(found: Overview) -> Group:
         _failures(found),
         note(words.unpriced_hint(found)) if found.unpriced else None,
         worth_view(found.worth),
-        _leaders(found),
     )
 
 
@@ -83,22 +81,3 @@ def _failures(found: Overview) -> Text | None:
         return None
     said = [f"{reason} of {model} {n:,}" for (reason, model), n in ranked[:SHOWN]]
     return Text(f"Failures, newest calls: {formats.printable('; '.join(said))}")
-
-
-def _leaders(found: Overview) -> Group | None:
-    """The best and the last of each ranking that feedback allows."""
-    rows: list[list[Cell]] = []
-    for tag, board in found.boards.items():
-        rated = [s for s in board if s.outcomes_per_mtok is not None]
-        if len(rated) > 1:
-            rows.append([tag, *_place(rated[0]), *_place(rated[-1])])
-    if not rows:
-        return None
-    heads = (Column("by", number=False), Column("best", number=False), Column(""))
-    last = (Column("last", number=False), Column(""))
-    return table("Outcomes per M tokens", (*heads, *last), rows)
-
-
-def _place(standing: Standing) -> list[Cell]:
-    name = formats.printable(standing.value) or formats.NONE
-    return [name, formats.rate(standing.outcomes_per_mtok)]
