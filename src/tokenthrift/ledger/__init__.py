@@ -34,22 +34,8 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.survey import (
-    cells,
-    knows_sessions,
-    sums_by,
-    tag_names,
-    totals_by_tag,
-    worst_calls,
-)
-from tokenthrift.ledger.totals import (
-    GROUP_KEYS,
-    GroupKey,
-    Totals,
-    group_of,
-    totals_by,
-    totals_of,
-)
+from tokenthrift.ledger.survey import Survey, survey, survey_of
+from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -78,16 +64,14 @@ __all__ = [
     "SavingsRecord",
     "Sink",
     "StepRecord",
+    "Survey",
     "Totals",
     "blocks_of",
     "buckets_of",
-    "cells",
     "costs_of",
     "embedding_records",
     "fingerprint",
-    "group_of",
     "held_blocks",
-    "knows_sessions",
     "lesson_of",
     "lessons_of",
     "open_ledger",
@@ -95,12 +79,10 @@ __all__ = [
     "rescale",
     "scored_calls",
     "split_savings",
-    "sums_by",
-    "tag_names",
+    "survey",
+    "survey_of",
     "totals_by",
-    "totals_by_tag",
     "totals_of",
-    "worst_calls",
 ]
 
 SQLITE_SCHEME = "sqlite://"

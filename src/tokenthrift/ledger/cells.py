@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tokenthrift.ledger.totals import row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tokenthrift.ledger.record import LedgerRecord
 
 PARTS: Final = 1_024  # a percentile of more groups than this is no better
@@ -41,14 +39,21 @@ def session_of(record: LedgerRecord) -> str:
     return record.session or record.tags.get(SESSION) or record.record_id
 
 
-def cells_of(records: Iterable[LedgerRecord]) -> list[Cell]:
-    """The cells of some records, in order of day and group."""
-    sums: dict[tuple[str, int], tuple[int, int]] = {}
-    for record in records:
+class CellSums:
+    """Adds up records into cells."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def add(self, record: LedgerRecord) -> None:
+        """Count a record; without known savings it counts nothing."""
         if record.savings.net_nanos is None:
-            continue
+            return
         key = (record.created_at.date().isoformat(), part_of(session_of(record)))
-        baseline, net = sums.get(key, (0, 0))
+        baseline, net = self._sums.get(key, (0, 0))
         row = row_of(record)
-        sums[key] = (baseline + row.baseline_nanos, net + row.net_nanos)
-    return [Cell(*key, *amounts) for key, amounts in sorted(sums.items())]
+        self._sums[key] = (baseline + row.baseline_nanos, net + row.net_nanos)
+
+    def cells(self) -> list[Cell]:
+        """In order of day and group."""
+        return [Cell(*key, *amounts) for key, amounts in sorted(self._sums.items())]

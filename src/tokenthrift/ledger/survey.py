@@ -1,32 +1,30 @@
-"""Questions of reports that sums by one key do not answer: by tag, by session, and the worst calls.
+"""Questions of reports that sums by a key do not answer: by session, and which calls were worst.
 
-A ledger in SQLite answers them in its own language; of any other the newest records are read, as
-many as fit into memory.
+A ledger in SQLite answers them in its own language; of any other the newest records are read once.
 """
 
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokenthrift.ledger import sqlite_survey
-from tokenthrift.ledger.cells import SESSION, Cell, cells_of
+from tokenthrift.ledger.cells import SESSION, Cell, CellSums
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.totals import TOTAL_NAMES, Totals, row_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from tokenthrift.ledger.record import LedgerRecord
-    from tokenthrift.ledger.totals import GroupKey
 
 READ_RECORDS: Final = 200_000
 """The newest so many are read of a ledger that cannot be asked."""
 
 
 class Readable(Protocol):
-    """What is asked: any ledger that gives its records and adds them up."""
+    """What is asked: any ledger that gives its records."""
 
     def records(
         self,
@@ -37,91 +35,57 @@ class Readable(Protocol):
         """Records in order of writing; with a limit the newest that many."""
         ...
 
-    def totals(
-        self, since: datetime | None = None, tags: Mapping[str, str] | None = None
-    ) -> Totals:
-        """Sums over the records that match."""
-        ...
 
-    def totals_by(
-        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
-    ) -> dict[str, Totals]:
-        """Sums by the value of a key, sorted by it."""
-        ...
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a pass over the calls of a ledger finds.
 
+    Attributes:
+        cells: baseline and net savings of priced calls, by day and group of sessions.
+        by_session: whether any call says which session it belongs to.
+        worst: the calls that cost most above their baseline, the worst first.
+        tags: the names of all tags, sorted.
+    """
 
-def sums_by(
-    ledger: Readable, keys: Sequence[GroupKey], since: datetime | None = None
-) -> dict[str, dict[str, Totals]]:
-    """Sums by each of several keys, as `totals_by` gives them; in one pass where that can be."""
-    if isinstance(ledger, SQLiteLedger):
-        return sqlite_survey.sums_by(ledger, keys, since)
-    return {key: ledger.totals_by(key, since) for key in keys}
+    cells: tuple[Cell, ...]
+    by_session: bool
+    worst: tuple[LedgerRecord, ...]
+    tags: tuple[str, ...]
 
 
-def cells(ledger: Readable, since: datetime | None = None) -> list[Cell]:
-    """Baseline and net savings of priced calls by day and group of sessions."""
-    if isinstance(ledger, SQLiteLedger):
-        return sqlite_survey.cells(ledger, since)
-    return cells_of(ledger.records(since, limit=READ_RECORDS))
-
-
-def knows_sessions(ledger: Readable, since: datetime | None = None) -> bool:
-    """Whether any call says which session it belongs to."""
-    if isinstance(ledger, SQLiteLedger):
-        return sqlite_survey.knows_sessions(ledger, since)
-    records = ledger.records(since, limit=READ_RECORDS)
-    return any(r.session or r.tags.get(SESSION) for r in records)
-
-
-def worst_calls(ledger: Readable, since: datetime | None, most: int) -> list[LedgerRecord]:
-    """The calls that cost most above their baseline, the worst first; those that saved are not."""
-    if isinstance(ledger, SQLiteLedger):
-        return sqlite_survey.worst_calls(ledger, since, most)
-    losing = (r for r in ledger.records(since, limit=READ_RECORDS) if _net(r) < 0)
-    return heapq.nsmallest(most, losing, key=_net)
-
-
-def tag_names(ledger: Readable, since: datetime | None = None) -> list[str]:
-    """The names of all tags, sorted."""
-    if isinstance(ledger, SQLiteLedger):
-        return sqlite_survey.tag_names(ledger)
-    return sorted({name for r in ledger.records(since, limit=READ_RECORDS) for name in r.tags})
-
-
-def totals_by_tag(
-    ledger: Readable, name: str, since: datetime | None = None, most: int | None = None
-) -> dict[str, Totals]:
-    """Sums by the value of a tag, sorted by it; calls without it are under the empty string.
+def survey(ledger: Readable, since: datetime | None = None, worst: int = 10) -> Survey:
+    """The survey of a ledger.
 
     Args:
         ledger: where the records are.
-        name: of the tag.
         since: only calls from then on.
-        most: only the values on which most was spent; the rest is then left out.
+        worst: how many of the worst calls.
     """
     if isinstance(ledger, SQLiteLedger):
-        sums = sqlite_survey.totals_by_tag(ledger, name, since, most)
-        sums.pop("", None)
-        if most is not None:
-            return sums
-        rest = _minus(ledger.totals(since), sums.values())
-        return {"": rest, **sums} if rest.calls else sums
-    found: dict[str, Totals] = {}
-    for record in ledger.records(since, limit=None if most is None else READ_RECORDS):
-        value = record.tags.get(name, "")
-        found[value] = found.get(value, Totals()) + row_of(record)
-    if most is not None:
-        found.pop("", None)
-        kept = heapq.nlargest(most, found, key=lambda v: (found[v].spent_nanos, v))
-        found = {value: found[value] for value in kept}
-    return dict(sorted(found.items()))
+        return Survey(
+            tuple(sqlite_survey.cells(ledger, since)),
+            sqlite_survey.knows_sessions(ledger, since),
+            tuple(sqlite_survey.worst_calls(ledger, since, worst)),
+            tuple(sqlite_survey.tag_names(ledger)),
+        )
+    return survey_of(ledger.records(since, limit=READ_RECORDS), worst)
 
 
-def _net(record: LedgerRecord) -> int:
-    return record.savings.net_nanos or 0
-
-
-def _minus(whole: Totals, parts: Iterable[Totals]) -> Totals:
-    taken = sum(parts, Totals())
-    return Totals(**{n: getattr(whole, n) - getattr(taken, n) for n in TOTAL_NAMES})
+def survey_of(records: Iterable[LedgerRecord], worst: int) -> Survey:
+    """The survey of some records."""
+    sums = CellSums()
+    names: set[str] = set()
+    by_session = False
+    losing: list[tuple[int, int, LedgerRecord]] = []  # a heap with the least loss on top
+    for number, record in enumerate(records):
+        sums.add(record)
+        names.update(record.tags)
+        by_session = by_session or bool(record.session or record.tags.get(SESSION))
+        net = record.savings.net_nanos or 0
+        if net < 0:
+            heapq.heappush(losing, (-net, -number, record))
+            if len(losing) > worst:
+                heapq.heappop(losing)
+    ranked = sorted(losing, key=lambda entry: entry[:2], reverse=True)
+    found = tuple(record for _, _, record in ranked)
+    return Survey(tuple(sums.cells()), by_session, found, tuple(sorted(names)))

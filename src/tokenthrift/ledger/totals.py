@@ -112,7 +112,7 @@ def totals_by(records: Iterable[LedgerRecord], key: GroupKey | None) -> dict[str
     check_key(key)
     sums: dict[str, Totals] = {}
     for record in records:
-        group = group_of(record, key)
+        group = _group(record, key)
         sums[group] = sums.get(group, Totals()) + row_of(record)
     return dict(sorted(sums.items()))
 
@@ -127,8 +127,7 @@ def check_key(key: str | None) -> None:
         raise ValueError(f"cannot group by {key!r}; known keys: {', '.join(GROUP_KEYS)}")
 
 
-def group_of(record: LedgerRecord, key: GroupKey | None) -> str:
-    """The group that a record is in by a key; empty where it says nothing, or without a key."""
+def _group(record: LedgerRecord, key: GroupKey | None) -> str:
     if key is None:
         return ""
     if key == "day":

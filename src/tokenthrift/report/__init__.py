@@ -22,12 +22,13 @@ from tokenthrift.report.summary import (
     instant,
     plan_latencies,
     totals_by_complexity,
+    totals_by_tag,
     totals_json,
-    worth_by,
 )
 from tokenthrift.report.tables import grouped_view, totals_view
 from tokenthrift.report.tally import Tally
 from tokenthrift.report.tally_view import tally_json, tally_view
+from tokenthrift.report.worth import Worth, worth_by, worth_of
 
 __all__ = [
     "Explanation",
@@ -37,6 +38,7 @@ __all__ = [
     "SegmentLine",
     "StageLine",
     "Tally",
+    "Worth",
     "by_words",
     "calibration_json",
     "calibration_page",
@@ -59,8 +61,10 @@ __all__ = [
     "tally_json",
     "tally_view",
     "totals_by_complexity",
+    "totals_by_tag",
     "totals_json",
     "totals_view",
     "why_view",
     "worth_by",
+    "worth_of",
 ]

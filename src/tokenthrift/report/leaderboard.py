@@ -6,18 +6,18 @@ worth, the order is that of the money spent, and the page says so.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.ledger import Totals, tag_names, totals_by_tag
-from tokenthrift.report.summary import tag_of
-from tokenthrift.report.worth import Worth, worths
+from tokenthrift.report.summary import TAG, grouped
+from tokenthrift.report.worth import Worth, tag_of, worths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from tokenthrift.ledger import Ledger
+    from tokenthrift.ledger import Ledger, Totals
     from tokenthrift.report.worth import Key
 
 TAGS: Final = ("user", "team", "app", "feature", "session", "environment")
@@ -45,21 +45,28 @@ class Standing:
         return None if self.worth is None else self.worth.outcomes_per_mtok
 
 
-def leaderboards(ledger: Ledger, since: datetime | None = None) -> dict[str, tuple[Standing, ...]]:
-    """A ranking for each tag of `TAGS` that calls carry, the best first."""
-    known = set(tag_names(ledger, since))
+def leaderboards(
+    ledger: Ledger, known: Collection[str], since: datetime | None = None
+) -> dict[str, tuple[Standing, ...]]:
+    """A ranking for each tag of `TAGS` that calls carry, the best first.
+
+    Args:
+        ledger: where records and feedback are.
+        known: the names of tags that calls carry.
+        since: only calls from then on.
+    """
     names = [name for name in TAGS if name in known]
     keys: dict[str, Key] = {name: tag_of(name) for name in names}
     worth = worths(ledger, keys, since)
-    found = {
-        name: ranked(totals_by_tag(ledger, name, since, CONSIDERED), worth[name]) for name in names
-    }
+    found = {name: ranked(grouped(ledger, f"{TAG}{name}", since), worth[name]) for name in names}
     return {name: standings for name, standings in found.items() if standings}
 
 
 def ranked(totals: Mapping[str, Totals], worth: Mapping[str, Worth]) -> tuple[Standing, ...]:
     """Values by outcomes for tokens, then those without feedback by what was spent on them."""
-    standings = [Standing(value, sums, worth.get(value)) for value, sums in totals.items()]
+    spent = {value: sums.spent_nanos for value, sums in totals.items() if value}
+    most = heapq.nlargest(CONSIDERED, spent, key=lambda value: (spent[value], value))
+    standings = [Standing(value, totals[value], worth.get(value)) for value in most]
     standings.sort(key=_order)
     return tuple(standings)
 

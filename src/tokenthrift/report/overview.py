@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokenthrift.ledger import Totals, cells, knows_sessions, sums_by, worst_calls
+from tokenthrift.ledger import Totals, survey
 from tokenthrift.report.details import NEWEST, Details, details_of
 from tokenthrift.report.intervals import Interval, share_interval
 from tokenthrift.report.leaderboard import Standing, leaderboards
@@ -114,15 +114,15 @@ def overview(
         measured: what a holdout found.
         ranked: whether users, teams and other tags are ranked, which takes a pass each.
     """
-    sums = sums_by(ledger, ("day", "model_chosen", "policy"), since)
-    days = sums["day"]
-    money = cells(ledger, since)
-    pairs = pairs_of(money)
+    days = ledger.totals_by("day", since)
+    models = ledger.totals_by("model_chosen", since)
+    found = survey(ledger, since, CALLS_SHOWN)
+    pairs = pairs_of(found.cells)
     length = length_for(days)
-    boards = leaderboards(ledger, since) if ranked else {}
+    boards = leaderboards(ledger, found.tags, since) if ranked else {}
     groups = {
-        "model": sums["model_chosen"],
-        "policy": sums["policy"],
+        "model": models,
+        "policy": ledger.totals_by("policy", since),
         "day": days,
         **{tag: {s.value: s.totals for s in board} for tag, board in boards.items()},
     }
@@ -132,13 +132,13 @@ def overview(
         totals=sum(days.values(), Totals()),
         share=share_interval(pairs),
         resampled=len(pairs),
-        by_session=knows_sessions(ledger, since),
+        by_session=found.by_session,
         measured=measured,
         length=length,
-        periods=tuple(periods_of(days, money, length)),
-        models=sums["model_chosen"],
+        periods=tuple(periods_of(days, found.cells, length)),
+        models=models,
         details=details_of(ledger.records(since, limit=NEWEST)),
-        worst_calls=tuple(map(worst_call, worst_calls(ledger, since, CALLS_SHOWN))),
+        worst_calls=tuple(map(worst_call, found.worst)),
         worst_groups=worst_groups(groups),
         worth=worth_of(ledger, since),
         boards=boards,

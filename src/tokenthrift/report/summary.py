@@ -12,15 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
-from tokenthrift.ledger import GROUP_KEYS, Totals, group_of, totals_by_tag, totals_of
+from tokenthrift.ledger import GROUP_KEYS, Totals, totals_of
 from tokenthrift.report.latency import Latencies
-from tokenthrift.report.worth import worths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tokenthrift.ledger import GroupKey, Ledger, LedgerRecord
-    from tokenthrift.report.worth import Worth
+    from tokenthrift.ledger import Ledger, LedgerRecord
 
 TAG: Final = "tag:"
 COMPLEXITY: Final = "complexity"
@@ -56,29 +54,21 @@ def grouped(
     if by == COMPLEXITY:
         return totals_by_complexity(ledger.records(since, tags))
     if by.startswith(TAG) and len(by) > len(TAG):
-        if tags is None:
-            return totals_by_tag(ledger, by.removeprefix(TAG), since)
-        return _sums(ledger.records(since, tags), tag_of(by.removeprefix(TAG)))
-    return ledger.totals_by(_group_key(by), since, tags)
+        return totals_by_tag(ledger.records(since, tags), by.removeprefix(TAG))
+    key = ALIASES.get(by, by)
+    if key not in GROUP_KEYS:
+        raise LedgerError(f"cannot group by {by!r}; use one of: {', '.join(by_words())}")
+    return ledger.totals_by(key, since, tags)  # type: ignore[arg-type]  # checked above
 
 
-def worth_by(ledger: Ledger, by: str, since: datetime | None = None) -> dict[str, Worth]:
-    """What calls with feedback were worth, by the value of a key that `grouped` takes."""
-    return worths(ledger, {by: _key(by)}, since)[by]
-
-
-def tag_of(name: str) -> Callable[[LedgerRecord], str]:
-    """What a record says of a tag; empty where it says nothing."""
-
-    def value(record: LedgerRecord) -> str:
-        return record.tags.get(name, "")
-
-    return value
+def totals_by_tag(records: Iterable[LedgerRecord], name: str) -> dict[str, Totals]:
+    """Totals by the value of a tag."""
+    return _sums(records, lambda record: record.tags.get(name, ""))
 
 
 def totals_by_complexity(records: Iterable[LedgerRecord]) -> dict[str, Totals]:
     """Totals by the complexity that was measured on the request."""
-    return _sums(records, _complexity)
+    return _sums(records, lambda r: r.decision.complexity_bucket if r.decision else "")
 
 
 def plan_latencies(ledger: Ledger, since: datetime | None = None) -> Latencies:
@@ -114,26 +104,6 @@ def totals_json(totals: Totals) -> dict[str, Any]:
         "saved_tokens_share": _share(saved, totals.counted_baseline_tokens),
         "net_share": _share(totals.net_nanos, totals.baseline_nanos),
     }
-
-
-def _key(by: str) -> Callable[[LedgerRecord], str]:
-    if by == COMPLEXITY:
-        return _complexity
-    if by.startswith(TAG):
-        return tag_of(by.removeprefix(TAG))
-    key = _group_key(by)
-    return lambda record: group_of(record, key)
-
-
-def _group_key(by: str) -> GroupKey:
-    key = ALIASES.get(by, by)
-    if key not in GROUP_KEYS:
-        raise LedgerError(f"cannot group by {by!r}; use one of: {', '.join(by_words())}")
-    return key  # type: ignore[return-value]  # checked above
-
-
-def _complexity(record: LedgerRecord) -> str:
-    return record.decision.complexity_bucket if record.decision else ""
 
 
 def _sums(records: Iterable[LedgerRecord], key: Callable[[LedgerRecord], str]) -> dict[str, Totals]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from tokenthrift.ledger import totals_by
+from tokenthrift.report.summary import ALIASES, COMPLEXITY, TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,6 +80,11 @@ def worth_of(ledger: Rated, since: datetime | None = None) -> dict[str, Worth]:
     return worths(ledger, {"": lambda record: record.model_chosen or ""}, since)[""]
 
 
+def worth_by(ledger: Rated, by: str, since: datetime | None = None) -> dict[str, Worth]:
+    """The same by a key that `grouped` takes: ``complexity``, ``tag:NAME``, or one of sums."""
+    return worths(ledger, {by: _key(by)}, since)[by]
+
+
 def worths(
     ledger: Rated, keys: Mapping[str, Key], since: datetime | None = None
 ) -> dict[str, dict[str, Worth]]:
@@ -93,6 +101,24 @@ def worths(
             value = key(record)
             found[name][value] = found[name].get(value, Worth()) + worth
     return {name: dict(sorted(values.items())) for name, values in found.items()}
+
+
+def tag_of(name: str) -> Key:
+    """What a record says of a tag; empty where it says nothing."""
+
+    def value(record: LedgerRecord) -> str:
+        return record.tags.get(name, "")
+
+    return value
+
+
+def _key(by: str) -> Key:
+    if by == COMPLEXITY:
+        return lambda record: record.decision.complexity_bucket if record.decision else ""
+    if by.startswith(TAG):
+        return tag_of(by.removeprefix(TAG))
+    key: Any = ALIASES.get(by, by)
+    return lambda record: next(iter(totals_by([record], key)))
 
 
 def _rated(ledger: Rated, since: datetime | None) -> Iterator[tuple[LedgerRecord, Worth]]:
