@@ -4,7 +4,17 @@ Thin: each room reads arguments, calls the library, prints. Importing a room han
 the application.
 """
 
-from tokenthrift.cli import adding, calibrate, feedback, models, plan, policies, replay, report
+from tokenthrift.cli import (
+    adding,
+    calibrate,
+    feedback,
+    limits,
+    models,
+    plan,
+    policies,
+    replay,
+    report,
+)
 from tokenthrift.cli.app import app, main
 
 __all__ = [
@@ -12,6 +22,7 @@ __all__ = [
     "app",
     "calibrate",
     "feedback",
+    "limits",
     "main",
     "models",
     "plan",
