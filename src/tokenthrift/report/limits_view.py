@@ -123,7 +123,7 @@ def _expired(shown: Sequence[AccountUse]) -> Group | None:
                     formats.printable(account.rule.name),
                     _owner(account),
                     formats.count(len(account.past)),
-                    amount_words(meter, unused),
+                    _number(meter, unused) if meter == "nanos" else amount_words(meter, unused),
                     formats.share(share, 1),
                 ]
             )
