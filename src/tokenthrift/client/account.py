@@ -21,6 +21,7 @@ from tokenthrift.client.options import PLAIN
 from tokenthrift.client.planner import Planner
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.client.sessions import Sessions
+from tokenthrift.client.tagging import context_tags
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import (
     LimitError,
@@ -165,7 +166,7 @@ class Account:
             created_at=self.outside.now(),
             started_s=self.outside.stopwatch_s(),
             plan_ms=0.0,
-            tags={**self.tags, **options.tags},
+            tags={**self.tags, **context_tags(), **options.tags},
             options=options,
         )
         with collect_spending() as spent:

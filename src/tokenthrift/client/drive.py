@@ -202,7 +202,7 @@ def _outcome(
         error=error,
         retryable=passing,
         usage=usage,
-        started_ms=max(0.0, (times_s[0] - call.started_s) * 1000),
+        started_ms=max(0.0, (times_s[0] - course.call.started_s) * 1000),
         latency_ms=max(0.0, (times_s[1] - times_s[0]) * 1000),
         retry_after_s=None if error is None else retry_after_s(error, course.account.outside.now()),
         objection=objection,

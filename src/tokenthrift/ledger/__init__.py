@@ -20,6 +20,7 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
+from tokenthrift.ledger.cells import PARTS, Cell
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.folded import ChargeKey, ChargeSums, Folded, FoldKey
@@ -38,15 +39,18 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
+from tokenthrift.ledger.survey import Survey, survey, survey_of
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
 
 __all__ = [
     "GROUP_KEYS",
+    "PARTS",
     "Account",
     "AttemptRecord",
     "Block",
     "CacheBranch",
     "CacheSplit",
+    "Cell",
     "Charge",
     "ChargeKey",
     "ChargeSums",
@@ -65,6 +69,7 @@ __all__ = [
     "SavingsRecord",
     "Sink",
     "StepRecord",
+    "Survey",
     "Totals",
     "blocks_of",
     "buckets_of",
@@ -80,6 +85,8 @@ __all__ = [
     "rescale",
     "scored_calls",
     "split_savings",
+    "survey",
+    "survey_of",
     "totals_by",
     "totals_of",
 ]

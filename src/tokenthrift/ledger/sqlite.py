@@ -7,9 +7,10 @@ any instant after that. Records are only ever added, until `SQLiteLedger.prune` 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cells import part_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.folded import DAY, midnight
 from tokenthrift.ledger.folded_tables import read_folded
@@ -37,7 +38,7 @@ from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tokenthrift.ledger.feedback import Feedback
@@ -240,9 +241,19 @@ class SQLiteLedger(SQLiteRetention):
         with self._snapshot() as db:
             return list(ledger_findings(db))
 
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a reading query over the tables of `schema` finds; ``part_of`` is a function in it.
+
+        Raises:
+            LedgerError: the file cannot be read.
+        """
+        with self._session() as db:
+            return db.execute(query, values).fetchall()
+
     # ------------------------------------------------------------------------------------ reading
     def _prepare(self, db: sqlite3.Connection) -> None:
         migrate(db, self.path)
+        db.create_function("part_of", 1, part_of, deterministic=True)
 
     def _by_tag(
         self, db: sqlite3.Connection, name: str, where: str, values: list[object]
