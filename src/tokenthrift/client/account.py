@@ -21,6 +21,7 @@ from tokenthrift.client.options import PLAIN
 from tokenthrift.client.planner import Planner
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.client.sessions import Sessions
+from tokenthrift.client.trial import Trial
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import (
     LimitError,
@@ -28,6 +29,7 @@ from tokenthrift.errors import (
     TokenthriftError,
     WireError,
 )
+from tokenthrift.experiment import session_key
 from tokenthrift.ledger import lesson_of, lessons_of
 from tokenthrift.policy import load_policy
 from tokenthrift.recall import open_recall
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.options import CallOptions
     from tokenthrift.ledger import Feedback, Ledger, LedgerRecord, Sink
+    from tokenthrift.pipeline import Plan
     from tokenthrift.policy import Policy
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Answer, Forecaster, Outcome
@@ -71,6 +74,7 @@ class Account:
 
     Attributes:
         recall_store: what was cut, for as long as the policy says.
+        trial: which sessions are treated, and what is known of the harm it does.
         allowance: what the policy's limits allow.
         sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
 
@@ -113,9 +117,14 @@ class Account:
             _ = self.policy.redact.detector  # seconds, better now than in the first call
         self.forecaster = self._taught(forecaster or self.policy.forecaster)
         self._checks = checks_of(self.policy.routing.verify, verifiers)
-        self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
+        shadows = self.policy.holdout.rollout == "shadow"
+        caches = self._books.branches.shadow if shadows else self._books.branches.actual
+        self._sessions = Sessions(self.policy.routing, caches)
         self.allowance = Allowance(self.policy, self.catalog, outside.now, self.report)
-        self._planner = Planner(self.policy, self.catalog, provider, self._sessions, self.allowance)
+        self.trial = Trial(self.policy, ledger, outside, self.report)
+        self._planner = Planner(
+            self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
+        )
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
@@ -164,11 +173,14 @@ class Account:
             plan_ms=0.0,
             tags={**self.tags, **options.tags},
             options=options,
+            session=session_key(None, options.session, {**self.tags, **options.tags}),
         )
         with collect_spending() as spent:
             try:
-                plan = self._planner.plan(call, self.forecaster, self._now_s())
-                planned = replace(call, plan=plan)
+                call, now_s = self._planner.enrolled(call), self._now_s()
+                plan = self._planner.plan(call, self.forecaster, now_s)
+                shadow = self._planner.shadow(call, self.forecaster, now_s)
+                planned = replace(call, plan=plan, shadow=shadow)
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
@@ -184,6 +196,7 @@ class Account:
             call.streamed
             and call.wire == OpenAIChat.name
             and not self.policy_changes_nothing
+            and call.is_compared
             and not asks_usage(body)
         )
         if planned.plan is not None:
@@ -223,9 +236,7 @@ class Account:
         self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
-            attempt = outcomes[final_of(outcomes)].attempt
-            level = call.plan.decision.level
-            self._sessions.served(call.plan.request, Kept(attempt.model, attempt.effort, level))
+            self._sessions.served(call.plan.request, _kept(call, outcomes, call.plan))
         self.settle_abandoned()
         return record
 
@@ -293,7 +304,7 @@ class Account:
 
     def objection(self, call: Call, answer: Answer | None) -> str:
         """The check that an answer fails, and how; empty where it passes or cannot be read."""
-        if answer is None or call.plan is None:
+        if answer is None or call.plan is None or not call.is_treated:
             return ""
         return first_objection(self._checks, answer, call.plan.request, self.report)
 
@@ -348,3 +359,12 @@ class Account:
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()
+
+
+def _kept(call: Call, outcomes: Sequence[Outcome], plan: Plan) -> Kept:
+    """The action that a conversation is on: the one that served it, or that its shadow chose."""
+    if call.shadow is not None and call.shadow.plan is not None:
+        decision = call.shadow.plan.decision
+        return Kept(decision.chosen, decision.effort, decision.level)
+    attempt = outcomes[final_of(outcomes)].attempt
+    return Kept(attempt.model, attempt.effort, plan.decision.level)

@@ -19,9 +19,11 @@ from tokenthrift.client.options import PLAIN, CallOptions
 
 if TYPE_CHECKING:
     from tokenthrift.encoders import Spend
+    from tokenthrift.experiment import Arm, Assignment
     from tokenthrift.ledger import LedgerRecord, SavingsRecord
     from tokenthrift.pipeline import Plan
     from tokenthrift.route import Effort
+    from tokenthrift.types import Request
 
 RECEIPT: str = "tokenthrift"
 """The attribute of responses and streams that holds the `Receipt`."""
@@ -56,6 +58,19 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """What would have been done with a call that went as it was given.
+
+    Attributes:
+        plan: None where it could not be made.
+        problem: name of the exception's type, where there is no plan.
+    """
+
+    plan: Plan | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call that has begun.
 
@@ -71,6 +86,10 @@ class Call:
         spent: what encoders cost while it was planned, also where planning failed in the end.
         limits: names of the limits that it touches.
         options: what it asked for beside its body.
+        request: the body as it was read; None where that failed.
+        session: the key of its session, where something names it.
+        assignment: the arm of its session; None where the policy draws none.
+        shadow: the plan that was made for the record only.
     """
 
     record_id: str
@@ -86,6 +105,25 @@ class Call:
     tags: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     options: CallOptions = PLAIN
+    request: Request | None = None
+    session: str | None = None
+    assignment: Assignment | None = None
+    shadow: Shadow | None = None
+
+    @property
+    def arm(self) -> Arm | None:
+        """Of its session; None where the policy draws none."""
+        return None if self.assignment is None else self.assignment.arm
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether it is treated, or what is treated is compared with it."""
+        return self.assignment is None or self.assignment.treated_share > 0
+
+    @property
+    def is_treated(self) -> bool:
+        """Whether the policy is applied to it, as far as the arm of its session tells."""
+        return self.arm in (None, "treated")
 
     @property
     def streamed(self) -> bool:

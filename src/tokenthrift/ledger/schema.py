@@ -124,7 +124,15 @@ V3: Final = (
     """,
 )
 
-MIGRATIONS: Final = (V1, V2, V3)
+# Arms of experiments, and how our model of the providers' caches did.
+TRIALS: Final = (
+    "ALTER TABLE calls ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE calls ADD COLUMN treated_share REAL",
+    "ALTER TABLE calls ADD COLUMN shadow_net_nanos INTEGER",
+    "ALTER TABLE attempts ADD COLUMN predicted_cache_read_tokens INTEGER",
+)
+
+MIGRATIONS: Final = (V1, V2, V3, TRIALS)
 VERSION: Final = len(MIGRATIONS)
 
 TEXT_COLUMNS: Final = (
@@ -155,6 +163,9 @@ CALL_COLUMNS: Final = (
     "created_us",
     *TEXT_COLUMNS,
     "holdout",
+    "arm",
+    "treated_share",
+    "shadow_net_nanos",
     "basis",
     "plan_ms",
     "total_ms",
@@ -176,6 +187,7 @@ ATTEMPT_COLUMNS: Final = (
     "cost_nanos",
     "latency_ms",
     "time_to_first_chunk_ms",
+    "predicted_cache_read_tokens",
 )
 
 
@@ -213,6 +225,9 @@ def call_row(record: LedgerRecord, detail: str) -> tuple[object, ...]:
         microseconds(record.created_at),
         *(getattr(record, name) or "" for name in TEXT_COLUMNS),
         int(record.holdout),
+        record.arm,
+        record.treated_share,
+        None if record.shadow is None else record.shadow.savings.net_nanos,
         record.savings.basis,
         record.plan_ms,
         record.total_ms,
