@@ -61,7 +61,7 @@ def bare(provider: SimulatedProvider, api_key: str) -> Iterator[openai.OpenAI]:
 def test_what_is_held_out_or_shadowed_goes_byte_for_byte(body: Mapping[str, Any]) -> None:
     """The body of every arm but the treated one is the caller's own object.
 
-    A stream that is compared is asked for its usage, as treated ones are, and is otherwise the same.
+    A stream that is compared is asked for its usage, as treated ones are; nothing else is added.
     """
     for holdout, arm in ((ALL_HELD, "holdout"), ({"rollout": "shadow"}, "shadow")):
         account = Account(policy(**holdout), MemoryLedger())
