@@ -27,7 +27,7 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             ["tokens", "images", "opaque", "encoders", "catalog", "wire", "sqlite_file"],
-            ["compress", "route", "limits"],
+            ["compress", "route", "limits", "experiment"],
             ["policy"],
             ["levels"],
             ["pipeline"],

@@ -181,7 +181,15 @@ V4: Final = (
     "CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL)",
 )
 
-MIGRATIONS: Final = (V1, V2, V3, V4)
+# Arms of experiments, and how our model of the providers' caches did.
+TRIALS: Final = (
+    "ALTER TABLE calls ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE calls ADD COLUMN treated_share REAL",
+    "ALTER TABLE calls ADD COLUMN shadow_net_nanos INTEGER",
+    "ALTER TABLE attempts ADD COLUMN predicted_cache_read_tokens INTEGER",
+)
+
+MIGRATIONS: Final = (V1, V2, V3, V4, TRIALS)
 VERSION: Final = len(MIGRATIONS)
 
 TEXT_COLUMNS: Final = (
@@ -212,6 +220,9 @@ CALL_COLUMNS: Final = (
     "created_us",
     *TEXT_COLUMNS,
     "holdout",
+    "arm",
+    "treated_share",
+    "shadow_net_nanos",
     "basis",
     "plan_ms",
     "total_ms",
@@ -233,6 +244,7 @@ ATTEMPT_COLUMNS: Final = (
     "cost_nanos",
     "latency_ms",
     "time_to_first_chunk_ms",
+    "predicted_cache_read_tokens",
 )
 
 
@@ -271,6 +283,9 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
         microseconds(record.created_at),
         *(getattr(record, name) or "" for name in TEXT_COLUMNS),
         int(record.holdout),
+        record.arm,
+        record.treated_share,
+        None if record.shadow is None else record.shadow.savings.net_nanos,
         record.savings.basis,
         record.plan_ms,
         record.total_ms,
