@@ -13,16 +13,12 @@ import pytest
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.threads import once_in_thread
-from tokenthrift.transports import (
-    answer_text,
-    has_nothing_to_say,
-    is_retryable,
-    refuses_stream_usage,
-    reported_usage,
-)
+from tokenthrift.transports import dialect_of, is_retryable, refuses_stream_usage
+from tokenthrift.transports.dialects.openai_chat_pieces import has_nothing_to_say
 from tokenthrift.transports.litellm_sdk import Arguments
 from tokenthrift.transports.openai_sdk import PATH, Posting
 
+CHAT = dialect_of("openai-chat")
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
 
 
@@ -41,23 +37,23 @@ def test_text_is_all_that_was_generated():
         {"content": None, "reasoning_content": "Hm.", "function_call": call["function"]},
     ]
     response = SimpleNamespace(choices=[{"message": m} for m in messages])
-    assert answer_text(response) == 'Hellolook{"a": 1}No.Hm.look{"a": 1}'
-    assert answer_text(SimpleNamespace(choices=None)) == ""
-    assert answer_text(None) == ""
+    assert CHAT.text(response) == 'Hellolook{"a": 1}No.Hm.look{"a": 1}'
+    assert CHAT.text(SimpleNamespace(choices=None)) == ""
+    assert CHAT.text(None) == ""
 
 
 def test_usage_is_plain_data_or_nothing():
     """Mappings and models become plain dicts; zeros and strange things become None."""
     usage = {"prompt_tokens": 3, "completion_tokens": 0, "extra": {"x": object()}}
-    found = reported_usage(SimpleNamespace(usage=usage))
+    found = CHAT.usage(SimpleNamespace(usage=usage))
     assert found is not None
     assert found["prompt_tokens"] == 3
     assert isinstance(found["extra"]["x"], str)
     zeros = {"prompt_tokens": 0, "completion_tokens": 0}
     for nothing in (None, zeros, 7, object()):
-        assert reported_usage(SimpleNamespace(usage=nothing)) is None
+        assert CHAT.usage(SimpleNamespace(usage=nothing)) is None
     raw = SimpleNamespace(http_response=SimpleNamespace(content=b"not json"))
-    assert reported_usage(raw) is None
+    assert CHAT.usage(raw) is None
 
 
 def test_only_empty_chunks_have_nothing_to_say():
@@ -207,8 +203,8 @@ def test_how_an_answer_was_served_is_part_of_its_usage():
     """Priority and flex have prices of their own; the usual tiers leave the usage as it came."""
     usage = {"prompt_tokens": 1_000, "completion_tokens": 10}
     for tier in ("priority", "flex"):
-        found = reported_usage(SimpleNamespace(usage=usage, service_tier=tier))
+        found = CHAT.usage(SimpleNamespace(usage=usage, service_tier=tier))
         assert found == usage | {"service_tier": tier}
         assert usage_of("openai-chat", found, "", "gpt-5").service_tier == tier
     for tier in (None, "auto", "default"):
-        assert reported_usage(SimpleNamespace(usage=usage, service_tier=tier)) == usage
+        assert CHAT.usage(SimpleNamespace(usage=usage, service_tier=tier)) == usage

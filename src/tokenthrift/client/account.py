@@ -33,6 +33,7 @@ from tokenthrift.policy import load_policy
 from tokenthrift.recall import open_recall
 from tokenthrift.route import Kept, final_of
 from tokenthrift.route.learning import Learned, learned
+from tokenthrift.transports import dialect_of
 from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -182,7 +183,7 @@ class Account:
                 planned = replace(call, problem=type(error).__name__, plan=bare)
         adds_usage = (
             call.streamed
-            and call.wire == OpenAIChat.name
+            and dialect_of(call.wire).asks_usage
             and not self.policy_changes_nothing
             and not asks_usage(body)
         )

@@ -20,13 +20,9 @@ from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
-from tokenthrift.transports import (
-    answer_of_chunks,
-    answer_text,
-    is_retryable,
-    reported_usage,
-    retry_after_s,
-)
+from tokenthrift.transports import is_retryable, retry_after_s
+from tokenthrift.transports.dialects.metering import Meter
+from tokenthrift.transports.reading import is_stream
 from tokenthrift.types import Usage
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -188,18 +184,16 @@ def _outcome(
         latency_ms: that it took.
         broke: whether an error came out of a stream that nobody has seen yet.
     """
-    (response, error), call, objection = came, course.call, ""
+    (response, error), dialect, objection = came, course.dialect, ""
     usage = None
     if isinstance(response, Buffered):
-        reported = [u for u in map(reported_usage, response.chunks) if u is not None]
-        text = "".join(map(answer_text, response.chunks))
-        usage = usage_of(call.wire, reported[-1] if reported else None, text, attempt.model)
-        objection = course.objection(answer_of_chunks(response.chunks))
+        usage = _usage(course, attempt, Meter.of(dialect, response.chunks))
+        objection = course.objection(dialect.answer_of(response.chunks))
     # The SDK's parsers raise on answers that are cut off, which have been paid for.
     answer = response if error is None else getattr(error, "completion", None)
-    if answer is not None and not hasattr(answer, "__next__") and not hasattr(answer, "__anext__"):
-        usage = usage_of(call.wire, reported_usage(answer), answer_text(answer), attempt.model)
-    elif isinstance(getattr(error, "status_code", None), int):
+    if answer is not None and not is_stream(answer):
+        usage = _usage(course, attempt, Meter.of(dialect, [answer]))
+    elif isinstance(getattr(error, "status_code", None), int) and not broke:
         usage = Usage()  # refused by the provider, so nothing was billed
     passing = error is not None and (is_retryable(error) or (broke and not gave_up(error)))
     return Outcome(
@@ -214,12 +208,16 @@ def _outcome(
     )
 
 
+def _usage(course: Course, attempt: Attempt, meter: Meter) -> Usage:
+    return usage_of(course.call.wire, meter.reported, meter.text, attempt.model)
+
+
 def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
     """Put secrets back into a whole answer, then let the SDK parse it."""
     last = course.last
     if last.response is None:
         return
-    restorer = Restorer.of(course.call.plan)
+    restorer = Restorer.of(course.call.plan, course.dialect)
     if restorer is not None:
         restorer.answer(last.response)
     try:
