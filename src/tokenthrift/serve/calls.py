@@ -130,10 +130,12 @@ class _Call:
         if isinstance(response, Answered):
             await whole(self.send, response.status, headers, response.written())
             return
+        plan = receipt.plan
+        changes = plan is not None and (plan.offer.made or bool(plan.secrets))
         try:
             await begin(self.send, response.status, headers)
             async for event in response:
-                await piece(self.send, event.written())
+                await piece(self.send, event.written(looks_closely=changes))
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n")
 DONE: Final = b"[DONE]"
+NO_USAGE: Final = re.compile(rb',\s*"usage"\s*:\s*null')
 
 
 class Event(dict[str, Any]):
@@ -19,18 +20,30 @@ class Event(dict[str, Any]):
 
     Attributes:
         raw: as it came, the empty line behind it included.
-        data: the text of its ``data`` lines.
     """
 
     def __init__(self, raw: bytes) -> None:
+        super().__init__(_parsed(_data(raw)))
         self.raw = raw
-        self.data = _data(raw)
-        super().__init__(_parsed(self.data))
+        self._size = len(self)
 
-    def written(self) -> bytes:
-        """Its bytes; written anew where its data is no longer what it was."""
-        if self == _parsed(self.data):
+    def written(self, *, looks_closely: bool) -> bytes:
+        """Its bytes; written anew where its data is no longer what it was.
+
+        Args:
+            looks_closely: whether more than its usage may have been changed.
+        """
+        if not self._size:  # a comment, or the word that ends a stream
             return self.raw
+        if looks_closely:
+            return self.raw if self == _parsed(_data(self.raw)) else self._anew()
+        if len(self) == self._size:
+            return self.raw
+        # OpenAI writes it into every chunk of a stream that was asked for its usage.
+        without, times = NO_USAGE.subn(b"", self.raw)
+        return without if times == 1 else self._anew()
+
+    def _anew(self) -> bytes:
         name = re.search(rb"^event:[^\r\n]*", self.raw, re.MULTILINE)
         data = json.dumps(self, separators=(",", ":")).encode()
         return (name[0] + b"\n" if name else b"") + b"data: " + data + b"\n\n"
