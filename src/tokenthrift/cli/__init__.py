@@ -8,6 +8,7 @@ from tokenthrift.cli import (
     adding,
     calibrate,
     feedback,
+    keys,
     ledger,
     limits,
     models,
@@ -15,6 +16,7 @@ from tokenthrift.cli import (
     policies,
     replay,
     report,
+    serve,
 )
 from tokenthrift.cli.app import app, main
 
@@ -23,6 +25,7 @@ __all__ = [
     "app",
     "calibrate",
     "feedback",
+    "keys",
     "ledger",
     "limits",
     "main",
@@ -31,4 +34,5 @@ __all__ = [
     "policies",
     "replay",
     "report",
+    "serve",
 ]
