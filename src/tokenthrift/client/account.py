@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.allowance import Allowance
 from tokenthrift.client.call import Call, Outside, asks_usage
+from tokenthrift.client.debts import Debts
 from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.planner import Planner
@@ -72,6 +73,7 @@ class Account:
 
     Attributes:
         recall_store: what was cut, for as long as the policy says.
+        debts: what providers that hold conversations wait for after recalls.
         allowance: what the policy's limits allow.
         sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
 
@@ -107,6 +109,7 @@ class Account:
         self.recall_store: RecallStore = open_recall(
             self.policy.recall_store, ttl_days=self.policy.recall.ttl_days
         )
+        self.debts = Debts(self.recall_store, self.report)
         self._keeper = Keeper(self.policy.recall, self.recall_store, self.report)
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
@@ -155,6 +158,7 @@ class Account:
             LimitStoreError: limits cannot be counted.
         """
         self.settle_abandoned()
+        body = self.debts.paid(body, wire) if self.policy.recall.offer else body
         call = Call(
             record_id=self.outside.new_id(),
             body=body,
