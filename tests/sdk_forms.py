@@ -147,12 +147,12 @@ async def asked(
         mode: ``sync`` or ``async``.
         policy: None for the bare SDK.
         key: of the API.
-        how: arguments of the call; ``options`` are the client's.
+        how: arguments of the call; ``options`` are the client's, ``ledger`` takes the record.
     """
     wire, way = form
-    options = how.pop("options", {})
+    options, ledger = how.pop("options", {}), how.pop("ledger", None)
     bare = client_of(provider, wire, key, mode, **options)
-    client = bare if policy is None else tokenthrift.wrap(bare, policy)
+    client = bare if policy is None else tokenthrift.wrap(bare, policy, ledger=ledger)
     body = _asked(wire, way, body_of(wire, **how))
     try:
         if mode == "sync":

@@ -12,9 +12,8 @@ from tokenthrift.transports.dialects.seam import AskedCall, Debt, Dialect, Key, 
 
 __all__ = ["DIALECTS", "AskedCall", "Debt", "Dialect", "Key", "Said", "Spot", "Watch", "dialect_of"]
 
-DIALECTS: Final[dict[str, Dialect]] = {
-    d.name: d for d in (ChatAnswers(), ResponsesAnswers(), AnthropicAnswers())
-}
+ALL: Final[tuple[Dialect, ...]] = (ChatAnswers(), ResponsesAnswers(), AnthropicAnswers())
+DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in ALL}
 
 
 def dialect_of(wire: str) -> Dialect:
