@@ -147,12 +147,14 @@ async def asked(
         mode: ``sync`` or ``async``.
         policy: None for the bare SDK.
         key: of the API.
-        how: arguments of the call; ``options`` are the client's, ``ledger`` takes the record.
+        how: arguments of the call; ``options`` are the client's, ``ledger`` takes the record,
+            ``wrapping`` are further arguments of `tokenthrift.wrap`.
     """
     wire, way = form
     options, ledger = how.pop("options", {}), how.pop("ledger", None)
+    more = how.pop("wrapping", {})
     bare = client_of(provider, wire, key, mode, **options)
-    client = bare if policy is None else tokenthrift.wrap(bare, policy, ledger=ledger)
+    client = bare if policy is None else tokenthrift.wrap(bare, policy, ledger=ledger, **more)
     body = _asked(wire, way, body_of(wire, **how))
     try:
         if mode == "sync":

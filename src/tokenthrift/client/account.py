@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from tokenthrift.policy import Policy
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Answer, Forecaster, Outcome
+    from tokenthrift.transports.crossing import Elsewhere
     from tokenthrift.verify import Verifier
 
 SINK_ERRORS: Final = 100  # the newest are kept
@@ -120,6 +121,8 @@ class Account:
         self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
         self.allowance = Allowance(self.policy, self.catalog, outside.now, self.report)
         self._planner = Planner(self.policy, self.catalog, provider, self._sessions, self.allowance)
+        self.elsewhere: Elsewhere | None = None
+        """Where models of other sellers are asked; None where only the client's own are."""
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
