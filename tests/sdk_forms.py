@@ -238,7 +238,7 @@ def whole(wire: str, answer: Any, holder: Any = None) -> Seen:
 def chunked(wire: str, stream: Any, chunks: list[Any]) -> Seen:
     """An answer in chunks, put together as a caller would; what a caller relies on must hold."""
     plain = [c.model_dump(mode="json", warnings=False) for c in chunks]
-    made = {CHAT: _of_chat, RESPONSES: _of_responses, MESSAGES: _of_messages}[wire](plain)
+    made = put_together(wire, plain)
     kind = next(k for k in type(stream).__mro__ if not k.__module__.startswith("tokenthrift"))
     return Seen(
         (kind, *dict.fromkeys(type(c) for c in chunks)),
@@ -314,6 +314,11 @@ def _same(value: Any) -> Any:
 
 
 # ----------------------------------------------------------------------------------------- streams
+def put_together(wire: str, events: list[Any]) -> dict[str, Any]:
+    """The answer that plain chunks or events make up, if they are one well-formed stream."""
+    return {CHAT: _of_chat, RESPONSES: _of_responses, MESSAGES: _of_messages}[wire](events)
+
+
 def _of_chat(chunks: list[Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"content": "", "tool_calls": []}
     calls: dict[int, dict[str, Any]] = {}

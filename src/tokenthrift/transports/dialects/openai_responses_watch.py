@@ -1,6 +1,6 @@
 """Watching a stream of Responses for calls of the recall tool: which events the caller sees.
 
-What comes before the first word is held back: the response's beginning and its reasoning. If a
+What comes before the first word is held back, and reasoning until it is known what it led to. If a
 recall comes first, that stream leaves no trace. If the caller has seen words of it, later streams
 go on under its id: their items are counted on, and the last event holds all that was shown.
 """
@@ -78,7 +78,11 @@ class ResponsesWatch:
         if self._mode == "recall":
             self._held.clear()
             return []
-        if not self._passed and _waits(kind, item):
+        if at(event, "output_index") in self._hidden:
+            return []
+        if kind in ENDS and self._hidden:  # what led to a recall leads nowhere
+            self._held = [e for e in self._held if not _thinks(e)]
+        if _thinks(event) or (not self._passed and _waits(kind, item)):
             self._held.append(event)
             return []
         return self._pass([*self._held, event])
@@ -101,8 +105,6 @@ class ResponsesWatch:
         kind = str(at(event, "type") or "")
         index = at(event, "output_index")
         if index is not None:
-            if index in self._hidden:
-                return False
             number = self._indexes.get(index)
             if number is None:
                 number = self._indexes[index] = self._next
@@ -135,8 +137,13 @@ class ResponsesWatch:
 
 def _waits(kind: str, item: Any) -> bool:
     """Whether an event may yet turn out to belong to a recall that nobody sees."""
-    if kind in BEGINS or kind.startswith("response.reasoning"):
+    if kind in BEGINS or kind == "response.content_part.added":
         return True
-    if kind in ("response.output_item.added", "response.output_item.done"):
-        return at(item, "type") in ("reasoning", "message")
-    return kind == "response.content_part.added"
+    items = ("response.output_item.added", "response.output_item.done")
+    return kind in items and at(item, "type") == "message"
+
+
+def _thinks(event: Any) -> bool:
+    """Whether an event is of reasoning, which belongs to whatever follows it."""
+    kind = str(at(event, "type") or "")
+    return kind.startswith("response.reasoning") or at(at(event, "item"), "type") == "reasoning"
