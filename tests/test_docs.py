@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 POLICIES = ROOT / "docs" / "policies.md"
 LIMITS = ROOT / "docs" / "limits.md"
+CLIENTS = ROOT / "docs" / "clients.md"
 
 
 def keys_of(model: type[BaseModel]) -> Iterator[str]:
@@ -73,3 +74,30 @@ def test_policies_shown_in_the_document_load(document: Path, tmp_path: Path) -> 
             path = tmp_path / "policy.yaml"
             path.write_text(block, encoding="utf-8")
             load_policy(path)
+
+
+PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_clients_shown_in_the_document_work(
+    provider: Any, api_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The blocks run as printed, one after the other, with nothing but messages given."""
+    for name, url in (("OPENAI", provider.base_url), ("ANTHROPIC", provider.root_url)):
+        monkeypatch.setenv(f"{name}_BASE_URL", url)
+        monkeypatch.setenv(f"{name}_API_KEY", api_key)
+    monkeypatch.chdir(tmp_path)
+    seen: dict[str, Any] = {"messages": [{"role": "user", "content": "Are you there?"}]}
+    made: list[Any] = []
+    for block in PYTHON_BLOCK.findall(CLIENTS.read_text(encoding="utf-8")):
+        exec(compile(block, "clients.md", "exec"), seen)
+        made += [c for c in (seen.get("client"), seen.get("other")) if c not in (None, *made)]
+    for client in made:
+        client.close()
+    assert [e.path for e in provider.requests(api_key)] == [
+        "/v1/messages",
+        "/v1/responses",
+        "/v1/messages",
+    ]
+    assert "tokenthrift" not in provider.requests(api_key)[-1].body

@@ -126,7 +126,10 @@ class Planner:
         self, call: Call, request: Request, forecaster: Forecaster | None, now_s: float
     ) -> Plan:
         """The plan of a call as the policy says."""
-        policy = _with_floor(self._restricted or self._policy, call.options.floor)
+        restricted = self._restricted
+        if call.options.anywhere and not wire.held(request):
+            restricted = None
+        policy = _with_floor(restricted or self._policy, call.options.floor)
         session = self._sessions.of(request, now_s)
         if self._allowance.is_limited and not policy.routing.pinned:
             share = self._allowance.spent_share(request.model, call.tags)
@@ -142,7 +145,7 @@ class Planner:
                 call_id=call.record_id,
             )
         except NoCandidateError:
-            if self._restricted is None:
+            if restricted is None:
                 raise
         return self._pinned(request)
 
