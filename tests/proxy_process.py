@@ -127,5 +127,6 @@ def _policy() -> dict[str, Any]:
     """The example's, with a limit that is soon reached by those who are named so."""
     policy: dict[str, Any] = yaml.safe_load((EXAMPLE / "policy.yaml").read_text(encoding="utf-8"))
     once = {"name": "once", "by": "user", "only": {"user": "once-*"}}
+    policy["routing"]["candidates"][1]["covers"] = "simple"  # so that some are for the third
     policy["limits"].append({**once, "window": "day", "requests": 1})
     return policy

@@ -17,11 +17,15 @@ WIRES: Final[Mapping[str, str]] = {
 }
 """Wires by the proxy's word for the kind of a call; all other kinds are left alone."""
 
+METADATA: Final = ("litellm_metadata", "metadata")
+"""Where the proxy keeps what it knows of a request; the first that is there."""
 PRIVATE: Final = frozenset(
     {"metadata", "proxy_server_request", "secret_fields", "provider_specific_header"}
 )
 """Keys that the proxy adds, beside those that begin with its name."""
 MODEL: Final = "model"
+RECORD: Final = "tokenthrift_record"
+"""Among the proxy's metadata of a request: the id of its record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,18 @@ def body_of(data: Mapping[str, Any]) -> dict[str, Any]:
     said = (data.get("proxy_server_request") or {}).get("body")
     keys = data if said is None else [key for key in data if key in said]
     return {key: data[key] for key in keys if not _is_private(key)}
+
+
+def note_record(data: MutableMapping[str, Any], record_id: str) -> None:
+    """Note which record a request will have, where the proxy's own logs see it too."""
+    there = next((key for key in METADATA if isinstance(data.get(key), dict)), METADATA[0])
+    data[there] = {**(data.get(there) or {}), RECORD: record_id}
+
+
+def noted_record(data: Mapping[str, Any]) -> str | None:
+    """What was noted."""
+    found = (data[key].get(RECORD) for key in METADATA if isinstance(data.get(key), dict))
+    return next((str(record_id) for record_id in found if record_id), None)
 
 
 def _is_private(key: str) -> bool:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 ALL: frozenset[str] = frozenset({"*", "all-proxy-models"})
 """Words in a list of models that mean every one."""
 OF_TEAM = "all-team-models"
+REGISTRY = "registry"
+"""What routers of LiteLLM from 1.110 on answer from; those before answer themselves."""
 
 
 class ProxyModels:
@@ -31,16 +33,18 @@ class ProxyModels:
         self._router = router
 
     def card_name(self, name: str) -> str:
-        """The name of the card behind a name of the proxy; itself where there is none, or several.
+        """The name of the card behind a name of the proxy; what is called where that has no card.
 
-        A card of the user's own for the proxy's name goes first.
+        A card of the user's own for the proxy's name goes first. A group of several models, as for
+        load balancing, is taken for what its name says.
         """
         own = self._catalog.get(name)
-        if own is not None and own.source != self._bundled_source:
+        if own is not None and self._catalog.is_own(name):
             return own.name
-        behind = {self.known(_said(d)) for d in self._deployments(name)} - {None}
+        said = [_said(deployment) for deployment in self._deployments(name)]
+        behind = {self.known(names) or names[0] for names in said if names}
         if len(behind) == 1:
-            return str(behind.pop())
+            return behind.pop()
         return name if own is None else own.name
 
     def known(self, names: Iterable[str]) -> str | None:
@@ -51,14 +55,14 @@ class ProxyModels:
     def served_as(self, model: str, allowed: Callable[[str], bool]) -> str | None:
         """The proxy's name for a model, of those that a caller may use; None where there is none.
 
-        A group that shares its load among several models stands for none of them.
+        A group of several models stands for the one that has its name, or for none.
         """
         wanted = self._catalog.get(model)
         names = self.names()
         for name in (model, *(n for n in names if n != model)):
             if name not in names or not allowed(name):
                 continue
-            if name == model or (wanted is not None and self.card_name(name) == wanted.name):
+            if wanted is not None and self.card_name(name) == wanted.name:
                 return name
         return None
 
@@ -69,16 +73,18 @@ class ProxyModels:
     def names(self) -> tuple[str, ...]:
         """All that the router serves for everybody, in its order."""
         router = self._router()
-        return () if router is None else tuple(dict.fromkeys(router.get_model_names()))
+        if router is None:
+            return ()
+        new = hasattr(router, REGISTRY)
+        listed = (router.registry().names if new else router.get_model_names)()
+        return tuple(dict.fromkeys(listed))
 
     def _deployments(self, name: str) -> Sequence[Mapping[str, Any]]:
         router = self._router()
-        return () if router is None else router.get_model_list(model_name=name) or ()
-
-    @property
-    def _bundled_source(self) -> str:
-        bundled = self._catalog.get("gpt-4o")
-        return "" if bundled is None else bundled.source
+        if router is None:
+            return ()
+        new = hasattr(router, REGISTRY)
+        return (router.registry().deployments if new else router.get_model_list)(name) or ()
 
 
 def may_use(name: str, models: Sequence[str], team_models: Sequence[str]) -> bool:

@@ -20,10 +20,17 @@ from tokenthrift.client.options import CallOptions
 from tokenthrift.client.streams import gave_up
 from tokenthrift.client.wrap import ledger_at
 from tokenthrift.errors import LimitError, LimitStoreError, PolicyError, TokenthriftError
-from tokenthrift.litellm_proxy.bodies import MODEL, WIRES, Change, body_of
+from tokenthrift.litellm_proxy.bodies import (
+    MODEL,
+    WIRES,
+    Change,
+    body_of,
+    note_record,
+    noted_record,
+)
 from tokenthrift.litellm_proxy.events import Event, failed_usage
 from tokenthrift.litellm_proxy.models import ProxyModels, may_use
-from tokenthrift.litellm_proxy.refusals import http_error
+from tokenthrift.litellm_proxy.refusals import already_under_way, http_error
 from tokenthrift.litellm_proxy.under_way import CallsUnderWay, UnderWay
 from tokenthrift.policy import load_policy
 from tokenthrift.route import Attempt, Outcome
@@ -43,6 +50,10 @@ if TYPE_CHECKING:
 
 LOST_AFTER_S: Final = 3600.0
 """A call of which the proxy has said nothing for so long is settled as given up."""
+REQUEST: Final = "litellm_logging_obj"
+"""Where the proxy keeps the one object of a request that all of its hooks see."""
+HEADER: Final = "x-tokenthrift-record"
+"""Of every answer: the id of its record."""
 NOBODY: Final = "default_user_id"
 """The proxy's user of calls that are nobody's."""
 
@@ -60,6 +71,7 @@ class Thrift(CustomLogger):
         catalog: model cards; the bundled ones (plus the policy's own) if None.
         forecaster: what is known of outcomes.
         sinks: take every record as well, e.g. telemetry.
+        router: gives the proxy's router; the one of the proxy that runs in this process if None.
         lost_after_s: when a call of which nothing more is heard is settled as given up.
         outside: clock, stopwatch and ids.
 
@@ -80,6 +92,7 @@ class Thrift(CustomLogger):
         catalog: Catalog | None = None,
         forecaster: Forecaster | None = None,
         sinks: Sequence[Sink] = (),
+        router: Callable[[], Any] | None = None,
         lost_after_s: float = LOST_AFTER_S,
         outside: Outside = OUTSIDE,
     ) -> None:
@@ -94,7 +107,7 @@ class Thrift(CustomLogger):
         )
         for sink in sinks:
             self.account.add_sink(sink)
-        self._models = ProxyModels(self.account.catalog, _router)
+        self._models = ProxyModels(self.account.catalog, router or _router)
         self._calls = CallsUnderWay()
         self._lost_after_s = lost_after_s
         atexit.register(self.settle_lost, 0.0)
@@ -106,16 +119,13 @@ class Thrift(CustomLogger):
         """Plan a call; gives its data, changed, or None where it is left alone.
 
         Raises:
-            ProxyException: a limit or the policy refuses the call.
+            ProxyException: a limit or the policy refuses the call, or its id is another one's.
         """
         del cache
         call_id = str(data.get("litellm_call_id") or "")
         wire = WIRES.get(str(call_type))
-        asked = str(data.get(MODEL) or "")
-        if wire is None or not call_id or self._calls.is_over(call_id):
+        if wire is None or not call_id:
             return None
-        if not self._models.serves(asked):
-            return None  # the proxy says best what is wrong with it
         call = self._calls.get(call_id)
         if call is None:
             try:
@@ -125,10 +135,15 @@ class Thrift(CustomLogger):
             except Exception as error:  # noqa: BLE001 - a fault of ours must not cost a call
                 self._fault("could not be planned, and went as it was given", error)
                 return None
+            if begun is None:
+                return None
             call = self._calls.put(call_id, begun)
             if call is not begun:
                 self.account.allowance.give_back(begun.call)
+        if call.request is not data.get(REQUEST):
+            raise already_under_way(call_id)
         call.change.apply(data)
+        note_record(data, call.call.record_id)
         return data
 
     async def async_pre_call_deployment_hook(
@@ -142,12 +157,25 @@ class Thrift(CustomLogger):
         return None
 
     # -------------------------------------------------------------------------------------- after
+    async def async_post_call_response_headers_hook(
+        self,
+        data: dict[str, Any],
+        user_api_key_dict: Any,
+        response: object,
+        request_headers: dict[str, str] | None = None,
+        litellm_call_info: dict[str, object] | None = None,
+    ) -> dict[str, str] | None:
+        """Say which record an answer has, so that feedback can be given on it."""
+        del user_api_key_dict, response, request_headers, litellm_call_info
+        record_id = noted_record(data)
+        return None if record_id is None else {HEADER: record_id}
+
     async def async_post_call_streaming_iterator_hook(
         self, user_api_key_dict: Any, response: Any, request_data: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
         """Hand on the chunks as they are, and note when they came and whether the caller left."""
         del user_api_key_dict
-        call = self._calls.get(str(request_data.get("litellm_call_id") or ""))
+        call = self._of(request_data)
         allowance = self.account.allowance
         try:
             async for chunk in response:
@@ -189,8 +217,8 @@ class Thrift(CustomLogger):
     ) -> None:
         """Settle a call that failed for good."""
         del user_api_key_dict, traceback_str
-        call = self._calls.take(str(request_data.get("litellm_call_id") or ""))
-        if call is not None:
+        call = self._of(request_data)
+        if call is not None and self._calls.take(str(request_data["litellm_call_id"])) is call:
             await self._safely(self._failed, call, original_exception)
 
     def settle_lost(self, older_than_s: float | None = None) -> None:
@@ -209,9 +237,17 @@ class Thrift(CustomLogger):
                 self._fault("could not be settled", error)
 
     # ------------------------------------------------------------------------------------- inside
-    def _begin(self, data: Mapping[str, Any], wire: str, key: Any) -> UnderWay:
+    def _of(self, data: Mapping[str, Any]) -> UnderWay | None:
+        """The call of a request, and not another one's that has the same id."""
+        call = self._calls.get(str(data.get("litellm_call_id") or ""))
+        return call if call is not None and noted_record(data) == call.call.record_id else None
+
+    def _begin(self, data: Mapping[str, Any], wire: str, key: Any) -> UnderWay | None:
+        """Begin a call; not where the router knows no such model, as the proxy says that best."""
         self.settle_lost()
         asked = str(data.get(MODEL) or "")
+        if not self._models.serves(asked):
+            return None
         body = {**body_of(data), MODEL: self._models.card_name(asked)}
         tags = {**_tags(key), "proxy_model": asked}
         session = data.get("litellm_session_id")
@@ -222,7 +258,7 @@ class Thrift(CustomLogger):
         planned = call.plan is not None and model == call.plan.model
         sent = call.body_for(model, effort if planned else None, add_usage=False)
         change = Change.between(body, sent, served_as)
-        return UnderWay(call, model, served_as, change, time.monotonic())
+        return UnderWay(call, model, served_as, change, time.monotonic(), data.get(REQUEST))
 
     def _reached(self, call: Call, asked: str, key: Any) -> tuple[str, str]:
         """The model that a call goes to, and the proxy's name for it: the plan's, if it can."""

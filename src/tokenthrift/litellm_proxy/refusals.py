@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from tokenthrift.errors import TokenthriftError
 
 
+def already_under_way(call_id: str) -> Exception:
+    """Of a request that has the id of another one, which clients can choose by a header."""
+    from litellm.proxy._types import ProxyException
+
+    problem = f"x-litellm-call-id {call_id!r} is another request's, which is still under way"
+    return ProxyException(problem, type="RequestError", param=None, code=409)
+
+
 def http_error(error: TokenthriftError) -> Exception:
     """What the proxy turns into an answer of the caller's own wire.
 

@@ -1,4 +1,4 @@
-"""Calls that a proxy has begun and not finished, each by its id; what is over is not begun again.
+"""Calls that a proxy has begun and not finished, each by its id.
 
 One call of a proxy makes several events, and a few of them twice: whoever takes a call out of here
 settles it, and nobody else.
@@ -7,16 +7,13 @@ settles it, and nobody else.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenthrift.client.call import Call
     from tokenthrift.litellm_proxy.bodies import Change
     from tokenthrift.route import Outcome
-
-REMEMBERED: Final = 16_384  # ids of calls that are over
 
 
 @dataclass(slots=True)
@@ -28,6 +25,7 @@ class UnderWay:
         model: that it was sent to, as plans name it; ``served_as`` is the proxy's name for it.
         change: of the request's data; the same each time the proxy asks.
         since_s: when it began, on a clock that rises.
+        request: the proxy's object for it, the same in all of its hooks; ids may be a client's.
         outcomes: of attempts that failed.
         was_sent: whether the proxy got as far as a provider.
         is_cancelled: whether the caller has left.
@@ -40,6 +38,7 @@ class UnderWay:
     served_as: str
     change: Change
     since_s: float
+    request: object = None
     outcomes: list[Outcome] = field(default_factory=list)
     was_sent: bool = False
     is_cancelled: bool = False
@@ -66,7 +65,6 @@ class CallsUnderWay:
 
     def __init__(self) -> None:
         self._calls: dict[str, UnderWay] = {}
-        self._over: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -76,10 +74,6 @@ class CallsUnderWay:
         """A call that is not over."""
         return self._calls.get(call_id)
 
-    def is_over(self, call_id: str) -> bool:
-        """Whether a call has been taken out."""
-        return call_id in self._over
-
     def put(self, call_id: str, call: UnderWay) -> UnderWay:
         """Keep a call; gives the one that is kept under the id, which may be an earlier one."""
         with self._lock:
@@ -88,12 +82,7 @@ class CallsUnderWay:
     def take(self, call_id: str) -> UnderWay | None:
         """Take a call out, to settle it; None where somebody else has, or it never began."""
         with self._lock:
-            taken = self._calls.pop(call_id, None)
-            if taken is not None:
-                self._over[call_id] = None
-                if len(self._over) > REMEMBERED:
-                    self._over.popitem(last=False)
-            return taken
+            return self._calls.pop(call_id, None)
 
     def older_than(self, since_s: float) -> tuple[str, ...]:
         """Ids of calls that began before an instant."""
