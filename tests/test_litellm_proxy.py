@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +35,7 @@ from tokenthrift.litellm_proxy.under_way import CallsUnderWay, UnderWay
 if TYPE_CHECKING:
     from tokenthrift.ledger import LedgerRecord
 
+ROOT = Path(__file__).parents[1]
 KEY = SimpleNamespace(
     models=[],
     team_models=[],
@@ -401,6 +404,19 @@ def test_the_ready_made_instance_is_of_the_environment(tmp_path):
     )
     assert done.stdout.strip() == "Account(policy='balanced', calls=0)"
     assert (tmp_path / "ledger.sqlite").exists()
+
+
+def test_the_document_shows_what_ships(monkeypatch, tmp_path):
+    """Its configuration is the example's, and its Python makes a plugin."""
+    text = (ROOT / "docs" / "litellm-proxy.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert shown == (ROOT / "examples" / "litellm_proxy" / "config.yaml").read_text("utf-8")
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    seen: dict[str, Any] = {}
+    exec(compile(block, "litellm-proxy.md", "exec"), seen)
+    assert seen["thrift"].account.tags == {"environment": "test"}
+    seen["thrift"].account.ledger.close()
 
 
 def test_times_without_an_offset_are_of_this_machine():

@@ -284,6 +284,7 @@ def test_a_caller_that_leaves_is_settled(proxy, upstream, chat, user):
     next(stream)
     stream.close()
     (record,) = records_of(proxy, user)
+    assert stream.response.headers["x-tokenthrift-record"] == record.record_id
     assert record.status == "cancelled"
     assert record.attempts[-1].estimated
     assert held(proxy, user) == 0

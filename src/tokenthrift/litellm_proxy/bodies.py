@@ -62,7 +62,9 @@ def body_of(data: Mapping[str, Any]) -> dict[str, Any]:
 def note_record(data: MutableMapping[str, Any], record_id: str) -> None:
     """Note which record a request will have, where the proxy's own logs see it too."""
     there = next((key for key in METADATA if isinstance(data.get(key), dict)), METADATA[0])
-    data[there] = {**(data.get(there) or {}), RECORD: record_id}
+    if not isinstance(data.get(there), dict):
+        data[there] = {}
+    data[there][RECORD] = record_id  # in place: the proxy holds on to it elsewhere
 
 
 def noted_record(data: Mapping[str, Any]) -> str | None:
