@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from tokenthrift.client.call import receipt_of as receipt_of
     from tokenthrift.client.client import AsyncClient as AsyncClient
     from tokenthrift.client.client import Client as Client
+    from tokenthrift.client.tagging import tags as tags
     from tokenthrift.client.teaching import feedback as feedback
     from tokenthrift.client.wrap import account_of as account_of
     from tokenthrift.client.wrap import wrap as wrap
     from tokenthrift.errors import CatalogError as CatalogError
     from tokenthrift.errors import EditError as EditError
     from tokenthrift.errors import ExhaustedError as ExhaustedError
+    from tokenthrift.errors import KeyFileError as KeyFileError
     from tokenthrift.errors import LedgerError as LedgerError
     from tokenthrift.errors import LimitError as LimitError
     from tokenthrift.errors import LimitStoreError as LimitStoreError
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import ReplayError as ReplayError
     from tokenthrift.errors import RequestError as RequestError
     from tokenthrift.errors import RoutingError as RoutingError
+    from tokenthrift.errors import ServeError as ServeError
     from tokenthrift.errors import TokenthriftError as TokenthriftError
     from tokenthrift.errors import WireError as WireError
     from tokenthrift.ledger import LedgerRecord as LedgerRecord
@@ -58,6 +61,7 @@ __all__ = [
     "Client",
     "EditError",
     "ExhaustedError",
+    "KeyFileError",
     "LedgerError",
     "LedgerRecord",
     "LimitError",
@@ -76,6 +80,7 @@ __all__ = [
     "ReplayError",
     "RequestError",
     "RoutingError",
+    "ServeError",
     "TokenthriftError",
     "Usage",
     "WireError",
@@ -87,6 +92,7 @@ __all__ = [
     "plan",
     "receipt_of",
     "shipped_policies",
+    "tags",
     "wrap",
 ]
 
@@ -95,6 +101,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "client.account": ("Account",),
     "client.call": ("Receipt", "receipt_of"),
     "client.client": ("AsyncClient", "Client"),
+    "client.tagging": ("tags",),
     "client.teaching": ("feedback",),
     "client.wrap": ("account_of", "wrap"),
     "ledger": ("LedgerRecord", "open_ledger"),

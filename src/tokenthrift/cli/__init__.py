@@ -4,7 +4,20 @@ Thin: each room reads arguments, calls the library, prints. Importing a room han
 the application.
 """
 
-from tokenthrift.cli import adding, calibrate, feedback, models, plan, policies, replay, report
+from tokenthrift.cli import (
+    adding,
+    calibrate,
+    feedback,
+    keys,
+    ledger,
+    limits,
+    models,
+    plan,
+    policies,
+    replay,
+    report,
+    serve,
+)
 from tokenthrift.cli.app import app, main
 
 __all__ = [
@@ -12,10 +25,14 @@ __all__ = [
     "app",
     "calibrate",
     "feedback",
+    "keys",
+    "ledger",
+    "limits",
     "main",
     "models",
     "plan",
     "policies",
     "replay",
     "report",
+    "serve",
 ]

@@ -13,20 +13,16 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
-from tokenthrift.client.call import RECEIPT, Receipt
+from tokenthrift.client.call import RECEIPT, Answered, Receipt
 from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
-from tokenthrift.transports import (
-    answer_of_chunks,
-    answer_text,
-    is_retryable,
-    reported_usage,
-    retry_after_s,
-)
+from tokenthrift.transports import is_retryable, retry_after_s
+from tokenthrift.transports.dialects.metering import Meter
+from tokenthrift.transports.reading import is_stream
 from tokenthrift.types import Usage
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -188,18 +184,16 @@ def _outcome(
         times_s: when it was sent, and when there was something to hand on.
         broke: whether an error came out of a stream that nobody has seen yet.
     """
-    (response, error), call, objection = came, course.call, ""
+    (response, error), dialect, objection = came, course.dialect, ""
     usage = None
     if isinstance(response, Buffered):
-        reported = [u for u in map(reported_usage, response.chunks) if u is not None]
-        text = "".join(map(answer_text, response.chunks))
-        usage = usage_of(call.wire, reported[-1] if reported else None, text, attempt.model)
-        objection = course.objection(answer_of_chunks(response.chunks))
+        usage = _usage(course, attempt, Meter.of(dialect, response.chunks))
+        objection = course.objection(dialect.answer_of(response.chunks))
     # The SDK's parsers raise on answers that are cut off, which have been paid for.
     answer = response if error is None else getattr(error, "completion", None)
-    if answer is not None and not hasattr(answer, "__next__") and not hasattr(answer, "__anext__"):
-        usage = usage_of(call.wire, reported_usage(answer), answer_text(answer), attempt.model)
-    elif isinstance(getattr(error, "status_code", None), int):
+    if answer is not None and not is_stream(answer):
+        usage = _usage(course, attempt, Meter.of(dialect, [answer]))
+    elif isinstance(getattr(error, "status_code", None), int) and not broke:
         usage = Usage()  # refused by the provider, so nothing was billed
     passing = error is not None and (is_retryable(error) or (broke and not gave_up(error)))
     return Outcome(
@@ -208,11 +202,15 @@ def _outcome(
         error=error,
         retryable=passing,
         usage=usage,
-        started_ms=max(0.0, (times_s[0] - call.started_s) * 1000),
+        started_ms=max(0.0, (times_s[0] - course.call.started_s) * 1000),
         latency_ms=max(0.0, (times_s[1] - times_s[0]) * 1000),
         retry_after_s=None if error is None else retry_after_s(error, course.account.outside.now()),
         objection=objection,
     )
+
+
+def _usage(course: Course, attempt: Attempt, meter: Meter) -> Usage:
+    return usage_of(course.call.wire, meter.reported, meter.text, attempt.model)
 
 
 def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
@@ -220,7 +218,7 @@ def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
     last = course.last
     if last.response is None:
         return
-    restorer = Restorer.of(course.call.plan)
+    restorer = Restorer.of(course.call.plan, course.dialect)
     if restorer is not None:
         restorer.answer(last.response)
     try:
@@ -238,7 +236,9 @@ def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:
     """The response with its receipt, kept where dumps and comparisons do not see it."""
     if outcome.error is not None:
         raise outcome.error
-    response = outcome.response
+    response, receipt = outcome.response, Receipt(call.record_id, call.plan, record)
+    if type(response) is dict:
+        response = Answered(response)
     if hasattr(response, "__dict__"):
-        vars(response)[RECEIPT] = Receipt(call.record_id, call.plan, record)
+        vars(response)[RECEIPT] = receipt
     return response
