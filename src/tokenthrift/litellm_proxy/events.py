@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.route import Attempt, Outcome
-from tokenthrift.transports import answer_text
+from tokenthrift.transports import dialect_of
 from tokenthrift.types import Usage
 from tokenthrift.wire.openai_chat import OpenAIChat
+from tokenthrift.wire.openai_responses import OpenAIResponses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -93,7 +94,10 @@ class Event:
         reported = _plain(raw)
         if not reported and self.response is None:
             return None
-        return usage_of(OpenAIChat.name, reported or None, answer_text(self.response), model)
+        if reported:
+            return usage_of(OpenAIChat.name, reported, "", model)
+        wire = OpenAIResponses.name if hasattr(self.response, "output") else OpenAIChat.name
+        return usage_of(wire, None, dialect_of(wire).text(self.response), model)
 
 
 def failed_usage(error: BaseException, reported: Usage | None = None) -> Usage | None:
