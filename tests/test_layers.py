@@ -33,7 +33,7 @@ ROWS: Final = {
             ["pipeline"],
             ["ledger", "transports", "recall", "verify"],
             ["report", "client", "telemetry"],
-            ["serve", "replay"],
+            ["serve", "replay", "litellm_proxy"],
             ["cli"],
         ]
     )

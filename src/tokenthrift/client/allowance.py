@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift import limits
+from tokenthrift.errors import LimitError, LimitStoreError
 from tokenthrift.limits import Limiter, open_limits
 from tokenthrift.route import Load, expected_cost, is_cached
 from tokenthrift.types import Money, Usage
@@ -141,6 +142,24 @@ class Allowance:
             lease = self._leases.get(call.record_id, {}).pop(outcome.attempt.number, None)
         if lease is not None:
             self._safely(lambda: lease.settle(Usage(), Money()))
+
+    def pass_on(self, call: Call, failed: Outcome, model: str, number: int) -> None:
+        """Hold something for an attempt that somebody else makes, who cannot be refused any more.
+
+        What was held for the one before it, where that took nothing; else as much again, as far as
+        there is room.
+        """
+        if failed.usage != Usage():
+            try:
+                self.reserve(call, model, number)
+            except (LimitError, LimitStoreError) as error:
+                self._report(error)
+            return
+        with self._lock:
+            leases = self._leases.get(call.record_id, {})
+            lease = leases.pop(failed.attempt.number, None)
+            if lease is not None:
+                leases[number] = lease
 
     def give_back(self, call: Call) -> None:
         """Nothing of a call was sent."""
