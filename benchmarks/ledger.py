@@ -5,7 +5,8 @@
 Rows are made by rule in a temporary folder: seven models, 90 days, sessions of 20 calls, a thousand
 users, twelve teams. Reports are timed in a process that is running (``query``), two of them also as
 the command (``command``: with the start of Python, which ``start`` tells); each is the median of
-five, the file being in the page cache.
+five, the file being in the page cache: seconds on the clock, which are those of a machine that does
+nothing else only if nothing else ran, and seconds of processors.
 """
 
 from __future__ import annotations
@@ -215,14 +216,15 @@ def literal(value: Any) -> str:
     )
 
 
-def seconds(work: Callable[[], Any]) -> float:
-    """The median of a few runs."""
+def seconds(name: str, work: Callable[[], Any]) -> dict[str, float]:
+    """Medians of a few runs: on the clock, and of processors (all cores, children too)."""
     took = []
     for _ in range(REPEATS):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), os.times()
         work()
-        took.append(time.perf_counter() - start)
-    return round(statistics.median(took), 3)
+        took.append((time.perf_counter() - start, sum(os.times()[:4]) - sum(before[:4])))
+    clock, work_s = (statistics.median(column) for column in zip(*took, strict=True))
+    return {f"{name}_s": round(clock, 3), f"{name}_cpu_s": round(work_s, 3)}
 
 
 def reports(where: Path, calls: int) -> list[dict[str, Any]]:
@@ -240,16 +242,15 @@ def reports(where: Path, calls: int) -> list[dict[str, Any]]:
             assert found[0].calls == calls
             if by is not None:
                 assert sum(astuple(t)[0] for t in found[1].values()) == calls
-            took = seconds(query)
+            row: dict[str, Any] = {"by": by or "", **seconds("query", query)}
         words = [sys.executable, "-c", "from tokenthrift.cli import main; main()", "report", where]
         option = [] if by is None else ["--by", by]
 
         def command(words: list[Any] = words, option: list[str] = option) -> Any:
             return subprocess.run([*words, *option], check=True, capture_output=True)
 
-        row = {"by": by or "", "query_s": took}
         if by in COMMANDS:
-            row["command_s"] = seconds(command)
+            row |= seconds("command", command)
         rows.append(row)
         print(where.name, rows[-1], flush=True)
     return rows
@@ -260,18 +261,21 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--writes", type=int, default=20_000)
+    parser.add_argument("--ledger", type=Path, help="a file of --records calls from an earlier run")
     parser.add_argument("--results", default="ledger", help="name of the file of results")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = [sys.executable, "-c", "from tokenthrift.cli import main; main()", "--version"]
-        started = seconds(lambda: subprocess.run(start, check=True, capture_output=True))
+        started = seconds("start", lambda: subprocess.run(start, check=True, capture_output=True))
         written = writes(folder / "writes.db", asked.writes)
         print(written, flush=True)
-        fill(folder / "many.db", asked.records)
-        sqlite = reports(folder / "many.db", asked.records)
-        size = (folder / "many.db").stat().st_size
-        (folder / "many.db").unlink()
+        many = asked.ledger or folder / "many.db"
+        if not many.exists():
+            fill(many, asked.records)
+        sqlite = reports(many, asked.records)
+        size = many.stat().st_size
+        (folder / "many.db").unlink(missing_ok=True)
         fill_parquet(folder / "export", asked.rows)
         parquet = reports(folder / "export", asked.rows)
         files = sum(p.stat().st_size for p in folder.rglob("*.parquet"))
@@ -282,7 +286,7 @@ def main() -> None:
             "writes": {"n": asked.writes, **written},
             "sqlite": {"records": asked.records, "bytes": size, "rows": sqlite},
             "parquet": {"records": asked.rows, "bytes": files, "rows": parquet},
-            "start_s": started,
+            **started,
             "cores": os.cpu_count(),
             "load": os.getloadavg()[1],
         },
