@@ -364,11 +364,11 @@ def ledger(result: dict[str, Any]) -> str:
             by = f"by {row['by']}" if row["by"] else "totals"
             for kind, what in (("query", "report"), ("command", "command")):
                 if f"{kind}_s" in row:
-                    rows.append([f"{what}, {by}", over, f"< {limit:g} s",
-                                 f"{row[f'{kind}_s']:.2f} s", f"{row[f'{kind}_cpu_s']:.2f} s"])  # fmt: skip
+                    took = [f"{row[f'{kind}{end}']:.2f} s" for end in ("_s", "_cpu_s")]
+                    rows.append([f"{what}, {by}", over, f"< {limit:g} s", *took])
     note = (
-        f"Load of the machine (15 minutes): {result['load']:.1f} on {result['cores']} cores. The start "
-        f"of the command alone: {result['start_s']:.2f} s, {result['start_cpu_s']:.2f} of processors."
+        f"Load of the machine: {result['load']:.1f} on {result['cores']} cores. The start of the "
+        f"command alone: {result['start_s']:.2f} s, {result['start_cpu_s']:.2f} s of processors."
     )
     return f"{markdown(head, rows)}\n\n{note}"
 

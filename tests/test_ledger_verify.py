@@ -9,7 +9,8 @@ from hypothesis import given, settings
 
 from test_ledger_export import said_of
 from test_ledger_record import record_lists, sample
-from tokenthrift.ledger import SQLiteLedger
+from tokenthrift.errors import LedgerError
+from tokenthrift.ledger import SQLiteLedger, retention
 from tokenthrift.ledger.export import Export, export_ledger
 from tokenthrift.ledger.verify import verify_export
 
@@ -87,28 +88,51 @@ def test_doubles_are_found(path):
     assert "record 'call-200000' is there twice" in found(path, *twice)
 
 
-@pytest.mark.parametrize(
-    ("table", "finding"),
-    [
-        ("gone", "was erased and is here again"),
-        ("folded", "its day was pruned, so it counts twice"),
-    ],
-)
-def test_calls_that_are_sums_and_here_again_are_found(path, table, finding):
-    """What was pruned or erased and was put back behind our back counts twice."""
+def test_erased_calls_that_are_here_again_are_found(path):
+    """What was erased and was put back behind our back counts twice."""
     with SQLiteLedger(path) as ledger:
-        if table == "gone":
-            ledger.erase({"team": "search"})
-        else:
-            ledger.prune("2026-03-02")
+        ledger.erase({"team": "search"})
         assert ledger.verify() == []
         with ledger._session() as db:
-            db.execute(f"CREATE TABLE hidden AS SELECT * FROM {table}")
-            db.execute(f"DELETE FROM {table}")
+            db.execute("CREATE TABLE hidden AS SELECT * FROM gone")
+            db.execute("DELETE FROM gone")
         ledger.write(sample(0))
         with ledger._session() as db:
-            db.execute(f"INSERT INTO {table} SELECT * FROM hidden")
-        assert any(finding in problem for problem in ledger.verify())
+            db.execute("INSERT INTO gone SELECT * FROM hidden")
+        assert ledger.verify() == [
+            "record 'call-000000': was erased and is here again, so it counts twice"
+        ]
+
+
+def test_pruning_that_was_cut_short_is_sound(path, tmp_path, monkeypatch):
+    """Calls that are not sums yet are calls: nothing is found, also against the archive."""
+    folder = tmp_path / "export"
+    with SQLiteLedger(path) as ledger:
+        totals = ledger.totals()
+        export_ledger(ledger, folder, "csv")
+        monkeypatch.setattr(retention, "CHUNK_CALLS", 1)
+        monkeypatch.setattr(retention, "delete_calls", fails_the_third_time(retention.delete_calls))
+        with pytest.raises(LedgerError, match="no power"):
+            ledger.prune("2026-03-02")
+        assert ledger.count() == 4
+        assert ledger.folded().days() == ["2026-03-01"]
+        assert ledger.totals() == totals
+        assert ledger.verify() == list(verify_export(ledger, Export(folder))) == []
+        assert ledger.prune("2026-03-02") == 1
+        assert ledger.totals() == totals
+
+
+def fails_the_third_time(work):
+    """Work that is cut short."""
+    calls = []
+
+    def cut(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise LedgerError("no power")
+        work(*arguments)
+
+    return cut
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "csv"])
