@@ -43,7 +43,7 @@ test: check
 nightly: install
 	TOKENTHRIFT_EXAMPLES_TIMES=100 $(BIN)/pytest -n 2 tests/test_invariants.py
 	TOKENTHRIFT_EXAMPLES_TIMES=100 $(BIN)/pytest -n 2 tests/test_hostile.py
-	TOKENTHRIFT_EXAMPLES_TIMES=100 $(BIN)/pytest tests/test_limits_crash.py
+	TOKENTHRIFT_EXAMPLES_TIMES=100 $(BIN)/pytest tests/test_limits_crash.py tests/test_ledger_crash.py
 	TOKENTHRIFT_EXAMPLES_TIMES=20 $(BIN)/pytest -n 2 tests/test_limits_store.py tests/test_limits.py tests/test_limits_windows.py
 
 # The plugin inside a real LiteLLM proxy, whose many packages stay apart.

@@ -350,6 +350,29 @@ def routing(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def ledger(result: dict[str, Any]) -> str:
+    head = ["what", "over", "bar", "on the clock", "of processors"]
+    bar, n = result["bars"], result["writes"]
+    rows = [["one write, p50 (p99)", f"{n['n']:,} writes", f"< {bar['write_ms']:g} ms",
+             f"{n['p50_ms']:.3f} ms ({n['p99_ms']:.1f})", ""]]  # fmt: skip
+    for part, name, limit in (
+        ("sqlite", "SQLite", bar["report_s"]), ("parquet", "Parquet", bar["parquet_s"]),
+    ):  # fmt: skip
+        found = result[part]
+        over = f"{found['records']:,} calls, {name}, {found['bytes'] / 1e9:.1f} GB"
+        for row in found["rows"]:
+            by = f"by {row['by']}" if row["by"] else "totals"
+            for kind, what in (("query", "report"), ("command", "command")):
+                if f"{kind}_s" in row:
+                    took = [f"{row[f'{kind}{end}']:.2f} s" for end in ("_s", "_cpu_s")]
+                    rows.append([f"{what}, {by}", over, f"< {limit:g} s", *took])
+    note = (
+        f"Load of the machine: {result['load']:.1f} on {result['cores']} cores. The start of the "
+        f"command alone: {result['start_s']:.2f} s, {result['start_cpu_s']:.2f} s of processors."
+    )
+    return f"{markdown(head, rows)}\n\n{note}"
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bars": bars,
@@ -358,7 +381,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
     "quality_syntax": quality_syntax, "routing": routing, "routing_money": routing_money,
-    "certificate": certificate,
+    "certificate": certificate, "ledger": ledger,
 }  # fmt: skip
 
 

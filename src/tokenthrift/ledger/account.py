@@ -63,6 +63,10 @@ class Account(Protocol):
         """The sums of calls whose details are gone; they are in all totals."""
         ...
 
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; with a limit of the newest that many records."""
+        ...
+
     def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
         """Feedback in order of writing, of one call or of all."""
         ...

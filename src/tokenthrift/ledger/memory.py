@@ -135,6 +135,10 @@ class MemoryLedger:
         found = [r for r in self._matching(None, None) if group_of(r, "day") == day]
         return iter(sorted(found, key=lambda r: (r.created_at, r.record_id)))
 
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; see `SQLiteLedger.plan_times`."""
+        return [r.plan_ms for r in self.records(since, limit=limit)]
+
     def folded(self) -> Folded:
         """The sums of calls whose details are gone."""
         return self._folded

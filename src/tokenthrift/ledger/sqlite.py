@@ -236,6 +236,15 @@ class SQLiteLedger(SQLiteRetention):
             if len(page) < PAGE_RECORDS:
                 return
 
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; with a limit of the newest that many records."""
+        check_limit(limit)
+        where, values = filter_sql(since, None)
+        query = f"SELECT plan_ms FROM calls WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants only, values are bound
+        with self._session() as db:
+            found = db.execute(query, (*values, -1 if limit is None else limit))
+            return [row[0] for row in found]
+
     def verify(self) -> list[str]:
         """What is wrong: rows, sums and records that disagree, gaps, doubles, orphans."""
         with self._snapshot() as db:
