@@ -66,7 +66,7 @@ def details_of(records: Iterable[LedgerRecord]) -> Details:
         if record.savings.net_nanos is None:
             for name in _unpriced(record):
                 missing[name] = missing.get(name, 0) + 1
-    latencies = {name: Latencies.of(values) for name, values in times.items() if values}
+    latencies = {name: Latencies.of(values) for name, values in times.items() if any(values)}
     return Details(calls, mix, latencies, failures, rejections, missing)
 
 

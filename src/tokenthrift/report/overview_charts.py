@@ -24,6 +24,7 @@ FRAME: Final = 0.75  # inches for the axis below rows
 SERIES: Final = ("first", "second", "third", "fourth", "others")
 OTHERS: Final = "others"
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LEAST_MS: Final = 0.01  # a scale that multiplies has no zero
 PERCENTILES: Final = (50, 90, 99)
 
 
@@ -106,7 +107,7 @@ def latency_chart(latencies: Mapping[str, Latencies]) -> str:
     def paint(_figure: Any, drawn: Any) -> None:
         _rows(drawn, list(latencies), Axes("", "", log_x=True, x_words=_time))
         for row, found in enumerate(latencies.values()):
-            times = [found.percentile_ms(p) or 0.0 for p in PERCENTILES]
+            times = [max(found.percentile_ms(p) or 0.0, LEAST_MS) for p in PERCENTILES]
             drawn.plot(times, [row] * 3, color=COLOURS["best"], linewidth=2, alpha=0.5)
             for time, percent, size in zip(times, PERCENTILES, (9, 6, 6), strict=True):
                 drawn.plot(
