@@ -242,6 +242,8 @@ def test_details_count_what_the_records_say():
     )
     assert found.latencies["planning"].calls == 500
     assert found.latencies["whole call"].calls == sum(r.status == "ok" for r in records)
+    replayed = [r.model_copy(update={"total_ms": r.plan_ms}) for r in records]
+    assert "whole call" not in details_of(replayed).latencies
 
 
 def test_feedback_is_joined_with_what_calls_took():
