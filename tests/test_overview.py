@@ -303,6 +303,16 @@ def test_the_overview_is_the_sum_of_the_records():
     }
 
 
+def test_in_short_the_sums_and_their_interval_are_the_same():
+    """Only what takes further passes is left out."""
+    ledger = filled(made_records(300))
+    found, short = overview(ledger, "x"), overview(ledger, "x", short=True)
+    assert (short.periods, short.boards) == ((), {})
+    for name in ("totals", "share", "models", "details", "worst_calls", "worth"):
+        assert getattr(short, name) == getattr(found, name), name
+    assert {g.by for g in short.worst_groups} <= {"model"}
+
+
 def test_an_empty_ledger_has_an_overview():
     """Nothing is divided by nothing."""
     found = overview(MemoryLedger(), "nothing.db")

@@ -70,7 +70,7 @@ def report(
         if by is not None:
             _report_groups(kept, by, start, as_json=as_json)
             return
-        found = overview(kept, where.name, start, ranked=as_json or html is not None)
+        found = overview(kept, where.name, start, short=html is None and not as_json)
     if html is not None:
         write_page(html, overview_page(found))
     if as_json:

@@ -103,7 +103,7 @@ def overview(
     since: datetime | None = None,
     measured: Measured | None = None,
     *,
-    ranked: bool = True,
+    short: bool = False,
 ) -> Overview:
     """Everything a report says of a ledger.
 
@@ -112,30 +112,30 @@ def overview(
         source: what to call it.
         since: only calls from then on.
         measured: what a holdout found.
-        ranked: whether users, teams and other tags are ranked, which takes a pass each.
+        short: without periods and rankings, each of which takes a pass: what a terminal shows.
     """
-    days = ledger.totals_by("day", since)
     models = ledger.totals_by("model_chosen", since)
+    days = {} if short else ledger.totals_by("day", since)
     found = survey(ledger, since, CALLS_SHOWN)
     pairs = pairs_of(found.cells)
     length = length_for(days)
-    boards = leaderboards(ledger, found.tags, since) if ranked else {}
+    boards = {} if short else leaderboards(ledger, found.tags, since)
     groups = {
         "model": models,
-        "policy": ledger.totals_by("policy", since),
+        "policy": {} if short else ledger.totals_by("policy", since),
         "day": days,
         **{tag: {s.value: s.totals for s in board} for tag, board in boards.items()},
     }
     return Overview(
         source=source,
         since=since,
-        totals=sum(days.values(), Totals()),
+        totals=sum(models.values(), Totals()),
         share=share_interval(pairs),
         resampled=len(pairs),
         by_session=found.by_session,
         measured=measured,
         length=length,
-        periods=tuple(periods_of(days, found.cells, length)),
+        periods=tuple(periods_of(days, found.cells, length)) if days else (),
         models=models,
         details=details_of(ledger.records(since, limit=NEWEST)),
         worst_calls=tuple(map(worst_call, found.worst)),
