@@ -11,10 +11,11 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from made_ledger import made_feedback, made_records
+from made_ledger import START, made_feedback, made_records
 from tokenthrift import account_of, wrap
 from tokenthrift.cli import app
 from tokenthrift.ledger import MemoryLedger, Totals
+from tokenthrift.limits import AccountUse, Amount, LimitRule, PastWindow
 from tokenthrift.policy import Policy, load_policy, shipped_policies, stage_registry
 from tokenthrift.report import overview, overview_json, totals_json
 from tokenthrift.serve.simulated import SimulatedProvider
@@ -114,11 +115,14 @@ def test_every_key_of_a_report_is_documented() -> None:
     for said in made_feedback(records):
         ledger.write_feedback(said)
     text = REPORTS.read_text(encoding="utf-8")
-    data = overview_json(overview(ledger, "calls.db"))
+    rule = LimitRule(name="pool", window="month", tokens=1_000, usd="2")
+    past = PastWindow(START, START, Amount())
+    limits = [AccountUse(rule, {}, Amount(), Amount(), START, (past,))]
+    data = overview_json(overview(ledger, "calls.db", limits=limits))
     sums = set(totals_json(Totals()))
     data["complexity"] = {}
     found = set(keys_in(data)) - sums
-    assert {"schema_version", "periods", "p99_ms", "outcomes_per_mtok", "why"} <= found
+    assert {"schema_version", "periods", "p99_ms", "outcomes_per_mtok", "why", "unused"} <= found
     assert [key for key in sorted(found) if not re.search(rf"\b{key}\b", text)] == []
 
 

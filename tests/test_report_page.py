@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from browser import CONTRASTS
-from made_ledger import made_feedback, made_records
+from made_ledger import START, made_feedback, made_records
 from tokenthrift.cli import main
 from tokenthrift.ledger import (
     AttemptRecord,
@@ -20,8 +20,10 @@ from tokenthrift.ledger import (
     SavingsRecord,
     SQLiteLedger,
 )
+from tokenthrift.limits import AccountUse, Call, Limiter, LimitRule, open_limits, usage
 from tokenthrift.report import Measured, overview, overview_page
 from tokenthrift.report.intervals import Interval
+from tokenthrift.types import Money, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,10 +47,30 @@ def page_of(records: Iterable[LedgerRecord], **more: Any) -> str:
     return overview_page(overview(ledger, more.pop("source", "calls.db"), **more))
 
 
+def made_limits(user: str = "ann") -> list[AccountUse]:
+    """A pool of a month that is nearly full, and each user's day; with windows that are over."""
+    rules = (
+        LimitRule(name="pool", window="month", tokens=1_000, usd="2"),
+        LimitRule(name="each", by="user", window="day", requests=4),
+    )
+    now = START
+    limiter = Limiter(rules, clock=lambda: now)
+    for days in (0, 31, 1):
+        now += timedelta(days=days)
+        with limiter.reserve(Call("m", {"user": user}), Usage(), Money()) as lease:
+            lease.settle(Usage(input_tokens=450), Money(500_000_000))
+    return usage(rules, limiter.store, now)
+
+
+def everything() -> str:
+    """A page with everything in it."""
+    return page_of(made_records(3_500, days=16), measured=MEASURED, limits=made_limits())
+
+
 @pytest.fixture(scope="module")
 def full() -> str:
-    """A page with everything in it."""
-    return page_of(made_records(3_500, days=16), measured=MEASURED)
+    """The same, made once."""
+    return everything()
 
 
 def lost(number: int, **more: Any) -> LedgerRecord:
@@ -114,12 +136,16 @@ def test_everything_is_on_it(full):
         "$ for a success",
         "ranked by good outcomes for tokens",
         "By environment",
+        "Limits and pools",
+        '<td class="n share loss">90.0 %<i style="width:90.0%">',
+        '<td class="n">550 tokens</td><td class="n">55.0 %</td>',
+        "paid in vain",
         "How to read this",
     ):
         assert words in full, words
     assert full.count('<svg class="chart"') == 4
     assert "<script" not in full
-    assert full == page_of(made_records(3_500, days=16), measured=MEASURED)
+    assert full == everything()
 
 
 def test_a_loss_is_called_one():
@@ -248,7 +274,7 @@ def test_it_prints_in_ink_on_paper(shown, full):
 @pytest.mark.parametrize("guarded", [True, False])
 def test_no_name_is_markup(shown, guarded):
     """Of models, users, errors, calls and files; with the page's own policy and without it."""
-    page = page_of(hostile(), source=EVIL)
+    page = page_of(hostile(), source=EVIL, limits=made_limits(EVIL))
     if not guarded:
         page, taken_out = re.subn(r"<meta http-equiv=[^>]*>", "", page)
         assert taken_out == 1
@@ -300,6 +326,12 @@ def test_the_command_writes_the_page(run, calls, tmp_path):
     data = json.loads(run("report", calls, "--html", tmp_path / "again.html", "--json")[1])
     assert data["totals"]["calls"] == 120
     assert run("report", "--ledger", calls, "--json")[1] == run("report", calls, "--json")[1]
+    policy = tmp_path / "limited.yaml"
+    limit = "limits: [{name: pool, window: month, tokens: 1000}]\n"
+    policy.write_text(f"version: 1\n{limit}leases: {{store: limits.db}}\n", encoding="utf-8")
+    open_limits(tmp_path / "limits.db").close()
+    data = json.loads(run("report", calls, "--json", "--policy", policy)[1])
+    assert data["limits"][0]["meters"]["tokens"]["left"] == 1_000
     code, _, err = run("report", calls, "--html", tmp_path / "nowhere" / "report.html")
     assert code == 2
     assert "cannot be written" in " ".join(err.replace("│", "").split())

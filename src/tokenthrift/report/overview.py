@@ -25,9 +25,11 @@ from tokenthrift.report.waterfall import WaterfallStep, waterfall
 from tokenthrift.report.worth import Worth, worth_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tokenthrift.ledger import Ledger
+    from tokenthrift.limits import AccountUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class Overview:
         models: sums by the model that answered.
         worth: of calls with feedback, by model.
         boards: rankings by tag.
+        limits: how full the limits of a policy are.
     """
 
     source: str
@@ -80,6 +83,7 @@ class Overview:
     worst_groups: tuple[WorstGroup, ...]
     worth: dict[str, Worth]
     boards: dict[str, tuple[Standing, ...]]
+    limits: tuple[AccountUse, ...] = ()
 
     @property
     def waterfall(self) -> tuple[WaterfallStep, ...]:
@@ -102,6 +106,7 @@ def overview(
     source: str,
     since: datetime | None = None,
     measured: Measured | None = None,
+    limits: Sequence[AccountUse] = (),
     *,
     short: bool = False,
 ) -> Overview:
@@ -112,6 +117,7 @@ def overview(
         source: what to call it.
         since: only calls from then on.
         measured: what a holdout found.
+        limits: how full the limits of a policy are.
         short: without periods and rankings, each of which takes a pass: what a terminal shows.
     """
     models = ledger.totals_by("model_chosen", since)
@@ -142,4 +148,5 @@ def overview(
         worst_groups=worst_groups(groups),
         worth=worth_of(ledger, since),
         boards=boards,
+        limits=tuple(limits),
     )
