@@ -123,7 +123,7 @@ def test_everything_is_on_it(full):
         "of the bill</strong> (95 % interval: ",
         "Measured against 100 sessions that went unmodified",
         "20.0 % of the bill saved",
-        "Mean outcome -0.010 (-0.030 to +0.010). By session.",
+        "The mean outcome differs by -0.010 (-0.030 to +0.010). By session.",
         "Would have been paid",
         "strokes are 95 % intervals, resampling sessions",
         "complexity",
