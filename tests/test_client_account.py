@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tokenthrift.client import Account, Outside
 from tokenthrift.client.billing import usage_of
+from tokenthrift.client.options import CallOptions
 from tokenthrift.client.recent import RecentLedger
 from tokenthrift.errors import NoCandidateError, PolicyError, WireError
 from tokenthrift.ledger import MemoryLedger, SQLiteLedger, totals_of
@@ -89,7 +90,7 @@ def reported(sent: int, read: int = 0, out: int = 10) -> Usage:
 def test_a_record_has_the_outside_worlds_time_and_id():
     """Clock, stopwatch and ids are the injected ones; planning and total time are told apart."""
     account = made(tags={"team": "a"})
-    call = account.begin(body(TABLE), tags={"user": "u"})
+    call = account.begin(body(TABLE), options=CallOptions(tags={"user": "u"}))
     assert call.plan is not None
     record = answered(account, call, reported(call.plan.tokens_after))
     assert (record.record_id, record.created_at) == ("call-1", START)

@@ -13,16 +13,13 @@ import pytest
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.threads import once_in_thread
-from tokenthrift.transports import (
-    answer_text,
-    has_nothing_to_say,
-    is_retryable,
-    refuses_stream_usage,
-    reported_usage,
-)
+from tokenthrift.transports import dialect_of, is_retryable, refuses_stream_usage
+from tokenthrift.transports.dialects.openai_chat_pieces import has_nothing_to_say
 from tokenthrift.transports.litellm_sdk import Arguments
-from tokenthrift.transports.openai_sdk import PATH, Posting
+from tokenthrift.transports.posting import Posting
 
+PATH = "/chat/completions"
+CHAT = dialect_of("openai-chat")
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
 
 
@@ -41,23 +38,23 @@ def test_text_is_all_that_was_generated():
         {"content": None, "reasoning_content": "Hm.", "function_call": call["function"]},
     ]
     response = SimpleNamespace(choices=[{"message": m} for m in messages])
-    assert answer_text(response) == 'Hellolook{"a": 1}No.Hm.look{"a": 1}'
-    assert answer_text(SimpleNamespace(choices=None)) == ""
-    assert answer_text(None) == ""
+    assert CHAT.text(response) == 'Hellolook{"a": 1}No.Hm.look{"a": 1}'
+    assert CHAT.text(SimpleNamespace(choices=None)) == ""
+    assert CHAT.text(None) == ""
 
 
 def test_usage_is_plain_data_or_nothing():
     """Mappings and models become plain dicts; zeros and strange things become None."""
     usage = {"prompt_tokens": 3, "completion_tokens": 0, "extra": {"x": object()}}
-    found = reported_usage(SimpleNamespace(usage=usage))
+    found = CHAT.usage(SimpleNamespace(usage=usage))
     assert found is not None
     assert found["prompt_tokens"] == 3
     assert isinstance(found["extra"]["x"], str)
     zeros = {"prompt_tokens": 0, "completion_tokens": 0}
     for nothing in (None, zeros, 7, object()):
-        assert reported_usage(SimpleNamespace(usage=nothing)) is None
+        assert CHAT.usage(SimpleNamespace(usage=nothing)) is None
     raw = SimpleNamespace(http_response=SimpleNamespace(content=b"not json"))
-    assert reported_usage(raw) is None
+    assert CHAT.usage(raw) is None
 
 
 def test_only_empty_chunks_have_nothing_to_say():
@@ -110,20 +107,20 @@ def test_posts_of_other_kinds_are_not_planned():
         assert posting.is_planned == (given == {"options": raw})
 
 
-def test_parsing_can_wait():
-    """A parser is left out of what is posted where it is to run later, never of a raw response."""
+def test_parsing_waits():
+    """A parser is left out of what is posted, as it is to run later; never of a raw response."""
     body = {"model": "m", "messages": []}
     given = {"body": body, "options": {"post_parser": str, "timeout": 3}}
     posting = Posting.of(PATH, given)
     assert posting is not None
-    assert posting.parser is str
-    assert posting.arguments(body) == given
-    assert posting.arguments(body, parsed=False)["options"] == {"timeout": 3}
+    assert posting.arguments(body)["options"] == {"timeout": 3}
+    assert posting.arguments({"model": "n"})["options"] == {"timeout": 3}
+    assert posting.finished(17) == "17"
     raw = {"post_parser": str, "headers": {"X-Stainless-Raw-Response": "true"}}
     posting = Posting.of(PATH, {"body": body, "options": raw})
     assert posting is not None
-    assert posting.parser is None
-    assert posting.arguments(body, parsed=False)["options"] == raw
+    assert posting.arguments(body)["options"] == raw
+    assert posting.finished(17) == 17
 
 
 def test_extra_json_is_planned_and_sent_once():
@@ -207,8 +204,8 @@ def test_how_an_answer_was_served_is_part_of_its_usage():
     """Priority and flex have prices of their own; the usual tiers leave the usage as it came."""
     usage = {"prompt_tokens": 1_000, "completion_tokens": 10}
     for tier in ("priority", "flex"):
-        found = reported_usage(SimpleNamespace(usage=usage, service_tier=tier))
+        found = CHAT.usage(SimpleNamespace(usage=usage, service_tier=tier))
         assert found == usage | {"service_tier": tier}
         assert usage_of("openai-chat", found, "", "gpt-5").service_tier == tier
     for tier in (None, "auto", "default"):
-        assert reported_usage(SimpleNamespace(usage=usage, service_tier=tier)) == usage
+        assert CHAT.usage(SimpleNamespace(usage=usage, service_tier=tier)) == usage

@@ -15,7 +15,7 @@ import tokenthrift
 from litellm_clients import close_litellm
 from made_secrets import made
 from tokenthrift import wire
-from tokenthrift.client import account as account_module
+from tokenthrift.client import planner as planner_module
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.errors import WireError
 from tokenthrift.serve.simulated import SimulatedProvider
@@ -315,14 +315,14 @@ def test_a_refused_body_is_sent_again_without_secrets(scripted, key, bare):
 
 def test_a_fault_of_ours_does_not_let_a_secret_out(scripted, key, bare, monkeypatch):
     """A plan that breaks is replaced by one that redacts only, and the record says so."""
-    real = account_module.plan
+    real = planner_module.plan
 
     def broken(request: Any, policy: Any, **more: Any) -> Any:
         if policy.stages:
             raise RuntimeError("no")
         return real(request, policy, **more)
 
-    monkeypatch.setattr(account_module, "plan", broken)
+    monkeypatch.setattr(planner_module, "plan", broken)
     client = tokenthrift.wrap(bare, {**POLICY, "stages": [{"stage": "json"}]})
     answer = client.chat.completions.create(model=MODEL, messages=ASKED)
     assert KEY in answer.choices[0].message.content

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import CatalogError as CatalogError
     from tokenthrift.errors import EditError as EditError
     from tokenthrift.errors import ExhaustedError as ExhaustedError
+    from tokenthrift.errors import KeyFileError as KeyFileError
     from tokenthrift.errors import LedgerError as LedgerError
     from tokenthrift.errors import LimitError as LimitError
     from tokenthrift.errors import LimitStoreError as LimitStoreError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tokenthrift.errors import ReplayError as ReplayError
     from tokenthrift.errors import RequestError as RequestError
     from tokenthrift.errors import RoutingError as RoutingError
+    from tokenthrift.errors import ServeError as ServeError
     from tokenthrift.errors import TokenthriftError as TokenthriftError
     from tokenthrift.errors import WireError as WireError
     from tokenthrift.ledger import LedgerRecord as LedgerRecord
@@ -59,6 +61,7 @@ __all__ = [
     "Client",
     "EditError",
     "ExhaustedError",
+    "KeyFileError",
     "LedgerError",
     "LedgerRecord",
     "LimitError",
@@ -77,6 +80,7 @@ __all__ = [
     "ReplayError",
     "RequestError",
     "RoutingError",
+    "ServeError",
     "TokenthriftError",
     "Usage",
     "WireError",

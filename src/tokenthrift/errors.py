@@ -15,6 +15,8 @@
     |-- LimitError               a limit on spending has no room for a call; never retried
     |-- LimitStoreError          what counts for limits cannot be opened, read or written
     |-- RecallError              the store of removed text cannot be opened, read or written
+    |-- KeyFileError             the file of API keys cannot be opened, read or written
+    |-- ServeError               the service cannot be started as asked
     |-- ReplayError              a recording cannot be read
     |-- OutcomeError             outcomes cannot be read, or are not what they should be
     `-- MissingExtraError        an optional dependency is not installed (also an ImportError)
@@ -35,6 +37,7 @@ __all__ = [
     "CatalogError",
     "EditError",
     "ExhaustedError",
+    "KeyFileError",
     "LedgerError",
     "LimitError",
     "LimitStoreError",
@@ -48,6 +51,7 @@ __all__ = [
     "ReplayError",
     "RequestError",
     "RoutingError",
+    "ServeError",
     "TokenthriftError",
     "WireError",
 ]
@@ -225,6 +229,14 @@ class LimitStoreError(TokenthriftError):
 
 class RecallError(TokenthriftError):
     """The store of removed text cannot be opened, read or written; the message names the file."""
+
+
+class KeyFileError(TokenthriftError):
+    """The file of API keys cannot be opened, read or written; the message names the file."""
+
+
+class ServeError(TokenthriftError):
+    """The service cannot be started as asked; the message says what to do."""
 
 
 class ReplayError(TokenthriftError):

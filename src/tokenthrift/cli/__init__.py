@@ -8,12 +8,15 @@ from tokenthrift.cli import (
     adding,
     calibrate,
     feedback,
+    keys,
+    ledger,
     limits,
     models,
     plan,
     policies,
     replay,
     report,
+    serve,
 )
 from tokenthrift.cli.app import app, main
 
@@ -22,6 +25,8 @@ __all__ = [
     "app",
     "calibrate",
     "feedback",
+    "keys",
+    "ledger",
     "limits",
     "main",
     "models",
@@ -29,4 +34,5 @@ __all__ = [
     "policies",
     "replay",
     "report",
+    "serve",
 ]

@@ -15,7 +15,7 @@ from tokenthrift.cli.app import app
 from tokenthrift.cli.limits import limit_uses
 from tokenthrift.cli.options import JsonOption, console, print_json, write_page
 from tokenthrift.errors import RecallError
-from tokenthrift.ledger import open_ledger
+from tokenthrift.ledger import open_account
 from tokenthrift.policy import load_policy
 from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL
@@ -32,11 +32,12 @@ from tokenthrift.report import (
     worth_by,
 )
 from tokenthrift.report.feedback_view import worth_json, worth_view
-from tokenthrift.report.tables import stacked
+from tokenthrift.report.gone import gone_words
+from tokenthrift.report.tables import note, stacked
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
-    from tokenthrift.ledger import SQLiteLedger
+    from tokenthrift.ledger import ParquetLedger, SQLiteLedger
 
 TOKENS_SHOWN: Final = 4_000
 LEDGER_FILE: Final = Path("tokenthrift.db")
@@ -45,7 +46,11 @@ LEDGER_FILE: Final = Path("tokenthrift.db")
 @app.command()
 def report(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[LEDGER]", help="The SQLite ledger.")
+        str | None,
+        typer.Argument(
+            metavar="[LEDGER|EXPORT]",
+            help="A ledger, a folder of `ledger export`, or a pattern of them.",
+        ),
     ] = None,
     *,
     ledger: Annotated[
@@ -63,8 +68,8 @@ def report(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what calls cost and what was saved, from a ledger."""
-    where = file or ledger
+    """Show what calls cost and what was saved, from a ledger or its exports."""
+    where = Path(file or ledger)
     try:
         start = None if since is None else instant(since, datetime.now(UTC))
     except ValueError as error:
@@ -72,7 +77,7 @@ def report(
     if by is not None and html is not None:
         raise typer.BadParameter("the page holds all groups; leave out --by", param_hint="--html")
     limits = () if policy is None else limit_uses(load_policy(policy))
-    with open_ledger(where, create=False) as kept:
+    with open_account(where) as kept:
         if by is not None:
             _report_groups(kept, by, start, as_json=as_json)
             return
@@ -88,9 +93,12 @@ def report(
         console().print(overview_view(found))
 
 
-def _report_groups(kept: SQLiteLedger, by: str, start: datetime | None, *, as_json: bool) -> None:
+def _report_groups(
+    kept: SQLiteLedger | ParquetLedger, by: str, start: datetime | None, *, as_json: bool
+) -> None:
     groups = grouped(kept, by, start)
     worth = worth_by(kept, by, start)
+    gone = gone_words(kept.folded(), start)
     if as_json:
         data = {
             "by": by,
@@ -98,11 +106,13 @@ def _report_groups(kept: SQLiteLedger, by: str, start: datetime | None, *, as_js
             "groups": {name: totals_json(sums) for name, sums in groups.items()},
             "feedback": worth_json(worth),
         }
-        print_json(data)
+        print_json(data | ({"without_details": gone} if gone else {}))
     elif not groups:
         typer.echo(f"{kept.path}: no calls")
     else:
         console().print(stacked(grouped_view(groups, by), worth_view(worth, by)))
+    if gone and not as_json:
+        console().print(note(gone))
 
 
 @app.command("recall")

@@ -13,30 +13,30 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.allowance import Allowance
 from tokenthrift.client.call import Call, Outside, asks_usage
 from tokenthrift.client.keeping import Keeper
+from tokenthrift.client.options import PLAIN
+from tokenthrift.client.planner import Planner
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.client.sessions import Sessions
 from tokenthrift.client.tagging import context_tags
-from tokenthrift.compress import Memo, redact
+from tokenthrift.client.trial import Trial
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import (
     LimitError,
     LimitStoreError,
-    NoCandidateError,
     TokenthriftError,
     WireError,
 )
+from tokenthrift.experiment import session_key
 from tokenthrift.ledger import lesson_of, lessons_of
-from tokenthrift.pipeline import plan
-from tokenthrift.policy import Policy, load_policy
+from tokenthrift.policy import load_policy
 from tokenthrift.recall import open_recall
 from tokenthrift.route import Kept, final_of
 from tokenthrift.route.learning import Learned, learned
-from tokenthrift.tokens import counter_for
+from tokenthrift.transports import dialect_of
 from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -45,8 +45,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenthrift.catalog import Catalog
+    from tokenthrift.client.options import CallOptions
     from tokenthrift.ledger import Feedback, Ledger, LedgerRecord, Sink
     from tokenthrift.pipeline import Plan
+    from tokenthrift.policy import Policy
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Answer, Forecaster, Outcome
     from tokenthrift.verify import Verifier
@@ -74,8 +76,10 @@ class Account:
 
     Attributes:
         recall_store: what was cut, for as long as the policy says.
+        trial: which sessions are treated, and what is known of the harm it does.
         allowance: what the policy's limits allow.
         sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
+        sink_failures: how many there have been.
 
     Raises:
         PolicyError: the policy is wrong.
@@ -104,6 +108,7 @@ class Account:
         self.tags = dict(tags or {})
         self.outside = outside
         self.sink_errors: deque[BaseException] = deque(maxlen=SINK_ERRORS)
+        self.sink_failures = 0
         self.stream_usage = True
         """Whether streams may be asked for their usage; a provider that refuses switches it off."""
         self.recall_store: RecallStore = open_recall(
@@ -112,14 +117,18 @@ class Account:
         self._keeper = Keeper(self.policy.recall, self.recall_store, self.report)
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
-        self._memo = Memo()
-        self._restricted = _restricted(self.policy, provider)
         if self.policy.redact is not None:
             _ = self.policy.redact.detector  # seconds, better now than in the first call
         self.forecaster = self._taught(forecaster or self.policy.forecaster)
         self._checks = checks_of(self.policy.routing.verify, verifiers)
-        self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
+        shadows = self.policy.holdout.rollout == "shadow"
+        caches = self._books.branches.shadow if shadows else self._books.branches.actual
+        self._sessions = Sessions(self.policy.routing, caches)
         self.allowance = Allowance(self.policy, self.catalog, outside.now, self.report)
+        self.trial = Trial(self.policy, ledger, outside, self.report)
+        self._planner = Planner(
+            self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
+        )
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
@@ -128,15 +137,26 @@ class Account:
         return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
 
     def add_sink(self, sink: Sink) -> None:
-        """Hand every further record to a sink as well."""
+        """Hand every further record to a sink as well, in the context in which its call began."""
         self._sinks = (*self._sinks, sink)
 
-    def begin(self, body: Mapping[str, Any], *, tags: Mapping[str, str] | None = None) -> Call:
+    def begin(
+        self,
+        body: Mapping[str, Any],
+        *,
+        wire: str = OpenAIChat.name,
+        options: CallOptions = PLAIN,
+    ) -> Call:
         """Plan a call.
 
         A body that is not of its wire, or that breaks the planner, is sent as it is: the provider
         says best what is wrong with it, and may know more than we do. Where the policy redacts, a
         body that cannot be read is refused, and what breaks the planner goes without secrets.
+
+        Args:
+            body: the caller's.
+            wire: its dialect.
+            options: what the call asks for beside its body.
 
         Raises:
             WireError: the policy redacts, and the body cannot be read.
@@ -147,18 +167,25 @@ class Account:
             LimitStoreError: limits cannot be counted.
         """
         self.settle_abandoned()
+        tags = {**self.tags, **context_tags(), **options.tags}
         call = Call(
             record_id=self.outside.new_id(),
             body=body,
+            wire=wire,
             plan=None,
             created_at=self.outside.now(),
             started_s=self.outside.stopwatch_s(),
             plan_ms=0.0,
-            tags={**self.tags, **context_tags(), **(tags or {})},
+            tags=tags,
+            options=options,
+            session=session_key(None, options.session, tags),
         )
         with collect_spending() as spent:
             try:
-                planned = replace(call, plan=self._plan(call))
+                call, now_s = self._planner.enrolled(call), self._now_s()
+                plan = self._planner.plan(call, self.forecaster, now_s)
+                shadow = self._planner.shadow(call, self.forecaster, now_s)
+                planned = replace(call, plan=plan, shadow=shadow)
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
@@ -168,11 +195,13 @@ class Account:
                 if self.policy.on_stage_error == "raise":
                     raise
                 log.warning("sent as it is, as it could not be planned: %r", error)
-                planned = replace(call, problem=type(error).__name__, plan=self._unplanned(body))
+                bare = self._planner.unplanned(call)
+                planned = replace(call, problem=type(error).__name__, plan=bare)
         adds_usage = (
             call.streamed
-            and call.wire == OpenAIChat.name
+            and dialect_of(call.wire).asks_usage
             and not self.policy_changes_nothing
+            and call.is_compared
             and not asks_usage(body)
         )
         if planned.plan is not None:
@@ -212,9 +241,7 @@ class Account:
         self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
-            attempt = outcomes[final_of(outcomes)].attempt
-            level = call.plan.decision.level
-            self._sessions.served(call.plan.request, Kept(attempt.model, attempt.effort, level))
+            self._sessions.served(call.plan.request, _kept(call, outcomes, call.plan))
         self.settle_abandoned()
         return record
 
@@ -252,26 +279,18 @@ class Account:
         """Whether secrets are replaced in what is sent; then nothing goes out as it was given."""
         return self.policy.redact is not None
 
-    def cleared(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    def cleared(self, body: Mapping[str, Any], wire: str = OpenAIChat.name) -> Mapping[str, Any]:
         """A body that is not planned, as far as it may leave the house; itself without secrets.
 
         Raises:
             WireError: the policy redacts, and the body cannot be read.
         """
-        if not self.redacts:
-            return body
-        request = wire.read(body)
-        return redact(request, self.policy.redact, counter_for(request.model)).request.body
+        return self._planner.cleared(body, wire)
 
     @property
     def sdk_retries(self) -> bool:
         """Whether SDKs may try again by themselves; not where the policy does."""
         return self.policy.routing.retry.times == 0
-
-    @property
-    def reads_first(self) -> bool:
-        """Whether answers are read or changed before the SDK parses them."""
-        return self.redacts or self.verifies
 
     @property
     def verifies(self) -> bool:
@@ -285,7 +304,7 @@ class Account:
 
     def objection(self, call: Call, answer: Answer | None) -> str:
         """The check that an answer fails, and how; empty where it passes or cannot be read."""
-        if answer is None or call.plan is None:
+        if answer is None or call.plan is None or not call.is_treated:
             return ""
         return first_objection(self._checks, answer, call.plan.request, self.report)
 
@@ -293,6 +312,8 @@ class Account:
         """Keep an error in mind that did not stop a call; the first one is logged."""
         first = not self.sink_errors
         self.sink_errors.append(error)
+        with self._lock:
+            self.sink_failures += 1
         if first:
             log.warning("could not be written or read: %s (see Account.sink_errors)", error)
 
@@ -329,42 +350,11 @@ class Account:
         refused = replace(call, plan_ms=self.elapsed_ms(call))
         self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
 
-    def _plan(self, call: Call) -> Plan:
-        request = wire.read(call.body)
-        policy = self._restricted or self.policy
-        session = self._sessions.of(request, self._now_s())
-        if self.allowance.is_limited and not policy.routing.pinned:
-            share = self.allowance.spent_share(request.model, call.tags)
-            session = replace(session, spent_share=share)
-        try:
-            return plan(
-                request,
-                policy,
-                catalog=self.catalog,
-                memo=self._memo,
-                session=session,
-                forecaster=self.forecaster,
-                call_id=call.record_id,
-            )
-        except NoCandidateError:
-            if self._restricted is None:
-                raise
-        # No candidate of the only seller in reach: the caller's own model, as without routing.
-        pinned = self.policy.routing.model_copy(update={"candidates": ()})
-        policy = self.policy.model_copy(update={"routing": pinned})
-        return plan(request, policy, catalog=self.catalog, memo=self._memo)
-
-    def _unplanned(self, body: Mapping[str, Any]) -> Plan | None:
-        """The plan of a call that goes out as it is, where even that takes one: without secrets."""
-        if not self.redacts:
-            return None
-        return plan(body, Policy(redact=self.policy.redact), catalog=self.catalog)
-
     def _write(self, call: Call, ending: Ending) -> LedgerRecord:
         record = record_of(call, ending, self._books)
         for sink in self._sinks:
             try:
-                sink(record)
+                call.context.copy().run(sink, record)
             except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
                 self.report(error)
         return record
@@ -373,10 +363,10 @@ class Account:
         return self.outside.now().timestamp()
 
 
-def _restricted(policy: Policy, provider: str | None) -> Policy | None:
-    """The policy with only one seller allowed; None where that is not called for."""
-    routing = policy.routing
-    if provider is None or routing.pinned or routing.allow_providers is not None:
-        return None
-    allowed = routing.model_copy(update={"allow_providers": frozenset({provider})})
-    return policy.model_copy(update={"routing": allowed})
+def _kept(call: Call, outcomes: Sequence[Outcome], plan: Plan) -> Kept:
+    """The action that a conversation is on: the one that served it, or that its shadow chose."""
+    if call.shadow is not None and call.shadow.plan is not None:
+        decision = call.shadow.plan.decision
+        return Kept(decision.chosen, decision.effort, decision.level)
+    attempt = outcomes[final_of(outcomes)].attempt
+    return Kept(attempt.model, attempt.effort, plan.decision.level)

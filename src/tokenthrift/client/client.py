@@ -5,12 +5,14 @@ litellm is imported at the first call, not before; a plan alone needs no provide
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from anyio.to_thread import run_sync
 
 from tokenthrift.client.account import Account
 from tokenthrift.client.drive import complete, complete_async
+from tokenthrift.client.options import CallOptions
 from tokenthrift.client.teaching import feedback
 from tokenthrift.client.wrap import ledger_at
 from tokenthrift.pipeline import Plan, plan
@@ -146,7 +148,8 @@ class Client(_Client):
             messages: the conversation.
             stream: whether the answer comes in chunks.
             tags: written into this call's record.
-            params: any other keyword argument of ``litellm.completion``.
+            params: any other keyword argument of ``litellm.completion``; ``tokenthrift`` says what
+                else the call asks of us, e.g. ``{"off": True}``.
 
         Returns:
             litellm's ``ModelResponse`` (or its stream), with a receipt as ``tokenthrift``.
@@ -155,7 +158,7 @@ class Client(_Client):
         transport = LiteLLMTransport(
             litellm_module().completion, given, self.tokenthrift.sdk_retries
         )
-        return complete(self.tokenthrift, transport, given.body, tags)
+        return complete(self.tokenthrift, transport, given.body, options=_options(given, tags))
 
     def close(self) -> None:
         """Settle what is open; close what was cut, and the ledger if this client opened it."""
@@ -206,7 +209,9 @@ class AsyncClient(_Client):
         given = self._arguments(model=model, messages=messages, stream=stream, **params)
         function = (await run_sync(litellm_module)).acompletion
         transport = AsyncLiteLLMTransport(function, given, self.tokenthrift.sdk_retries)
-        return await complete_async(self.tokenthrift, transport, given.body, tags)
+        return await complete_async(
+            self.tokenthrift, transport, given.body, options=_options(given, tags)
+        )
 
     async def close(self) -> None:
         """Settle what is open, and close the ledger if this client opened it."""
@@ -217,3 +222,8 @@ class AsyncClient(_Client):
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
+
+
+def _options(given: Arguments, tags: Mapping[str, str] | None) -> CallOptions:
+    options = CallOptions.of(given.asked)
+    return replace(options, tags={**options.tags, **tags}) if tags else options

@@ -13,7 +13,7 @@ from tokenthrift.client.recalls import Recalls
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.errors import LimitError, LimitStoreError
 from tokenthrift.route import Attempt, Outcome, Wait, cascade, final_of, standing
-from tokenthrift.transports import answer_in, refuses_stream_usage
+from tokenthrift.transports import dialect_of, refuses_stream_usage
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.account import Account
     from tokenthrift.client.call import Call
     from tokenthrift.route import Answer, Decision
-    from tokenthrift.transports.calls import Said
+    from tokenthrift.transports.dialects import Said
 
 # Bad request, too large, not processable: the tool or the exchange may be to blame.
 REFUSED: Final = frozenset({400, 413, 422})
@@ -44,6 +44,7 @@ class Course:
     """The course of one call: what it sends, what has come of it, what it may still recall.
 
     Attributes:
+        dialect: how the provider answers.
         outcomes: so far, in order; they have been paid for, whatever comes next.
         hides_usage: whether the last attempt asked for a usage that the caller did not want.
     """
@@ -51,6 +52,7 @@ class Course:
     def __init__(self, account: Account, call: Call) -> None:
         self.account = account
         self.call = call
+        self.dialect = dialect_of(call.wire)
         self.recalls = Recalls(account, call)
         self.outcomes: list[Outcome] = []
         self.hides_usage = False
@@ -63,7 +65,8 @@ class Course:
     @property
     def checks_streams(self) -> bool:
         """Whether a stream is read to its end before the caller sees it."""
-        return self.account.verifies_streams and self.call.plan is not None
+        planned = self.call.plan is not None and self.call.is_treated
+        return self.account.verifies_streams and planned
 
     def revise(self, outcome: Outcome) -> None:
         """Know more of how that attempt went."""
@@ -153,7 +156,9 @@ class Course:
             outcome = yield from _sent(Sending(attempt, body))
         self.hides_usage = adds_usage
         if self.account.verifies and outcome.ok and not outcome.objection:
-            outcome = replace(outcome, objection=self.objection(answer_in(outcome.response)))
+            outcome = replace(
+                outcome, objection=self.objection(self.dialect.answer(outcome.response))
+            )
         sent = body if self.recalls.changes_body else None
         self.outcomes.append(replace(outcome, sent=sent) if sent is not None else outcome)
 

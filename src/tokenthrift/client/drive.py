@@ -13,20 +13,18 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
-from tokenthrift.client.call import RECEIPT, Receipt
+from tokenthrift.client.call import RECEIPT, Answered, Receipt
 from tokenthrift.client.course import Course
+from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
-from tokenthrift.transports import (
-    answer_of_chunks,
-    answer_text,
-    is_retryable,
-    reported_usage,
-    retry_after_s,
-)
+from tokenthrift.transports import is_retryable, retry_after_s
+from tokenthrift.transports.dialects.metering import Meter
+from tokenthrift.transports.reading import is_stream
 from tokenthrift.types import Usage
+from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.account import Account
     from tokenthrift.client.call import Call
     from tokenthrift.client.course import Sending, Sendings
+    from tokenthrift.client.options import CallOptions
     from tokenthrift.ledger import LedgerRecord
     from tokenthrift.transports import AsyncTransport, Transport
 
@@ -42,10 +41,11 @@ def complete(
     account: Account,
     transport: Transport,
     body: Mapping[str, Any],
-    tags: Mapping[str, str] | None = None,
+    wire: str = OpenAIChat.name,
+    options: CallOptions = PLAIN,
 ) -> Any:
     """Make a call; gives the SDK's own response with a receipt, or raises the SDK's exception."""
-    call = account.begin(body, tags=tags)
+    call = account.begin(body, wire=wire, options=options)
     course = Course(account, call)
 
     def make(steps: Sendings) -> None:
@@ -76,10 +76,11 @@ async def complete_async(
     account: Account,
     transport: AsyncTransport,
     body: Mapping[str, Any],
-    tags: Mapping[str, str] | None = None,
+    wire: str = OpenAIChat.name,
+    options: CallOptions = PLAIN,
 ) -> Any:
     """The same, awaiting; planning and accounting run in a worker thread."""
-    call = await run_sync(lambda: account.begin(body, tags=tags))
+    call = await run_sync(lambda: account.begin(body, wire=wire, options=options))
     course = Course(account, call)
 
     async def make(steps: Sendings) -> None:
@@ -142,8 +143,8 @@ def _attempted(course: Course, transport: Transport, sending: Sending) -> Outcom
             response = read_all(response)
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
         response, error = None, raised
-    latency_ms = (stopwatch_s() - begun_s) * 1000
-    return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+    times_s = (begun_s, stopwatch_s())
+    return _outcome(course, sending.attempt, (response, error), times_s, broke=opened)
 
 
 async def _attempted_async(course: Course, transport: AsyncTransport, sending: Sending) -> Outcome:
@@ -157,10 +158,10 @@ async def _attempted_async(course: Course, transport: AsyncTransport, sending: S
             response = await read_all_async(response)
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
         response, error = None, raised
-    latency_ms = (stopwatch_s() - begun_s) * 1000
+    times_s = (begun_s, stopwatch_s())
 
     def outcome() -> Outcome:
-        return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+        return _outcome(course, sending.attempt, (response, error), times_s, broke=opened)
 
     # A stream that was read is counted and checked, which is work.
     return await once_in_thread(outcome) if isinstance(response, Buffered) else outcome()
@@ -170,7 +171,7 @@ def _outcome(
     course: Course,
     attempt: Attempt,
     came: tuple[Any, BaseException | None],
-    latency_ms: float,
+    times_s: tuple[float, float],
     *,
     broke: bool,
 ) -> Outcome:
@@ -180,21 +181,19 @@ def _outcome(
         course: of the call.
         attempt: that was made.
         came: the response, or the error.
-        latency_ms: that it took.
+        times_s: when it was sent, and when there was something to hand on.
         broke: whether an error came out of a stream that nobody has seen yet.
     """
-    (response, error), call, objection = came, course.call, ""
+    (response, error), dialect, objection = came, course.dialect, ""
     usage = None
     if isinstance(response, Buffered):
-        reported = [u for u in map(reported_usage, response.chunks) if u is not None]
-        text = "".join(map(answer_text, response.chunks))
-        usage = usage_of(call.wire, reported[-1] if reported else None, text, attempt.model)
-        objection = course.objection(answer_of_chunks(response.chunks))
+        usage = _usage(course, attempt, Meter.of(dialect, response.chunks))
+        objection = course.objection(dialect.answer_of(response.chunks))
     # The SDK's parsers raise on answers that are cut off, which have been paid for.
     answer = response if error is None else getattr(error, "completion", None)
-    if answer is not None and not hasattr(answer, "__next__") and not hasattr(answer, "__anext__"):
-        usage = usage_of(call.wire, reported_usage(answer), answer_text(answer), attempt.model)
-    elif isinstance(getattr(error, "status_code", None), int):
+    if answer is not None and not is_stream(answer):
+        usage = _usage(course, attempt, Meter.of(dialect, [answer]))
+    elif isinstance(getattr(error, "status_code", None), int) and not broke:
         usage = Usage()  # refused by the provider, so nothing was billed
     passing = error is not None and (is_retryable(error) or (broke and not gave_up(error)))
     return Outcome(
@@ -203,10 +202,15 @@ def _outcome(
         error=error,
         retryable=passing,
         usage=usage,
-        latency_ms=max(0.0, latency_ms),
+        started_ms=max(0.0, (times_s[0] - course.call.started_s) * 1000),
+        latency_ms=max(0.0, (times_s[1] - times_s[0]) * 1000),
         retry_after_s=None if error is None else retry_after_s(error, course.account.outside.now()),
         objection=objection,
     )
+
+
+def _usage(course: Course, attempt: Attempt, meter: Meter) -> Usage:
+    return usage_of(course.call.wire, meter.reported, meter.text, attempt.model)
 
 
 def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
@@ -214,7 +218,7 @@ def _finish(course: Course, transport: Transport | AsyncTransport) -> None:
     last = course.last
     if last.response is None:
         return
-    restorer = Restorer.of(course.call.plan)
+    restorer = Restorer.of(course.call.plan, course.dialect)
     if restorer is not None:
         restorer.answer(last.response)
     try:
@@ -232,7 +236,9 @@ def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:
     """The response with its receipt, kept where dumps and comparisons do not see it."""
     if outcome.error is not None:
         raise outcome.error
-    response = outcome.response
+    response, receipt = outcome.response, Receipt(call.record_id, call.plan, record)
+    if type(response) is dict:
+        response = Answered(response)
     if hasattr(response, "__dict__"):
-        vars(response)[RECEIPT] = Receipt(call.record_id, call.plan, record)
+        vars(response)[RECEIPT] = receipt
     return response

@@ -13,7 +13,8 @@ from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.recall import NO_MORE, NO_ROOM, answer, wish_of
 from tokenthrift.route import Attempt
 from tokenthrift.tokens import count_request
-from tokenthrift.transports.calls import name_of, said_in, without_calls
+from tokenthrift.transports import dialect_of
+from tokenthrift.transports.reading import is_stream
 from tokenthrift.wire import read
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.account import Account
     from tokenthrift.client.call import Call
     from tokenthrift.pipeline import Plan
-    from tokenthrift.transports.calls import Said
+    from tokenthrift.transports.dialects import AskedCall, Said
 
 LEAST_TOKENS: Final = 50  # less than this is not worth a result
 MARGIN_TOKENS: Final = 8  # of a result against the room that was counted without it
@@ -39,6 +40,7 @@ class Recalls:
         self._account = account
         self._call = call
         self._plan = None if call.plan is None or not call.plan.offer.made else call.plan
+        self._dialect = dialect_of(call.wire)
         self._exchange: list[dict[str, Any]] = []
         self._without_tool = self._given_up = False
         self.rounds = 0
@@ -64,15 +66,12 @@ class Recalls:
         The first call decides: behind a recall the caller's tools wait until the model has seen
         what it asked for; behind a call of the caller's, recalls are taken out of the answer.
         """
-        if self._plan is None:
+        if self._plan is None or response is None or is_stream(response):
             return None
-        said = said_in(response)
-        names = [name_of(c) for c in said.calls] if said else []
-        if said is None or NAME not in names:
-            return None
-        if names[0] == NAME and not self.are_over:
+        said = self._dialect.said(response)
+        if said is not None and said.calls[0].name == NAME and not self.are_over:
             return said
-        without_calls(response, NAME)
+        self._dialect.without_calls(response, NAME)
         return None
 
     def take(self, said: Said, model: str) -> None:
@@ -80,20 +79,18 @@ class Recalls:
         if self._plan is None:
             return
         self.rounds += 1
-        asked = said.named(NAME)
-        message = {**asked.message, "tool_calls": [dict(c) for c in asked.calls]}
-        results: list[dict[str, Any]] = [
-            {"role": "tool", "tool_call_id": c.get("id"), "content": ""} for c in asked.calls
-        ]
+        calls = [c for c in said.calls if c.name == NAME]
+        texts = ["" for _ in calls]
         before = self._exchange
-        self._exchange = [*before, message, *results]
+        self._exchange = [*before, *self._dialect.exchange(said, NAME, texts)]
         room = self._room(self._plan, model)
-        for call, result in zip(asked.calls, results, strict=True):
+        for n, call in enumerate(calls):
             most = self._account.policy.recall.max_tokens
             most = most if room is None else min(most, room - MARGIN_TOKENS)
-            result["content"] = self._result(self._plan, call, most)
+            texts[n] = self._result(self._plan, call, most)
             if room is not None:
-                room -= self._plan.count(result["content"])
+                room -= self._plan.count(texts[n])
+        self._exchange = [*before, *self._dialect.exchange(said, NAME, texts)]
         hard = self._plan.policy.budget.hard_tokens
         if hard is not None and self._size(self._plan, model) > hard:
             self._exchange, self._without_tool = before, True
@@ -110,21 +107,22 @@ class Recalls:
         body = self._call.body_for(attempt.model, attempt.effort, add_usage=add_usage)
         if self._plan is None or not self.rounds:
             return body
-        body = {**body, "messages": [*body["messages"], *self._exchange]}
+        body = self._dialect.going_on(body, self._exchange)
         own = body["tools"][:-1]  # as the plan sends them
         if self._without_tool:
             rest = {k: v for k, v in body.items() if k != "tools"}
             return {**rest, "tools": own} if own else rest
-        return {**body, "tool_choice": "none"} if self.are_over and not own else body
+        over = self.are_over and not own
+        return {**body, "tool_choice": self._dialect.no_calls} if over else body
 
     # ------------------------------------------------------------------------------------ inside
-    def _result(self, plan: Plan, call: Mapping[str, Any], most_tokens: int) -> str:
+    def _result(self, plan: Plan, call: AskedCall, most_tokens: int) -> str:
         if self.are_over:
             return NO_MORE
         if most_tokens < LEAST_TOKENS:
             return NO_ROOM
         try:
-            wish = wish_of(str(call["function"].get("arguments") or ""))
+            wish = wish_of(call.arguments)
             texts = self._texts(plan, wish.recall_id)
             return answer(wish, texts, most_tokens, plan.count)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the caller a call

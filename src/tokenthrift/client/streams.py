@@ -11,16 +11,16 @@ import threading
 from collections import deque
 from dataclasses import replace
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import kind_of
 from tokenthrift.client.call import Receipt
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.threads import once_in_thread
-from tokenthrift.client.watching import Watch
 from tokenthrift.compress.recall_tool import NAME
-from tokenthrift.transports import answer_text, has_nothing_to_say, reported_usage
+from tokenthrift.transports.dialects.metering import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
     from tokenthrift.client.course import Course
     from tokenthrift.route import Outcome
-    from tokenthrift.transports.calls import Said
+    from tokenthrift.transports.dialects import Said
+    from tokenthrift.types import Usage
+
+
+GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 
 def gave_up(error: BaseException | None) -> bool:
@@ -54,14 +58,15 @@ class Recording:
         self.receipt = Receipt(course.call.record_id, course.call.plan)
         self.ready: deque[Any] = deque()
         self._course = course
-        self._watch = Watch(NAME) if course.recalls.offered else None
-        self._restorer = Restorer.of(course.call.plan)
+        self._dialect = course.dialect
+        self._watch = course.dialect.watch(NAME) if course.recalls.offered else None
+        self._restorer = Restorer.of(course.call.plan, course.dialect)
+        self._seen = 0  # chunks that were made ready
         self._ended = threading.Lock()  # taken by whoever ends it first, and kept
         self._open()
 
     def _open(self) -> None:
-        self._reported: dict[str, Any] | None = None
-        self._text: list[str] = []
+        self._meter = Meter(self._dialect)
         self._times_s: tuple[float, float] | None = None  # of the first and the last chunk
         self._chunks = 0
         self._opened_s = self.account.outside.stopwatch_s()
@@ -77,9 +82,25 @@ class Recording:
             return
         self._show([chunk] if self._watch is None else self._watch.feed(chunk))
 
+    @property
+    def is_due(self) -> bool:
+        """Whether limits should be told that the stream goes on."""
+        return self.account.allowance.is_due(self._course.call)
+
+    def renew(self) -> None:
+        """Hold what is reserved for the call for longer."""
+        self.account.allowance.renew(self._course.call)
+
     def _show(self, chunks: Iterable[Any]) -> None:
         for chunk in chunks:
-            self.ready.extend([chunk] if self._restorer is None else self._restorer.chunk(chunk))
+            self._ready([chunk] if self._restorer is None else self._restorer.chunk(chunk))
+
+    def _ready(self, chunks: Iterable[Any]) -> None:
+        for chunk in chunks:
+            if self._watch is not None or self._restorer is not None:
+                self._dialect.numbered(chunk, self._seen)
+            self._seen += 1
+            self.ready.append(chunk)
 
     def asked(self) -> Said | None:
         """What the stream that is over asks to have back; None if the call is over with it."""
@@ -88,7 +109,7 @@ class Recording:
         left, said = ([], None) if self._watch is None else self._watch.end()
         self._show(left)
         if said is None:
-            self.ready.extend([] if self._restorer is None else self._restorer.end())
+            self._ready([] if self._restorer is None else self._restorer.end())
         else:
             self._course.revise(replace(self._final(None), recalled=True))
         return said
@@ -106,20 +127,8 @@ class Recording:
         now_s = self.account.outside.stopwatch_s()
         self._times_s = (now_s if self._times_s is None else self._times_s[0], now_s)
         self._chunks += 1
-        self._text.append(answer_text(chunk))
-        usage = reported_usage(chunk)
-        if usage is not None:
-            self._reported = usage
-        if not self._course.hides_usage:
-            return True
-        if getattr(chunk, "usage", None) is not None:
-            if has_nothing_to_say(chunk):
-                return False
-            chunk.usage = None
-        fields_set = getattr(chunk, "model_fields_set", None)
-        if isinstance(fields_set, set):
-            fields_set.discard("usage")  # so that dumps of set fields are what they would be
-        return True
+        self._meter.see(chunk)
+        return not self._course.hides_usage or self._dialect.without_usage(chunk)
 
     def end(self, error: BaseException | None = None, *, cancelled: bool = False) -> None:
         """Write the record, unless it is written; a stream without an error has ended or was left.
@@ -146,23 +155,25 @@ class Recording:
     def _final(self, error: BaseException | None) -> Outcome:
         """How the attempt went whose stream is over now."""
         opened = self._course.last
-        model = opened.attempt.model
         first_ms = last_ms = None
         if self._times_s is not None:
             first_ms, last_ms = (opened.latency_ms + self._since_open_ms(t) for t in self._times_s)
-        text = "".join(self._text)
         return replace(
             opened,
             response=None,
             error=error,
             # Of a stream that was read to its end before, the usage is known.
-            usage=opened.usage or usage_of(self._course.call.wire, self._reported, text, model),
+            usage=opened.usage or self._usage(opened.attempt.model),
             latency_ms=opened.latency_ms if last_ms is None else last_ms,
             first_chunk_ms=first_ms,
         )
 
+    def _usage(self, model: str) -> Usage:
+        return usage_of(self._course.call.wire, self._meter.reported, self._meter.text, model)
+
     def _pace_ms(self) -> float | None:
-        if self._times_s is None or self._chunks <= 1:
+        read_before = self._course.checks_streams  # its chunks come from memory, at no pace
+        if self._times_s is None or self._chunks <= 1 or read_before:
             return None
         return (self._times_s[1] - self._times_s[0]) * 1000 / (self._chunks - 1)
 
@@ -213,6 +224,8 @@ class _RecordedStream(_Recorded):
                 raise
             else:
                 recording.see(chunk)
+                if recording.is_due:
+                    recording.renew()
         return recording.ready.popleft()
 
     def _goes_on(self) -> bool:
@@ -271,6 +284,8 @@ class _AsyncRecordedStream(_Recorded):
                 raise
             else:
                 recording.see(chunk)
+                if recording.is_due:
+                    await once_in_thread(recording.renew)
         return recording.ready.popleft()
 
     async def _goes_on(self) -> bool:
@@ -337,7 +352,9 @@ def _class_of(kind: type, mixin: type[_Recorded]) -> type[Any]:
     found = _classes.get((kind, mixin))
     if found is None:
         names = {"__doc__": kind.__doc__, "__module__": __name__}
-        found = _classes.setdefault((kind, mixin), type(kind.__name__, (mixin, kind), names))
+        # Generators have no subclasses.
+        bases = (mixin,) if kind in GENERATORS else (mixin, kind)
+        found = _classes.setdefault((kind, mixin), type(kind.__name__, bases, names))
     return found
 
 

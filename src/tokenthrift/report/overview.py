@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tokenthrift.ledger import Totals, survey
 from tokenthrift.report.details import NEWEST, Details, details_of
+from tokenthrift.report.gone import gone_words
 from tokenthrift.report.intervals import Interval, share_interval
 from tokenthrift.report.leaderboard import Standing, leaderboards
 from tokenthrift.report.periods import Length, Period, length_for, pairs_of, periods_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tokenthrift.ledger import Ledger
+    from tokenthrift.ledger import Account
     from tokenthrift.limits import AccountUse
 
 
@@ -66,6 +67,7 @@ class Overview:
         worth: of calls with feedback, by model.
         boards: rankings by tag.
         limits: how full the limits of a policy are.
+        gone: which calls are in the sums but have no details any more; empty where all have.
     """
 
     source: str
@@ -84,6 +86,7 @@ class Overview:
     worth: dict[str, Worth]
     boards: dict[str, tuple[Standing, ...]]
     limits: tuple[AccountUse, ...] = ()
+    gone: str = ""
 
     @property
     def waterfall(self) -> tuple[WaterfallStep, ...]:
@@ -102,7 +105,7 @@ class Overview:
 
 
 def overview(
-    ledger: Ledger,
+    ledger: Account,
     source: str,
     since: datetime | None = None,
     measured: Measured | None = None,
@@ -149,4 +152,5 @@ def overview(
         worth=worth_of(ledger, since),
         boards=boards,
         limits=tuple(limits),
+        gone=gone_words(ledger.folded(), since),
     )

@@ -64,6 +64,7 @@ def overview_json(found: Overview) -> dict[str, Any]:
             "calls": [_call(c) for c in found.worst_calls],
         },
         "feedback": worth_json(found.worth),
+        "without_details": found.gone,
         "limits": limits_json(found.limits),
         "leaderboards": {tag: [_standing(s) for s in board] for tag, board in found.boards.items()},
     }

@@ -1,24 +1,16 @@
 """How one attempt reaches a provider: a body in, the SDK's own response out, or its own exception.
 
-A transport knows one SDK and nothing of plans or prices. The SDKs retry by themselves, inside one
-attempt, unless the policy does: then their own retries are switched off. Importing this package
-imports no SDK.
+A transport knows one SDK and nothing of plans or prices; a dialect knows what comes back. The SDKs
+retry by themselves, inside one attempt, unless the policy does: then their own retries are switched
+off. Importing this package imports no SDK.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenthrift.transports.answers import (
-    answer_in,
-    answer_of_chunks,
-    answer_text,
-    has_nothing_to_say,
-    is_retryable,
-    refuses_stream_usage,
-    reported_usage,
-    retry_after_s,
-)
+from tokenthrift.transports.dialects import Dialect, dialect_of
+from tokenthrift.transports.failures import is_retryable, refuses_stream_usage, retry_after_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,14 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncTransport",
+    "Dialect",
     "Transport",
-    "answer_in",
-    "answer_of_chunks",
-    "answer_text",
-    "has_nothing_to_say",
+    "dialect_of",
     "is_retryable",
     "refuses_stream_usage",
-    "reported_usage",
     "retry_after_s",
 ]
 

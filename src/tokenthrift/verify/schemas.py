@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import MissingExtraError
-from tokenthrift.wire import tools_of
+from tokenthrift.wire import answer_format, tools_of
 
 if TYPE_CHECKING:
     from tokenthrift.route import Answer
@@ -35,9 +35,9 @@ def need_jsonschema() -> None:
 
 
 def schema(answer: Answer, request: Request, /) -> str:
-    """The text is JSON and matches ``response_format``; answers that call tools are none."""
-    wanted = request.body.get("response_format")
-    if not isinstance(wanted, Mapping) or answer.calls or answer.refusal:
+    """The text is JSON and matches the format asked for; answers that call tools are none."""
+    wanted = answer_format(request)
+    if answer.calls or answer.refusal:
         return ""
     if wanted.get("type") not in ("json_schema", "json_object"):
         return ""

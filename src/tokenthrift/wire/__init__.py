@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "WIRES",
     "Wire",
+    "answer_format",
     "detect",
     "forced_tools",
     "held",
@@ -90,6 +91,10 @@ class Wire(Protocol):
 
     def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
         """Every text that a model reads and that may be rewritten; what no message holds first."""
+        ...
+
+    def answer_format(self, request: Request, /) -> Mapping[str, Any]:
+        """What form the answer's text must have, as the ``response_format`` of Chat says it."""
         ...
 
     def held(self, request: Request, /) -> str:
@@ -173,6 +178,11 @@ def with_tools(
 def texts_of(request: Request) -> tuple[tuple[Path, str], ...]:
     """Every text of a request that a model reads and that may be rewritten, by its path."""
     return wire_of(request.wire).texts_of(request)
+
+
+def answer_format(request: Request) -> Mapping[str, Any]:
+    """What form the answer's text must have, as Chat says it; empty where any will do."""
+    return wire_of(request.wire).answer_format(request)
 
 
 def held(request: Request) -> str:

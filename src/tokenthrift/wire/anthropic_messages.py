@@ -139,6 +139,14 @@ class AnthropicMessages:
         """Schemas, system, messages; see `tokenthrift.wire.anthropic_messages_texts`."""
         return tuple(texts_of_anthropic(request.body))
 
+    def answer_format(self, request: Request, /) -> Mapping[str, Any]:
+        """The ``output_config.format``, or ``output_format`` as it was called before."""
+        wanted = mapped(mapped(request.body.get("output_config")).get("format"))
+        wanted = wanted or mapped(request.body.get("output_format"))
+        if wanted.get("type") != "json_schema":
+            return wanted
+        return {"type": "json_schema", "json_schema": wanted}
+
     def held(self, request: Request, /) -> str:
         """Why only the provider that the body was written for can serve it; empty if others can."""
         for key in ("container", "mcp_servers", "context_management"):

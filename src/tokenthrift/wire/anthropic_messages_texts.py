@@ -41,7 +41,7 @@ def _of_block(block: Mapping[str, Any], here: Path) -> Iterator[tuple[Path, str]
         case "text":
             yield from spoken(block.get("text"), (*here, "text"))
         case "tool_use" | "mcp_tool_use":
-            yield from strings(block.get("input"), (*here, "input"))
+            yield from strings(block.get("input"), (*here, "input"), frozenset())
         case "tool_result" | "mcp_tool_result":
             yield from _of_content(block.get("content"), (*here, "content"))
         case "search_result":

@@ -13,7 +13,7 @@ from tokenthrift.errors import WireError
 from tokenthrift.types import Message, Part, PartType, Path, Request, Role, Tool, Usage
 from tokenthrift.wire.openai_chat_texts import texts_of_chat
 from tokenthrift.wire.paths import with_values
-from tokenthrift.wire.reading import compact, listed, whole
+from tokenthrift.wire.reading import compact, listed, mapped, whole
 from tokenthrift.wire.usages import usage_of_report
 
 if TYPE_CHECKING:
@@ -142,6 +142,10 @@ class OpenAIChat:
     def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
         """Schemas, texts and arguments of calls; see `tokenthrift.wire.openai_chat_texts`."""
         return tuple(texts_of_chat(request.body))
+
+    def answer_format(self, request: Request, /) -> Mapping[str, Any]:
+        """The ``response_format``."""
+        return mapped(request.body.get("response_format"))
 
     def held(self, _request: Request, /) -> str:
         """Nothing: what these bodies refer to stands in them."""

@@ -104,6 +104,8 @@ class OpenAIResponses:
         tools = body.get("tools")
         if body.get("background"):
             return "the body asks for an answer in the background"
+        if body.get("conversation"):
+            return "the provider would keep the exchange in the conversation that it holds"
         if tools is not None and not isinstance(tools, list | tuple):
             return "the body's tools are no list"
         if name in {str(mapped(tool).get("name")) for tool in listed(tools)}:
@@ -139,6 +141,13 @@ class OpenAIResponses:
     def texts_of(self, request: Request, /) -> tuple[tuple[Path, str], ...]:
         """Schemas, instructions, items; see `tokenthrift.wire.openai_responses_texts`."""
         return tuple(texts_of_responses(request.body))
+
+    def answer_format(self, request: Request, /) -> Mapping[str, Any]:
+        """The ``text.format``."""
+        wanted = mapped(mapped(request.body.get("text")).get("format"))
+        if wanted.get("type") != "json_schema":
+            return wanted
+        return {"type": "json_schema", "json_schema": wanted}
 
     def held(self, request: Request, /) -> str:
         """Why only the provider that the body was written for can serve it; empty if others can."""

@@ -23,17 +23,23 @@ SPOKEN: Final = frozenset({"text", "content", "input", "output", "arguments", "r
 SIGNED: Final = frozenset({"signature", "encrypted_content", "data"})
 
 
-def strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    """All strings below a value, but for those that others refer to."""
+def strings(value: Any, path: Path, fixed: frozenset[str] = FIXED) -> Iterator[tuple[Path, str]]:
+    """All strings below a value of a schema, but for those that others refer to.
+
+    Args:
+        value: of a body.
+        path: where it stands.
+        fixed: keys whose strings others refer to; none in what a call says.
+    """
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, Mapping):
         for key, below in value.items():
-            if key not in FIXED or isinstance(below, Mapping):  # a parameter may have any name
-                yield from strings(below, (*path, key))
+            if key not in fixed or isinstance(below, Mapping):  # a parameter may have any name
+                yield from strings(below, (*path, key), fixed)
     elif isinstance(value, Sequence) and not isinstance(value, bytes):
         for n, below in enumerate(value):
-            yield from strings(below, (*path, n))
+            yield from strings(below, (*path, n), fixed)
 
 
 def spoken(content: Any, path: Path, keys: frozenset[str] = SPOKEN) -> Iterator[tuple[Path, str]]:

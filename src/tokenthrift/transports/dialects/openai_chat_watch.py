@@ -1,4 +1,4 @@
-"""Watching a stream for calls of the recall tool: which chunks the caller sees, and when.
+"""Watching a stream of Chat for calls of the recall tool: which chunks the caller sees, and when.
 
 Text flows at once. Only what comes before the first word is held back, and everything from a recall
 call on: the answer then goes on with another stream. Once a call of the caller's own tools has come
@@ -7,14 +7,22 @@ first, calls flow as well, and recalls beside it are taken out.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from tokenthrift.transports import answer_text
-from tokenthrift.transports.answers import at
-from tokenthrift.transports.calls import Said, name_of, plain_call, put
+from tokenthrift.transports.dialects.openai_chat_pieces import (
+    chat_text,
+    index_of,
+    name_of,
+    plain_call,
+    said_by,
+)
+from tokenthrift.transports.reading import at, put
+
+if TYPE_CHECKING:
+    from tokenthrift.transports.dialects.seam import Said
 
 
-class Watch:
+class ChatWatch:
     """What is known of the open stream of a call, and of those before it.
 
     Args:
@@ -59,7 +67,7 @@ class Watch:
                 self._held.clear()
                 return []
         finished = at(choice, "finish_reason")
-        if not (self._passed or pieces or finished or answer_text(chunk)):
+        if not (self._passed or pieces or finished or chat_text(chunk)):
             self._held.append(chunk)
             return []
         self._text.append(str(at(delta, "content") or ""))
@@ -69,13 +77,13 @@ class Watch:
         """The stream is over: what is left to see, and the recall it asks for, if any."""
         if self._mode == "recall":
             message = {"role": "assistant", "content": "".join(self._text) or None}
-            return [], Said(message, tuple(self._calls.values()))
+            return [], said_by(message, list(self._calls.values()))
         return self._pass(self._held), None
 
     def _collect(self, pieces: list[Any]) -> None:
         for piece in pieces:
             new = plain_call(piece)
-            known = self._calls.setdefault(_index(piece), new)
+            known = self._calls.setdefault(index_of(piece), new)
             if known is new:
                 continue
             function, more = known.setdefault("function", {}), new.get("function") or {}
@@ -99,21 +107,17 @@ class Watch:
         choice = next(iter(at(chunk, "choices") or ()), None)
         delta = at(choice, "delta")
         pieces = list(at(delta, "tool_calls") or ())
-        own = [p for p in pieces if name_of(self._calls[_index(p)]) != self._name]
+        own = [p for p in pieces if name_of(self._calls[index_of(p)]) != self._name]
         for piece in own:
-            number = self._numbers.setdefault(_index(piece), len(self._numbers))
-            if number != _index(piece):
+            number = self._numbers.setdefault(index_of(piece), len(self._numbers))
+            if number != index_of(piece):
                 put(piece, "index", number)
         finish = at(choice, "finish_reason")
         if len(own) < len(pieces):
             put(delta, "tool_calls", own or None)
-            if not own and not finish and not answer_text(chunk):
+            if not own and not finish and not chat_text(chunk):
                 return False
         if finish == "tool_calls" and self._calls and not self._numbers:
             put(choice, "finish_reason", "stop")
-        opens = choice is not None and not (own or finish or answer_text(chunk))
+        opens = choice is not None and not (own or finish or chat_text(chunk))
         return not (self._spoke and not self._passed and opens)  # one role is enough
-
-
-def _index(piece: Any) -> int:
-    return int(at(piece, "index") or 0)

@@ -1,0 +1,126 @@
+"""Requests that go through to a provider unplanned: embeddings, sizes of prompts, lists of models.
+
+They are not in the ledger. Where the policy redacts, what can be read goes without secrets, and
+what cannot be read does not go.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from anyio.to_thread import run_sync
+
+from tokenthrift.serve.bodies import GoneError, body_of, parsed
+from tokenthrift.serve.calls import check_model, headers_of, refusal_for
+from tokenthrift.serve.errors import MESSAGES, Refusal
+from tokenthrift.serve.headers import returned, sent_on
+from tokenthrift.serve.relay import read
+from tokenthrift.serve.relay import send as send_upstream
+from tokenthrift.serve.replies import refuse, whole
+from tokenthrift.serve.splicing import spliced
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx2
+    from starlette.types import Receive, Scope, Send
+
+    from tokenthrift.serve.desk import Desk
+    from tokenthrift.serve.keys import ApiKey, Room
+
+OK: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """Passes requests on.
+
+    Attributes:
+        wire: of its bodies, or whose providers are asked where bodies are of none.
+        room: that a key must be for.
+        is_read: whether bodies are of the wire.
+    """
+
+    desk: Desk
+    wire: str
+    room: Room
+    is_read: bool = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        headers = headers_of(scope)
+        wire = MESSAGES if "anthropic-version" in headers else self.wire
+        try:
+            with anyio.CancelScope() as waiting:
+                key = self.desk.admit(headers, self.room)
+                raw = await body_of(receive, headers.get("content-length"), self.desk.settings)
+                response = await self._passed(scope, headers, key, raw, wire)
+        except GoneError:
+            return
+        except Exception as error:  # noqa: BLE001 - each of them has its answer
+            await refuse(send, refusal_for(error), wire)
+            return
+        if waiting.cancelled_caught:
+            return
+        content = response.content
+        if self.room == "models":
+            content = _allowed(content, key, scope["path_params"].get("model"))
+        await whole(send, response.status_code, returned(response.headers.multi_items()), content)
+
+    async def _passed(
+        self, scope: Scope, headers: Mapping[str, str], key: ApiKey | None, raw: bytes, wire: str
+    ) -> httpx2.Response:
+        """What the provider answers."""
+        desk, model, content = self.desk, "", raw or None
+        if scope["method"] == "POST":
+            body = await parsed(raw)
+            check_model(body, key)
+            model = str(body.get("model") or "")
+            content = await run_sync(self._cleared, raw, body, headers, key)
+        upstream, name = desk.upstreams.of(model, wire)
+        if name != model and content is not None:
+            given = json.loads(content)
+            content = spliced(content, given, {**given, "model": name})
+        query = scope["query_string"].decode("latin-1")
+        path = scope["path"].removeprefix("/v1") + (f"?{query}" if query else "")
+        response = await send_upstream(
+            desk.client,
+            scope["method"],
+            upstream.base_url + path,
+            content=content,
+            headers=desk.upstreams.headers(upstream, wire, sent_on(scope["headers"]), headers),
+        )
+        await read(response)
+        return response
+
+    def _cleared(
+        self, raw: bytes, body: dict[str, Any], headers: Mapping[str, str], key: ApiKey | None
+    ) -> bytes:
+        """The body as far as it may leave the house."""
+        account = self.desk.account(headers, key)
+        if not account.redacts:
+            return raw
+        if not self.is_read:
+            raise Refusal(
+                422, "the policy takes secrets out of what is sent, and cannot do so here"
+            )
+        return spliced(raw, body, account.cleared(body, self.wire))
+
+
+def _allowed(content: bytes, key: ApiKey | None, model: str | None) -> bytes:
+    """A list of models without those that a key is not for."""
+    if key is None or key.scope.models is None:
+        return content
+    if model is not None:
+        if not key.scope.allows_model(model):
+            raise Refusal(403, f"this API key is not for the model {model[:80]!r}")
+        return content
+    try:
+        listed = json.loads(content)
+        listed["data"] = [m for m in listed["data"] if key.scope.allows_model(str(m.get("id")))]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return content
+    return json.dumps(listed).encode()
