@@ -350,3 +350,26 @@ def test_groups_show_what_calls_were_worth(run, calls):
     data = json.loads(run("report", calls, "--by", "tag:team", "--json")[1])
     assert set(data["feedback"]) <= set(data["groups"])
     assert all(worth["outcomes_per_mtok"] >= 0 for worth in data["feedback"].values())
+
+
+def test_an_export_says_the_same(run, calls, tmp_path):
+    """Read from Parquet: every figure, and the page."""
+    assert run("ledger", "export", calls, "--to", tmp_path / "exported")[0] == 0
+    found = json.loads(run("report", tmp_path / "exported", "--json")[1])
+    assert found | {"source": calls.name} == json.loads(run("report", calls, "--json")[1])
+    code, _, err = run("report", tmp_path / "exported", "--html", tmp_path / "exported.html")
+    assert code == 0
+    assert "exported.html: written" in err
+
+
+def test_calls_without_details_stay_in_the_sums(calls):
+    """After days were pruned: the same bill, and the page says what is missing."""
+    with SQLiteLedger(calls) as ledger:
+        before = overview(ledger, "x")
+        assert ledger.prune(ledger.days()[10])
+        after = overview(ledger, "x")
+    assert after.totals == before.totals
+    assert after.models == before.models
+    assert [p.totals for p in after.periods] == [p.totals for p in before.periods]
+    assert (before.gone, after.details.calls < before.details.calls) == ("", True)
+    assert "In the sums are calls without details" in overview_page(after)
