@@ -6,10 +6,19 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import openai
 import pytest
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
+from made_ledger import START, made_feedback, made_records
+from tokenthrift import account_of, wrap
+from tokenthrift.cli import app
+from tokenthrift.ledger import MemoryLedger, Totals
+from tokenthrift.limits import AccountUse, Amount, LimitRule, PastWindow
 from tokenthrift.policy import Policy, load_policy, shipped_policies, stage_registry
+from tokenthrift.report import overview, overview_json, totals_json
+from tokenthrift.serve.simulated import SimulatedProvider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,3 +110,74 @@ def test_clients_shown_in_the_document_work(
         "/v1/messages",
     ]
     assert "tokenthrift" not in provider.requests(api_key)[-1].body
+REPORTS = ROOT / "docs" / "reports.md"
+
+
+def keys_in(data: Any) -> Iterator[str]:
+    """The keys of data that are names of ours, not of models, tags or calls."""
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if key in OPEN_KEYS:
+            yield key
+            for row in value.values() if isinstance(value, dict) else value or ():
+                yield from keys_in(row)
+        else:
+            yield key
+            yield from keys_in(value)
+    for row in data if isinstance(data, list) else ():
+        yield from keys_in(row)
+
+
+# What is inside them is called by the users' own names.
+OPEN_KEYS = {"models", "latencies", "calls_by_model", "missing_prices", "feedback", "leaderboards"}
+
+
+@pytest.mark.skipif(not REPORTS.exists(), reason="docs/reports.md is not there")
+def test_every_key_of_a_report_is_documented() -> None:
+    """Each key of `report --json` stands in the document on reports, but for those of sums."""
+    ledger = MemoryLedger()
+    records = list(made_records(300))
+    for record in records:
+        ledger.write(record)
+    for said in made_feedback(records):
+        ledger.write_feedback(said)
+    text = REPORTS.read_text(encoding="utf-8")
+    rule = LimitRule(name="pool", window="month", tokens=1_000, usd="2")
+    past = PastWindow(START, START, Amount())
+    limits = [AccountUse(rule, {}, Amount(), Amount(), START, (past,))]
+    data = overview_json(overview(ledger, "calls.db", limits=limits))
+    sums = set(totals_json(Totals()))
+    data["complexity"] = {}
+    found = set(keys_in(data)) - sums
+    assert {"schema_version", "periods", "p99_ms", "outcomes_per_mtok", "why", "unused"} <= found
+    assert [key for key in sorted(found) if not re.search(rf"\b{key}\b", text)] == []
+
+
+@pytest.mark.skipif(not REPORTS.exists(), reason="docs/reports.md is not there")
+def test_the_document_on_reports_runs(
+    provider: SimulatedProvider, api_key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Python tags calls, and its commands do what they say on the ledger of these calls."""
+    text = REPORTS.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    (policy,) = (
+        b for b in YAML_BLOCK.findall(LIMITS.read_text(encoding="utf-8")) if "version" in b
+    )
+    Path("my_policy.yaml").write_text(policy, encoding="utf-8")
+    with openai.OpenAI(base_url=provider.base_url, api_key=api_key) as bare:
+        client = wrap(bare, "my_policy.yaml", ledger="calls.sqlite")
+        names: dict[str, Any] = {"client": client, "messages": [{"role": "user", "content": "Hi"}]}
+        for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            exec(compile(block, REPORTS.name, "exec"), names)
+        (record,) = account_of(client).ledger.records()
+    assert record.tags == {
+        "team": "search",
+        "user": "u1",
+        "cost-centre": "7",
+        "feature": "summary",
+    }
+    runner = CliRunner()
+    for line in re.findall(r"^tokenthrift (.*?)(?:#.*)?$", text, re.MULTILINE):
+        words = line.replace("CALL_ID", record.record_id).split()
+        result = runner.invoke(app, words)
+        assert result.exit_code == 0, (words, result.output)
+    assert Path("report.html").read_text(encoding="utf-8").count("search") >= 1

@@ -12,9 +12,11 @@ import typer
 
 from tokenthrift.addresses import shown
 from tokenthrift.cli.app import app
+from tokenthrift.cli.limits import limit_uses
 from tokenthrift.cli.options import JsonOption, console, print_json, write_page
 from tokenthrift.errors import RecallError
 from tokenthrift.ledger import open_account
+from tokenthrift.policy import load_policy
 from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL
 from tokenthrift.report import (
@@ -61,6 +63,9 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with charts (extra charts).")
     ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="With --html or --json: how full this policy's limits are.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what calls cost and what was saved, from a ledger or its exports."""
@@ -71,22 +76,21 @@ def report(
         raise typer.BadParameter(str(error), param_hint="--since") from error
     if by is not None and html is not None:
         raise typer.BadParameter("the page holds all groups; leave out --by", param_hint="--html")
+    limits = () if policy is None else limit_uses(load_policy(policy))
     with open_account(where) as kept:
         if by is not None:
             _report_groups(kept, by, start, as_json=as_json)
             return
-        found = overview(kept, where.name, start, ranked=as_json or html is not None)
-        gone = gone_words(kept.folded(), start)
+        short = html is None and not as_json
+        found = overview(kept, where.name, start, limits=limits, short=short)
     if html is not None:
         write_page(html, overview_page(found))
     if as_json:
-        print_json(overview_json(found) | ({"without_details": gone} if gone else {}))
+        print_json(overview_json(found))
     elif not found.totals.calls:
         typer.echo(f"{where}: no calls{'' if since is None else f' since {since}'}")
     elif html is None:
         console().print(overview_view(found))
-    if gone and not as_json:
-        console().print(note(gone))
 
 
 def _report_groups(
