@@ -5,7 +5,23 @@ rows of sessions; who reads rows from a ledger stands above.
 """
 
 from tokenthrift.experiment.arms import Arm, Assignment, place_of
+from tokenthrift.experiment.effects import CONFIDENCE
+from tokenthrift.experiment.harm import Harm, harm_of
+from tokenthrift.experiment.measured import MeasuredSavings, measured
+from tokenthrift.experiment.rows import SessionRow
 from tokenthrift.experiment.rules import Holdout
 from tokenthrift.experiment.session import session_key
 
-__all__ = ["Arm", "Assignment", "Holdout", "place_of", "session_key"]
+__all__ = [
+    "CONFIDENCE",
+    "Arm",
+    "Assignment",
+    "Harm",
+    "Holdout",
+    "MeasuredSavings",
+    "SessionRow",
+    "harm_of",
+    "measured",
+    "place_of",
+    "session_key",
+]

@@ -21,6 +21,7 @@ from tokenthrift.ledger.cache import (
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.lessons import lesson_of, lessons_of
+from tokenthrift.ledger.measuring import harm_seen, measured_savings
 from tokenthrift.ledger.memory import MemoryLedger
 from tokenthrift.ledger.record import (
     AttemptRecord,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tokenthrift.experiment import SessionRow
     from tokenthrift.tokens import Correction
 
 __all__ = [
@@ -68,9 +70,11 @@ __all__ = [
     "costs_of",
     "embedding_records",
     "fingerprint",
+    "harm_seen",
     "held_blocks",
     "lesson_of",
     "lessons_of",
+    "measured_savings",
     "open_ledger",
     "outcome_of",
     "rescale",
@@ -121,6 +125,15 @@ class Ledger(Sink, Protocol):
 
     def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
         """Feedback in order of writing, of one call or of all."""
+        ...
+
+    def sessions(
+        self,
+        since: datetime | None = None,
+        policy_digest: str | None = None,
+        settle_minutes: float = 0.0,
+    ) -> list[SessionRow]:
+        """Sessions whose arm chance drew."""
         ...
 
     def correction(self, model: str) -> Correction:

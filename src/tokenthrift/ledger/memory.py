@@ -9,12 +9,14 @@ from tokenthrift.errors import LedgerError
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.record import LedgerRecord, as_utc
 from tokenthrift.ledger.totals import GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.trials import session_rows_of
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
 
 
@@ -62,6 +64,17 @@ class MemoryLedger:
         with self._lock:
             found = list(self._feedback.values())
         return iter([f for f in found if call_id in (None, f.call_id)])
+
+    def sessions(
+        self,
+        since: datetime | None = None,
+        policy_digest: str | None = None,
+        settle_minutes: float = 0.0,
+    ) -> list[SessionRow]:
+        """Sessions whose arm chance drew; see `SQLiteLedger.sessions`."""
+        start = None if since is None else as_utc(since)
+        records, said = self._matching(None, None), self.feedback()
+        return session_rows_of(records, said, start, policy_digest, settle_minutes)
 
     def get(self, record_id: str) -> LedgerRecord | None:
         """The record of an id, or None."""

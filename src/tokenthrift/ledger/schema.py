@@ -128,6 +128,7 @@ V3: Final = (
 TRIALS: Final = (
     "ALTER TABLE calls ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE calls ADD COLUMN treated_share REAL",
+    "ALTER TABLE calls ADD COLUMN asked_tokens INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE calls ADD COLUMN shadow_net_nanos INTEGER",
     "ALTER TABLE attempts ADD COLUMN predicted_cache_read_tokens INTEGER",
 )
@@ -165,6 +166,7 @@ CALL_COLUMNS: Final = (
     "holdout",
     "arm",
     "treated_share",
+    "asked_tokens",
     "shadow_net_nanos",
     "basis",
     "plan_ms",
@@ -227,6 +229,7 @@ def call_row(record: LedgerRecord, detail: str) -> tuple[object, ...]:
         int(record.holdout),
         record.arm,
         record.treated_share,
+        record.asked_tokens,
         None if record.shadow is None else record.shadow.savings.net_nanos,
         record.savings.basis,
         record.plan_ms,

@@ -6,6 +6,7 @@ any instant after that. Records are only ever added; there is no update and no d
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
@@ -30,7 +31,8 @@ from tokenthrift.ledger.schema import (
     tag_rows,
 )
 from tokenthrift.ledger.totals import GroupKey, Totals, check_key
-from tokenthrift.sqlite_file import SQLiteFile
+from tokenthrift.ledger.trial_rows import read_sessions
+from tokenthrift.sqlite_file import MEMORY, SQLiteFile
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from datetime import datetime
 
+    from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
 
 PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
@@ -151,6 +154,24 @@ class SQLiteLedger(SQLiteFile):
             rows = db.execute(f"{_FEEDBACK}{where} ORDER BY seq", values).fetchall()
         return map(feedback_of, rows)
 
+    def sessions(
+        self,
+        since: datetime | None = None,
+        policy_digest: str | None = None,
+        settle_minutes: float = 0.0,
+    ) -> list[SessionRow]:
+        """Sessions whose arm chance drew, in the order that their first calls were written.
+
+        Added up by the database, on a connection of its own, so that no call waits for it.
+
+        Args:
+            since: sessions that began before this aware time are left out.
+            policy_digest: of the policy that drew them; None takes all.
+            settle_minutes: of a session, for the costs of its beginning.
+        """
+        with self._apart() as db:
+            return read_sessions(db, since, policy_digest, settle_minutes)
+
     def count(self) -> int:
         """How many records there are."""
         with self._session() as db:
@@ -192,6 +213,18 @@ class SQLiteLedger(SQLiteFile):
         return Correction(*(value or 0 for value in row))
 
     # ------------------------------------------------------------------------------------ reading
+    @contextmanager
+    def _apart(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one long read; a file in memory has only the one."""
+        if self.path == MEMORY:
+            with self._session() as db:
+                yield db
+            return
+        with self._session():  # it is open, and of this process
+            pass
+        with self._explained(), closing(self._connect()) as db:
+            yield db
+
     def _prepare(self, db: sqlite3.Connection) -> None:
         migrate(db, self.path)
 
