@@ -111,7 +111,7 @@ class Trial:
         what = "cost more" if harm.kind == "cost" else "end worse"
         saved = ""
         if harm.kind == "cost" and harm.saved_nanos is not None:
-            saved = f", ${-harm.saved_nanos.value / NANOS_PER_USD:.4g} each"
+            saved = f", ${-harm.saved_nanos / NANOS_PER_USD:.4g} each"
         then = "no session is treated any more" if self.stopped else "they are treated all the same"
         return (
             f"policy {self._policy.name!r}: treated sessions {what} than those left alone{saved} "

@@ -5,7 +5,7 @@ rows of sessions; who reads rows from a ledger stands above.
 """
 
 from tokenthrift.experiment.arms import Arm, Assignment, place_of
-from tokenthrift.experiment.effects import CONFIDENCE
+from tokenthrift.experiment.effects import CONFIDENCE, LEAST_SESSIONS, Sums, average
 from tokenthrift.experiment.harm import Harm, harm_of
 from tokenthrift.experiment.measured import MeasuredSavings, measured
 from tokenthrift.experiment.rows import SessionRow
@@ -14,12 +14,15 @@ from tokenthrift.experiment.session import session_key
 
 __all__ = [
     "CONFIDENCE",
+    "LEAST_SESSIONS",
     "Arm",
     "Assignment",
     "Harm",
     "Holdout",
     "MeasuredSavings",
     "SessionRow",
+    "Sums",
+    "average",
     "harm_of",
     "measured",
     "place_of",

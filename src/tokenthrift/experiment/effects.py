@@ -34,8 +34,8 @@ TINY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Arm:
-    """One arm as sums are taken of it.
+class Sums:
+    """Sessions as sums are taken of them.
 
     Attributes:
         amounts: (n,) what is added up, e.g. costs.
@@ -55,11 +55,11 @@ class Arm:
 
 def arms_of(
     amounts: FloatArray, units: FloatArray, weights: FloatArray, treated: BoolArray
-) -> tuple[Arm, Arm]:
+) -> tuple[Sums, Sums]:
     """The treated arm and the one that was left alone."""
     return (
-        Arm(amounts[treated], units[treated], weights[treated]),
-        Arm(amounts[~treated], units[~treated], weights[~treated]),
+        Sums(amounts[treated], units[treated], weights[treated]),
+        Sums(amounts[~treated], units[~treated], weights[~treated]),
     )
 
 
@@ -76,7 +76,7 @@ class Effect:
     share: Interval
 
 
-def effect(treated: Arm, held: Arm, *, confidence: float = CONFIDENCE, seed: int = 0) -> Effect:
+def effect(treated: Sums, held: Sums, *, confidence: float = CONFIDENCE, seed: int = 0) -> Effect:
     """The saving between two arms, by a studentised bootstrap over sessions.
 
     Args:
@@ -104,6 +104,21 @@ def effect(treated: Arm, held: Arm, *, confidence: float = CONFIDENCE, seed: int
         confidence,
     )
     return Effect(saved, _share(found, drawn, confidence))
+
+
+def average(arm: Sums, *, confidence: float = CONFIDENCE, seed: int = 0) -> Interval:
+    """The mean of one arm, by the same bootstrap.
+
+    Raises:
+        ValueError: there are no sessions.
+    """
+    if not len(arm.amounts):
+        raise ValueError("nothing to measure: there are no sessions")
+    columns = arm.columns()
+    found = _Found.of(arm, columns)
+    drawn = _resampled(columns, _resamples(len(columns)), np.random.default_rng(seed))
+    means, errors = _mean(drawn)
+    return _studentised(found.mean, [(found.error, found.freedom)], means, errors, confidence)
 
 
 def adjusted(
@@ -187,7 +202,7 @@ class _Found:
     freedom: float
 
     @classmethod
-    def of(cls, arm: Arm, columns: FloatArray) -> _Found:
+    def of(cls, arm: Sums, columns: FloatArray) -> _Found:
         mean, error = (float(a[0]) for a in _mean(columns.sum(axis=0, keepdims=True)))
         away = arm.weights * (arm.amounts - mean * arm.units)
         square, rows = float(np.mean(away**2)), len(away)

@@ -18,6 +18,7 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, CacheCheck, Prediction, cache_checks
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.lessons import lesson_of, lessons_of
@@ -36,6 +37,7 @@ from tokenthrift.ledger.record import (
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.trials import ShadowTotals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +51,7 @@ __all__ = [
     "AttemptRecord",
     "Block",
     "CacheBranch",
+    "CacheCheck",
     "CacheSplit",
     "Charge",
     "DecisionRecord",
@@ -57,16 +60,19 @@ __all__ = [
     "Ledger",
     "LedgerRecord",
     "MemoryLedger",
+    "Prediction",
     "ProviderCache",
     "SQLiteLedger",
     "Savings",
     "SavingsRecord",
     "ShadowRecord",
+    "ShadowTotals",
     "Sink",
     "StepRecord",
     "Totals",
     "blocks_of",
     "buckets_of",
+    "cache_checks",
     "costs_of",
     "embedding_records",
     "fingerprint",
@@ -134,6 +140,14 @@ class Ledger(Sink, Protocol):
         settle_minutes: float = 0.0,
     ) -> list[SessionRow]:
         """Sessions whose arm chance drew."""
+        ...
+
+    def shadow_totals(self, since: datetime | None = None) -> ShadowTotals:
+        """What shadows of calls would have saved."""
+        ...
+
+    def predictions(self, newest: int = NEWEST_CALLS) -> list[Prediction]:
+        """What was predicted of caches and reported, by model and session, of the newest calls."""
         ...
 
     def correction(self, model: str) -> Correction:

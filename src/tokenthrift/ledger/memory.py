@@ -6,10 +6,11 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, Prediction, predictions_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.record import LedgerRecord, as_utc
 from tokenthrift.ledger.totals import GroupKey, Totals, totals_by, totals_of
-from tokenthrift.ledger.trials import session_rows_of
+from tokenthrift.ledger.trials import ShadowTotals, session_rows_of, shadow_totals_of
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
@@ -75,6 +76,14 @@ class MemoryLedger:
         start = None if since is None else as_utc(since)
         records, said = self._matching(None, None), self.feedback()
         return session_rows_of(records, said, start, policy_digest, settle_minutes)
+
+    def shadow_totals(self, since: datetime | None = None) -> ShadowTotals:
+        """What shadows of calls would have saved."""
+        return shadow_totals_of(self._matching(since, None))
+
+    def predictions(self, newest: int = NEWEST_CALLS) -> list[Prediction]:
+        """What was predicted of caches and reported; see `SQLiteLedger.predictions`."""
+        return predictions_of(self.records(limit=newest))
 
     def get(self, record_id: str) -> LedgerRecord | None:
         """The record of an id, or None."""

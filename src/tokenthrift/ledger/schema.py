@@ -131,6 +131,11 @@ TRIALS: Final = (
     "ALTER TABLE calls ADD COLUMN asked_tokens INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE calls ADD COLUMN shadow_net_nanos INTEGER",
     "ALTER TABLE attempts ADD COLUMN predicted_cache_read_tokens INTEGER",
+    """
+    CREATE INDEX calls_drawn ON calls (session, seq)
+    WHERE treated_share > 0 AND treated_share < 1
+    """,
+    "CREATE INDEX calls_shadow ON calls (created_us) WHERE arm = 'shadow'",
 )
 
 MIGRATIONS: Final = (V1, V2, V3, TRIALS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from pydantic import ValidationError
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, Prediction
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.memory import check_limit
 from tokenthrift.ledger.record import LedgerRecord, as_utc
@@ -31,7 +32,7 @@ from tokenthrift.ledger.schema import (
     tag_rows,
 )
 from tokenthrift.ledger.totals import GroupKey, Totals, check_key
-from tokenthrift.ledger.trial_rows import read_sessions
+from tokenthrift.ledger.trial_rows import read_predictions, read_sessions, read_shadows
 from tokenthrift.sqlite_file import MEMORY, SQLiteFile
 from tokenthrift.tokens import Correction
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
+    from tokenthrift.ledger.trials import ShadowTotals
 
 PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
 
@@ -171,6 +173,16 @@ class SQLiteLedger(SQLiteFile):
         """
         with self._apart() as db:
             return read_sessions(db, since, policy_digest, settle_minutes)
+
+    def shadow_totals(self, since: datetime | None = None) -> ShadowTotals:
+        """What shadows of calls would have saved."""
+        with self._session() as db:
+            return read_shadows(db, since)
+
+    def predictions(self, newest: int = NEWEST_CALLS) -> list[Prediction]:
+        """What was predicted of caches and reported, by model and session, of the newest calls."""
+        with self._session() as db:
+            return read_predictions(db, newest)
 
     def count(self) -> int:
         """How many records there are."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.experiment import SessionRow
+from tokenthrift.ledger.cache_check import Prediction
 from tokenthrift.ledger.record import as_utc
 from tokenthrift.ledger.schema import microseconds
-from tokenthrift.ledger.trials import MINUTE_US
+from tokenthrift.ledger.trials import MINUTE_US, ShadowTotals
 
 if TYPE_CHECKING:
     import sqlite3
@@ -33,6 +34,20 @@ SAID: Final = """
     SELECT calls.seq, calls.session, feedback.call_id, feedback.created_us, feedback.outcome
     FROM feedback JOIN calls ON calls.record_id = feedback.call_id
     WHERE calls.session != '' ORDER BY feedback.seq
+"""
+SHADOWS: Final = """
+    SELECT COUNT(*), SUM(shadow_net_nanos IS NULL),
+        SUM(CASE WHEN shadow_net_nanos IS NULL THEN 0 ELSE spent_nanos END), SUM(shadow_net_nanos)
+    FROM calls WHERE arm = 'shadow' AND created_us >= ?
+"""
+PREDICTIONS: Final = """
+    SELECT model, CASE session WHEN '' THEN record_id ELSE session END, COUNT(*),
+        SUM(predicted_cache_read_tokens), SUM(attempts.cache_read_tokens),
+        SUM(attempts.input_tokens)
+    FROM attempts JOIN calls ON calls.seq = attempts.call_seq
+    WHERE call_seq > (SELECT COALESCE(MAX(seq), 0) FROM calls) - ?
+        AND predicted_cache_read_tokens IS NOT NULL
+    GROUP BY 1, 2 ORDER BY 1, 2
 """
 EARLIEST_US: Final = -(2**63)
 
@@ -67,6 +82,25 @@ def read_sessions(
             firsts.setdefault(session, (at_us, outcome))
             outcomes.setdefault(session, {}).setdefault(call_id, []).append(outcome)
     return [_row(row, firsts.get(row[0]), outcomes.get(row[0], {})) for row in sums]
+
+
+def read_shadows(db: sqlite3.Connection, since: datetime | None) -> ShadowTotals:
+    """Sums over the calls of the arm ``shadow``.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    start = EARLIEST_US if since is None else microseconds(as_utc(since))
+    return ShadowTotals(*(n or 0 for n in db.execute(SHADOWS, (start,)).fetchone()))
+
+
+def read_predictions(db: sqlite3.Connection, newest: int) -> list[Prediction]:
+    """What was predicted of caches and reported, of the newest calls.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    return [Prediction(*row) for row in db.execute(PREDICTIONS, (newest,))]
 
 
 def _row(

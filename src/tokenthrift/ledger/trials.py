@@ -33,6 +33,40 @@ def in_trial(
     return drawn and recent and policy_digest in (None, record.policy_digest)
 
 
+@dataclass(frozen=True, slots=True)
+class ShadowTotals:
+    """What shadows of calls would have saved.
+
+    Attributes:
+        calls: whose plan was made and not carried out; ``unpriced_calls`` of them without a figure.
+        spent_nanos: what the others cost as they went.
+        saved_nanos: what their shadows would have saved of that.
+    """
+
+    calls: int = 0
+    unpriced_calls: int = 0
+    spent_nanos: int = 0
+    saved_nanos: int = 0
+
+
+def shadow_totals_of(
+    records: Iterable[LedgerRecord], since: datetime | None = None
+) -> ShadowTotals:
+    """Sums over the calls of the arm ``shadow``."""
+    calls = unpriced = spent = saved = 0
+    for record in records:
+        if record.arm != "shadow" or (since is not None and record.created_at < since):
+            continue
+        calls += 1
+        nanos = None if record.shadow is None else record.shadow.savings.net_nanos
+        if nanos is None:
+            unpriced += 1
+            continue
+        spent += _spent(record)
+        saved += nanos
+    return ShadowTotals(calls, unpriced, spent, saved)
+
+
 @dataclass(slots=True)
 class _Session:
     first: LedgerRecord
