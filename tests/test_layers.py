@@ -26,7 +26,16 @@ ROWS: Final = {
     for row, names in enumerate(
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
-            ["tokens", "images", "opaque", "encoders", "catalog", "wire", "sqlite_file"],
+            [
+                "tokens",
+                "images",
+                "opaque",
+                "encoders",
+                "catalog",
+                "wire",
+                "sqlite_file",
+                "evidence",
+            ],
             ["compress", "route", "limits", "experiment"],
             ["policy"],
             ["levels"],
