@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift import limits
-from tokenthrift.limits import Limiter, open_limits
+from tokenthrift.limits import Limiter, open_limits, usage
 from tokenthrift.route import Load, expected_cost, is_cached
 from tokenthrift.types import Money, Usage
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
     from tokenthrift.ledger import AttemptRecord, LedgerRecord
-    from tokenthrift.limits import Lease
+    from tokenthrift.limits import AccountUse, Lease, LimitStore
     from tokenthrift.policy import Policy
     from tokenthrift.route import Outcome
 
@@ -51,9 +51,11 @@ class Allowance:
         report: Callable[[Exception], None],
     ) -> None:
         self._limiter: Limiter | None = None
+        self._store: LimitStore | None = None
+        self._rules = policy.limits
         if policy.limits:
-            store = open_limits(policy.limits_store)
-            self._limiter = Limiter(policy.limits, store, leases=policy.leases, clock=now)
+            self._store = open_limits(policy.limits_store)
+            self._limiter = Limiter(policy.limits, self._store, leases=policy.leases, clock=now)
         self._output_tokens = policy.routing.reserve_output_tokens
         self._catalog = catalog
         self._report = report
@@ -67,6 +69,14 @@ class Allowance:
     def is_limited(self) -> bool:
         """Whether there are limits."""
         return self._limiter is not None
+
+    def uses(self) -> list[AccountUse]:
+        """How full every limit is, and what of its past windows expired unused.
+
+        Raises:
+            LimitStoreError: the store cannot be read.
+        """
+        return [] if self._store is None else usage(self._rules, self._store, self._now())
 
     def spent_share(self, model: str, tags: Mapping[str, str]) -> float:
         """How much of the tightest limit on such a call is spent or held, in [0, 1].

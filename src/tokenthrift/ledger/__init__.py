@@ -20,7 +20,7 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
-from tokenthrift.ledger.cells import PARTS, Cell
+from tokenthrift.ledger.cells import PARTS, Cell, Slot
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.folded import ChargeKey, ChargeSums, Folded, FoldKey
@@ -40,7 +40,7 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.survey import Survey, survey, survey_of
+from tokenthrift.ledger.survey import Survey, slots, survey, survey_of
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "SavingsRecord",
     "ShadowRecord",
     "Sink",
+    "Slot",
     "StepRecord",
     "Survey",
     "Totals",
@@ -86,6 +87,7 @@ __all__ = [
     "outcome_of",
     "rescale",
     "scored_calls",
+    "slots",
     "split_savings",
     "survey",
     "survey_of",
