@@ -48,9 +48,9 @@ const charts = (() => {
       width: points.length > 1 ? stepS * 800 : undefined, offset: 0,
       marker: { color: net.map((v) => colour(v < 0 ? "--loss" : "--saved")) },
       error_y: { type: "data", symmetric: false, array: reach(1), arrayminus: reach(-1), color: colour("--ink"), thickness: 1, width: 2 },
-      hovertemplate: "%{x}<br>net $%{y:.6~f}<extra></extra>",
+      hovertemplate: "%{x}<br>net %{y:$,.9~f}<extra></extra>",
     };
-    return draw(id, [trace], { yaxis: { tickprefix: "$" } });
+    return draw(id, [trace], { yaxis: { tickformat: "$,.6~f" } });
   }
 
   // What was spent on each group, and beside it what was saved.
@@ -58,13 +58,13 @@ const charts = (() => {
     const names = rows.map((r) => r.label);
     const bar = (name, values, fill) => ({
       type: "bar", orientation: "h", name, y: names, x: values, marker: { color: fill },
-      hovertemplate: `%{y}<br>${name} $%{x:.6~f}<extra></extra>`,
+      hovertemplate: `%{y}<br>${name} %{x:$,.9~f}<extra></extra>`,
     });
     document.getElementById(id).style.height = `${Math.max(7, 3 + 2.2 * rows.length)}rem`;
     return draw(id, [
       bar("spent", rows.map((r) => r.spent_nanos / 1e9), colour("--one")),
       bar("net savings", rows.map((r) => r.net_nanos / 1e9), rows.map((r) => colour(r.net_nanos < 0 ? "--loss" : "--saved"))),
-    ], { barmode: "group", showlegend: true, legend: { orientation: "h", y: -0.1, yanchor: "top" }, yaxis: { autorange: "reversed" }, xaxis: { tickprefix: "$" } });
+    ], { barmode: "group", showlegend: true, legend: { orientation: "h", y: -0.1, yanchor: "top", traceorder: "normal" }, yaxis: { autorange: "reversed" }, xaxis: { tickformat: "$,.6~f" } });
   }
 
   // Calls by complexity, stacked by the models that answered.
@@ -76,12 +76,12 @@ const charts = (() => {
     const count = (row, names) => names.reduce((sum, m) => sum + (row.models[m] ?? 0), 0);
     const trace = (name, names, n) => ({
       type: "bar", orientation: "h", name, y: rows.map((r) => r.bucket), x: rows.map((r) => count(r, names)),
-      marker: { color: colour(SERIES[n]) }, hovertemplate: `%{y}<br>${"%{fullData.name}"}: %{x} calls<extra></extra>`,
+      marker: { color: colour(SERIES[n]) }, hovertemplate: `%{y}<br>${name}: %{x} calls<extra></extra>`,
     });
     const traces = own.map((m, n) => trace(m, [m], n));
     if (ranked.length > own.length) traces.push(trace("others", ranked.slice(own.length), SERIES.length - 1));
     document.getElementById(id).style.height = `${Math.max(8, 4 + 2 * rows.length)}rem`;
-    return draw(id, traces, { barmode: "stack", showlegend: true, legend: { orientation: "h", y: -0.1, yanchor: "top" }, yaxis: { autorange: "reversed" } });
+    return draw(id, traces, { barmode: "stack", showlegend: true, legend: { orientation: "h", y: -0.1, yanchor: "top", traceorder: "normal" }, yaxis: { autorange: "reversed" } });
   }
 
   return { time, groups, mix };

@@ -2,7 +2,7 @@
 // Names come from callers, so everything is set as text, never as markup.
 "use strict";
 
-const SPANS = [["1h", "1 hour"], ["24h", "24 hours"], ["7d", "7 days"], ["30d", "30 days"], ["all", "All"]];
+const SPANS = [["1h", "1 h", "1 hour"], ["24h", "24 h", "24 hours"], ["7d", "7 d", "7 days"], ["30d", "30 d", "30 days"], ["all", "all", "all calls"]];
 const $ = (id) => document.getElementById(id);
 let source = null;
 let shown = null;
@@ -237,8 +237,8 @@ function parts(found) {
   if (found.why) nodes.push(made("p", `Cost more than its baseline: ${found.why.join("; ")}.`, "loss"));
   if (decision) {
     nodes.push(made("h3", "Decision"), made("p", decision.reason || "no reason given"));
-    if (decision.verdicts.length) nodes.push(scroll(table("Candidates", ["candidate", "verdict", "#cost"], decision.verdicts.map(verdict))));
-    const signals = Object.entries(decision.signals);
+    if (decision.verdicts.length) nodes.push(scroll(table("Candidates", ["candidate", "verdict", "#P(adequate)", "#expected cost"], decision.verdicts.map(verdict))));
+    const signals = Object.entries(decision.signals).filter(([, v]) => v > 0);
     if (signals.length) {
       const score = decision.complexity_score === null ? "" : ` ${decision.complexity_score.toFixed(2)}`;
       nodes.push(made("h3", `Complexity: ${decision.complexity_bucket || "not measured"}${score}`));
@@ -267,9 +267,9 @@ function scroll(node) {
 
 function verdict(v) {
   const name = [v.model, v.effort, v.level === null || v.level === undefined ? "" : `level ${v.level}`].filter(Boolean).join(", ");
-  const cost = v.expected_cost_nanos ?? v.cost_nanos;
-  const said = v.reason || (v.eligible === false ? "not eligible" : "eligible");
-  return [{ text: name || "-", kind: "words" }, { text: said, kind: "words" }, cost === undefined || cost === null ? "-" : money(cost)];
+  const sure = v.forecast ? `${v.forecast.adequate.toFixed(2)} [${v.forecast.low.toFixed(2)}, ${v.forecast.high.toFixed(2)}]` : "-";
+  const cost = v.net_cost_nanos ?? v.expected_cost_nanos;
+  return [{ text: name || "-", kind: "words" }, { text: v.reason ? `${v.verdict}: ${v.reason}` : v.verdict, kind: "words" }, sure, cost === null ? "-" : money(cost)];
 }
 
 // ---------------------------------------------------------------------------- connections
@@ -304,6 +304,7 @@ async function connect() {
     return;
   }
   $("door").hidden = true;
+  $("leave").hidden = !sessionStorage.getItem("visit");
   await show(await answer.json());
   source = new EventSource(`/dashboard/events?span=${span()}`);
   source.addEventListener("open", () => state("live", "live"));
@@ -314,10 +315,11 @@ async function connect() {
   });
 }
 
-$("spans").append(...SPANS.map(([value, words]) => {
+$("spans").append(...SPANS.map(([value, words, name]) => {
   const label = made("label");
   const input = made("input");
   Object.assign(input, { type: "radio", name: "span", value, checked: value === "24h" });
+  input.setAttribute("aria-label", name);
   input.addEventListener("change", connect);
   label.append(input, words);
   return label;
@@ -332,11 +334,12 @@ $("door").addEventListener("submit", async (event) => {
     return;
   }
   $("key").value = "";
-  $("leave").hidden = false;
+  sessionStorage.setItem("visit", "yes");
   connect();
 });
 $("leave").addEventListener("click", async () => {
   await fetch("/dashboard/visit", { method: "DELETE" });
+  sessionStorage.removeItem("visit");
   door();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => shown && show(shown));
