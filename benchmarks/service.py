@@ -176,9 +176,7 @@ class Server:
         return {"content-type": "application/json", "authorization": f"Bearer {self.key}"}
 
 
-async def load(
-    server: Server, bodies: list[bytes], callers: int, seconds: float
-) -> dict[str, Any]:
+async def load(server: Server, bodies: list[bytes], callers: int, seconds: float) -> dict[str, Any]:
     """So many callers, each with one call after the other."""
     times: list[float] = []
     url, headers = server.url, server.headers

@@ -116,7 +116,7 @@ class _Call:
 
     async def __call__(self) -> None:
         """Relay it; raises what breaks a stream that the caller already reads."""
-        relay = Relay(self.desk.client, self.desk.upstreams, self.inbound)
+        relay = Relay(self.desk.session, self.desk.upstreams, self.inbound)
         try:
             response = await complete_async(
                 self.account, relay, self.inbound.body, self.inbound.wire, self.options
@@ -150,8 +150,8 @@ class _Call:
         headers = decision_headers(getattr(error, RECEIPT, None), self._policy)
         if isinstance(error, APIStatusError):
             response = error.response
-            self.status = response.status_code
-            given = returned(response.headers.multi_items())
+            self.status = response.status
+            given = returned(response.items)
             await whole(self.send, self.status, (*given, *headers), response.content)
             return
         refusal = refusal_for(error)

@@ -13,12 +13,12 @@ from tokenthrift.ledger import open_ledger
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
-from tokenthrift.serve.upstreams import Upstreams, client_of
+from tokenthrift.serve.upstreams import Upstreams, session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import httpx2
+    import aiohttp
 
     from tokenthrift.ledger import Ledger
     from tokenthrift.serve.keys import ApiKey, Room, Scope
@@ -63,21 +63,21 @@ class Desk:
             passes_keys=self.keys is None,
         )
         self._now = now
-        self._client: httpx2.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
         self.under_way = 0
         self.is_draining = False
 
     @property
-    def client(self) -> httpx2.AsyncClient:
+    def session(self) -> aiohttp.ClientSession:
         """The connections to providers; made at the first call, so that the loop is its own."""
-        if self._client is None:
-            self._client = client_of(self.settings)
-        return self._client
+        if self._session is None:
+            self._session = session_of(self.settings)
+        return self._session
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
         for account in self.accounts.values():
             account.settle_abandoned()
             account.recall_store.close()
