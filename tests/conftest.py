@@ -20,6 +20,11 @@ from tokenthrift.serve.simulated import SimulatedProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+    from browser import Opener
 
 # litellm reads its bundled price map instead of fetching one.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
@@ -122,6 +127,25 @@ def provider() -> Iterator[SimulatedProvider]:
     """A running simulated provider; what it knows is kept apart by API key."""
     with SimulatedProvider() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A real browser."""
+    from browser import launched
+
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture
+def shown(chromium: Browser, tmp_path: Path) -> Iterator[Opener]:
+    """Opens pages in it."""
+    from browser import Opener
+
+    opener = Opener(chromium, tmp_path)
+    yield opener
+    opener.close()
 
 
 @pytest.fixture

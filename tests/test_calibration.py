@@ -11,10 +11,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
 
 from outcome_logs import LARGE, SMALL, outcomes, write_log
-from programs import program
 from strategies import SEEDS, examples
 from tokenthrift.cli import main
 from tokenthrift.errors import OutcomeError
@@ -26,10 +24,8 @@ from tokenthrift.route.findings import Promise
 from tokenthrift.route.outcomes import Outcomes, Scored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
-
-    from playwright.sync_api import Browser
 
 
 class ByLength:
@@ -275,16 +271,6 @@ def test_faults_of_the_log_are_one_line(run, tmp_path):
 
 
 # --------------------------------------------------------------------------------------------- page
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A real browser."""
-    found = program("chromium", "chromium", "chromium-browser", "google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found)
-        yield browser
-        browser.close()
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1200])
 def test_the_page_needs_nothing_and_fits(chromium, paying, tmp_path, scheme, width):

@@ -16,8 +16,9 @@ from tokenthrift.client.threads import once_in_thread
 from tokenthrift.transports import dialect_of, is_retryable, refuses_stream_usage
 from tokenthrift.transports.dialects.openai_chat_pieces import has_nothing_to_say
 from tokenthrift.transports.litellm_sdk import Arguments
-from tokenthrift.transports.openai_sdk import PATH, Posting
+from tokenthrift.transports.posting import Posting
 
+PATH = "/chat/completions"
 CHAT = dialect_of("openai-chat")
 REQUEST = httpx.Request("POST", "http://127.0.0.1/v1/chat/completions")
 
@@ -106,20 +107,20 @@ def test_posts_of_other_kinds_are_not_planned():
         assert posting.is_planned == (given == {"options": raw})
 
 
-def test_parsing_can_wait():
-    """A parser is left out of what is posted where it is to run later, never of a raw response."""
+def test_parsing_waits():
+    """A parser is left out of what is posted, as it is to run later; never of a raw response."""
     body = {"model": "m", "messages": []}
     given = {"body": body, "options": {"post_parser": str, "timeout": 3}}
     posting = Posting.of(PATH, given)
     assert posting is not None
-    assert posting.parser is str
-    assert posting.arguments(body) == given
-    assert posting.arguments(body, parsed=False)["options"] == {"timeout": 3}
+    assert posting.arguments(body)["options"] == {"timeout": 3}
+    assert posting.arguments({"model": "n"})["options"] == {"timeout": 3}
+    assert posting.finished(17) == "17"
     raw = {"post_parser": str, "headers": {"X-Stainless-Raw-Response": "true"}}
     posting = Posting.of(PATH, {"body": body, "options": raw})
     assert posting is not None
-    assert posting.parser is None
-    assert posting.arguments(body, parsed=False)["options"] == raw
+    assert posting.arguments(body)["options"] == raw
+    assert posting.finished(17) == 17
 
 
 def test_extra_json_is_planned_and_sent_once():

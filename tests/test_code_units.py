@@ -442,12 +442,15 @@ def test_marks_beside_a_source_are_comments_too() -> None:
     """What went above a source, and what its marks mean, is said in its language."""
     text = read(PROGRAMS["go"])
     source = cut(text)
-    segment = Segment("m0", 0, 0, (0, len(text)), "code", "tool", 0, text, text, COUNT(text))
-    writer = Writer(3, with_legend=True)
+    segment = Segment("m1", 1, 0, (0, len(text)), "code", "tool", 0, text, text, COUNT(text))
+    above = Segment("m0", 0, 0, (0, 4), "prose", "user", 0, "word", "word", 1)
+    writer = Writer(COUNT, with_legend=True)
+    writer.add(above, [], [], removed=True)
     kept = closed(source, [len(source.units) - 1])
     writer.add(segment, source.units, kept, removed=False, marks=source)
-    (edit,) = writer.finish()
-    assert edit.text.startswith("// [-3 messages]\n")
+    gone, edit = writer.finish()
+    assert gone.action == "remove"
+    assert edit.text.startswith("// [-1 messages]\n")
     assert edit.text.split("\n")[-1].startswith("// [-n: n lines cut, recall ")
     assert fits(edit.text, "go")
 

@@ -34,7 +34,7 @@ from strategies import (
 from tokenthrift import wire
 from tokenthrift.catalog import load_catalog
 from tokenthrift.compress import Budget, Memo, Recall, join, split
-from tokenthrift.draft import REQUEST
+from tokenthrift.draft import REQUEST, Step
 from tokenthrift.errors import NoCandidateError, OverBudgetError
 from tokenthrift.pipeline import Plan, plan
 from tokenthrift.policy import Policy, load_policy
@@ -421,6 +421,7 @@ def test_budgets_keep_cache_marks(body: dict[str, Any], hard_tokens: int) -> Non
 MARKS: Final = re.compile(
     r"\n?(?:(?:#|//) )?\[-n: n lines cut, [^\]]*\]|\n?(?:(?:#|//) )?\[-\d+ messages\]\n|\[-\d+\]\n?"
     r"|(?:\.\.\.  )?(?:#|//) \[-\d+: lines? \d+(?:-\d+)?\]\n"
+    r"|\[-\d+ messages, calls and results, recall [0-9a-f]{8}\]\n"
     r"|\[[^\[\]\n]*, \d+ (?:B|kB|MB), recall [0-9a-f]{8}\]"
 )
 
@@ -574,6 +575,35 @@ def test_marks_are_explained(policy: Policy, body: dict[str, Any]) -> None:
         assert address in made.omitted
     if any(edit.recall_id for edit in edits):
         assert re.search(r"\[-n: n lines cut, [^\]]*recall [0-9a-f]{8}\]", sent)
+
+
+def newest_steps(made: Plan) -> list[Step]:
+    """The steps since the whole conversation was last open: what earlier ones did is undone."""
+    steps: list[Step] = []
+    window = (0, 0)
+    for step in made.trace:
+        if step.window != window and step.window[0] == 0:
+            steps = []
+        window = step.window
+        steps.append(step)
+    return steps
+
+
+@examples(60)
+@given(conversations(max_turns=4, max_lines=60), HARD_TOKENS)
+def test_messages_that_are_trimmed_can_be_had_back(body: dict[str, Any], hard_tokens: int) -> None:
+    """Invariant 5: what left whole stands under an id, and a mark that says so is sent."""
+    try:
+        made = planned(body, budgeted(hard_tokens, "trim"))
+    except OverBudgetError:
+        return
+    texts = {m.index: [p.text for p in m.parts if p.text] for m in made.request.messages}
+    kept = str(list(made.omitted.values()))
+    shown = f"{made.body['messages']}{kept}"
+    for edit in (e for step in newest_steps(made) for e in step.edits if e.action == "remove"):
+        assert f"recall {edit.recall_id}" in shown
+        lost = "\n".join(made.omitted[edit.recall_id])
+        assert all(text in lost for text in texts[int(edit.target[1:])])
 
 
 @examples(40)

@@ -27,12 +27,12 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             ["tokens", "images", "opaque", "encoders", "catalog", "wire", "sqlite_file"],
-            ["compress", "route", "limits"],
+            ["compress", "route", "limits", "experiment"],
             ["policy"],
             ["levels"],
             ["pipeline"],
             ["ledger", "transports", "recall", "verify"],
-            ["report", "client"],
+            ["report", "client", "telemetry"],
             ["serve", "replay"],
             ["cli"],
         ]
@@ -59,7 +59,7 @@ LONGEST_MODULE: Final = 400
 HEAVY: Final = (
     *("litellm", "torch", "sentence_transformers", "transformers", "onnx", "onnxruntime"),
     *("tokenizers", "starlette", "uvicorn", "tree_sitter", "redis", "jinja2", "kingfisher_sdk"),
-    "re2",
+    *("re2", "opentelemetry", "prometheus_client", "duckdb", "pyarrow"),
 )
 
 

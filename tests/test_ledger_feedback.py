@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
+from test_ledger_record import sample
+from test_ledger_schema import write_version_1
 from tokenthrift.client.recent import RecentLedger
 from tokenthrift.errors import LedgerError
 from tokenthrift.ledger import (
@@ -120,19 +121,13 @@ def test_a_ledger_that_forgets_calls_forgets_what_was_said_of_them():
 
 
 def test_older_files_learn_to_keep_it(tmp_path):
-    """A file of the version before has its records still, and takes feedback on them."""
+    """A file of a version before feedback has its records still, and takes feedback on them."""
     path = tmp_path / "ledger.db"
+    write_version_1(path, [sample(1)])
     with SQLiteLedger(path) as kept:
-        kept.write(record("c1"))
-    db = sqlite3.connect(path)
-    db.execute("DROP TABLE feedback")
-    db.execute("PRAGMA user_version = 2")
-    db.commit()
-    db.close()
-    with SQLiteLedger(path) as kept:
-        kept.write_feedback(said())
-        assert list(kept.feedback()) == [said()]
-        assert kept.get("c1") == record("c1")
+        kept.write_feedback(said(call_id="call-000001"))
+        assert list(kept.feedback()) == [said(call_id="call-000001")]
+        assert kept.get("call-000001") == sample(1)
 
 
 @pytest.mark.parametrize(

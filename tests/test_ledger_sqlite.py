@@ -263,7 +263,7 @@ def test_a_damaged_record_is_named(tmp_path):
     with SQLiteLedger(path) as ledger:
         ledger.write(sample(1))
         db = sqlite3.connect(path)
-        db.execute("UPDATE calls SET detail = '{}'")
+        db.execute("UPDATE details SET detail = '{}'")
         db.commit()
         db.close()
         with pytest.raises(LedgerError, match=r"l\.db: record 'call-000001' is damaged"):

@@ -9,14 +9,13 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import sync_playwright
 
-from programs import program
+from browser import CONTRASTS
 from strategies import chat_bodies, examples
 from tokenthrift.catalog import load_catalog
 from tokenthrift.cli import main
@@ -26,12 +25,6 @@ from tokenthrift.pipeline import Plan, plan
 from tokenthrift.policy import load_policy
 from tokenthrift.report import explain, plan_page
 from tokenthrift.report.formats import visible
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Page
 
 CATALOG = load_catalog()
 GIVEN = {"kept", "dropped", "shorter", "source"}
@@ -267,49 +260,6 @@ def test_no_text_is_markup():
 
 
 # ------------------------------------------------------------------------------------------ browser
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A real browser."""
-    found = program("chromium", "chromium", "chromium-browser", "google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found)
-        yield browser
-        browser.close()
-
-
-@dataclass
-class Seen:
-    """An open page, what it asked for, and what it complained of."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-
-
-@pytest.fixture
-def shown(chromium: Browser, tmp_path: Path) -> Iterator[Any]:
-    """Open a page, offline; options are those of a browser context."""
-    contexts = []
-
-    def opened(html: str, width: int = 1200, **options: Any) -> Seen:
-        file = tmp_path / "plan.html"
-        file.write_text(html, encoding="utf-8", newline="\n")
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, offline=True, **options
-        )
-        contexts.append(context)
-        seen = Seen(context.new_page())
-        seen.page.on("request", lambda request: seen.requests.append(request.url))
-        seen.page.on("console", lambda message: seen.errors.append(message.text))
-        seen.page.on("pageerror", lambda error: seen.errors.append(str(error)))
-        seen.page.goto(file.as_uri())
-        return seen
-
-    yield opened
-    for context in contexts:
-        context.close()
-
-
 @pytest.mark.parametrize("guarded", [True, False])
 def test_hostile_texts_do_nothing(shown, guarded):
     """No script of theirs runs, nothing is fetched, with the page's own policy and without it."""
@@ -341,36 +291,6 @@ def test_it_never_scrolls_sideways(shown, width, policy):
         seen.page.locator(box).click()
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
     assert seen.errors == []
-
-
-CONTRASTS = """() => {
-  const canvas = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const luminance = (colour) => {
-    canvas.fillStyle = colour;
-    canvas.fillRect(0, 0, 1, 1);
-    const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3).map((c) => {
-      c /= 255;
-      return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
-    });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const paper = (element) => {
-    for (let e = element; e; e = e.parentElement) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if (colour !== "rgba(0, 0, 0, 0)") return colour;
-    }
-    return "white";
-  };
-  const found = [];
-  for (const element of document.querySelectorAll("body *")) {
-    if (![...element.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
-    if (!element.checkVisibility()) continue;
-    const [a, b] = [luminance(getComputedStyle(element).color), luminance(paper(element))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) found.push([element.className, ratio.toFixed(2)].join(" "));
-  }
-  return [luminance(paper(document.body)), [...new Set(found)]];
-}"""
 
 
 @pytest.mark.parametrize(("scheme", "is_light"), [("light", True), ("dark", False)])

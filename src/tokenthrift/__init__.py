@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.call import receipt_of as receipt_of
     from tokenthrift.client.client import AsyncClient as AsyncClient
     from tokenthrift.client.client import Client as Client
+    from tokenthrift.client.tagging import tags as tags
     from tokenthrift.client.teaching import feedback as feedback
     from tokenthrift.client.wrap import account_of as account_of
     from tokenthrift.client.wrap import wrap as wrap
@@ -91,6 +92,7 @@ __all__ = [
     "plan",
     "receipt_of",
     "shipped_policies",
+    "tags",
     "wrap",
 ]
 
@@ -99,6 +101,7 @@ _HOMES: Final[dict[str, tuple[str, ...]]] = {
     "client.account": ("Account",),
     "client.call": ("Receipt", "receipt_of"),
     "client.client": ("AsyncClient", "Client"),
+    "client.tagging": ("tags",),
     "client.teaching": ("feedback",),
     "client.wrap": ("account_of", "wrap"),
     "ledger": ("LedgerRecord", "open_ledger"),

@@ -48,6 +48,7 @@ from tokenthrift.draft import Resources
 from tokenthrift.encoders import EncoderSettings, load_encoder, load_reranker
 from tokenthrift.encoders.static import load_static
 from tokenthrift.errors import PolicyError, TokenthriftError
+from tokenthrift.experiment import Holdout
 from tokenthrift.limits import Leases, LimitRules
 from tokenthrift.route import Routing
 from tokenthrift.route.adequacy import Adequacy, shipped
@@ -139,6 +140,8 @@ class Policy(BaseModel):
     """How much calls may take in a window of time, by whom."""
     leases: Leases = Leases()
     """How amounts are held while calls run."""
+    holdout: Holdout = Holdout()
+    """Which sessions are treated, and which are left alone to measure what that saves."""
     recall: Recall = Recall()
     """How text that was cut can be had back."""
     redact: Redact | None = None
@@ -164,8 +167,11 @@ class Policy(BaseModel):
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON of everything that changes a plan (16 hex digits)."""
-        data = self.model_dump(mode="json", exclude={"name", "description"})
+        """SHA-256 of the canonical JSON of everything that changes a plan (16 hex digits).
+
+        Who is treated is no part of it: a rollout that grows is the same treatment.
+        """
+        data = self.model_dump(mode="json", exclude={"name", "description", "holdout"})
         for key in ("store", "ttl_days"):  # where originals lie does not change what is sent
             del data["recall"][key]
         del data["leases"]["store"]

@@ -44,3 +44,17 @@ def console() -> Console:
 def print_json(data: Any) -> None:
     """Print data for machines."""
     typer.echo(json.dumps(data, indent=2, default=str))
+
+
+def write_page(path: Path, page: str) -> None:
+    """Write a page where ``--html`` says, and say so.
+
+    Raises:
+        BadParameter: it cannot be written.
+    """
+    try:
+        path.write_text(page, encoding="utf-8", newline="\n")
+    except OSError as error:
+        why = f"{path}: cannot be written: {error.strerror or error}"
+        raise typer.BadParameter(why, param_hint="--html") from error
+    typer.echo(f"{path}: written, {len(page.encode()) / 1000:,.0f} kB", err=True)

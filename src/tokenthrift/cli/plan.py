@@ -11,7 +11,14 @@ import typer
 
 from tokenthrift.catalog import load_catalog
 from tokenthrift.cli.app import app
-from tokenthrift.cli.options import JsonOption, ModelOption, PolicyOption, console, print_json
+from tokenthrift.cli.options import (
+    JsonOption,
+    ModelOption,
+    PolicyOption,
+    console,
+    print_json,
+    write_page,
+)
 from tokenthrift.errors import ReplayError
 from tokenthrift.pipeline import plan as make_plan
 from tokenthrift.policy import load_policy
@@ -53,7 +60,7 @@ def plan(
     made = make_plan(request, rules, catalog=catalog, resources=resources)
     explained = explain(made, catalog)
     if html is not None:
-        _write_page(html, plan_page(made, explained))
+        write_page(html, plan_page(made, explained))
     if body:
         print_json(made.body)
         return
@@ -68,15 +75,6 @@ def plan(
     if diff:
         screen.print()
         screen.print(diff_view(made))
-
-
-def _write_page(path: Path, page: str) -> None:
-    try:
-        path.write_text(page, encoding="utf-8", newline="\n")
-    except OSError as error:
-        why = f"{path}: cannot be written: {error.strerror or error}"
-        raise typer.BadParameter(why, param_hint="--html") from error
-    typer.echo(f"{path}: written, {len(page.encode()) / 1000:,.0f} kB", err=True)
 
 
 def _request(file: str, line: int, model: str) -> Mapping[str, Any]:

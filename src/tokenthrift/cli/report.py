@@ -6,15 +6,15 @@ import json
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from tokenthrift.addresses import shown
 from tokenthrift.cli.app import app
-from tokenthrift.cli.options import JsonOption, console, print_json
+from tokenthrift.cli.options import JsonOption, console, print_json, write_page
 from tokenthrift.errors import RecallError
-from tokenthrift.ledger import open_ledger
+from tokenthrift.ledger import open_account
 from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL
 from tokenthrift.report import (
@@ -22,12 +22,20 @@ from tokenthrift.report import (
     grouped,
     grouped_view,
     instant,
-    plan_latencies,
+    overview,
+    overview_json,
+    overview_page,
+    overview_view,
     totals_json,
-    totals_view,
+    worth_by,
 )
-from tokenthrift.report.feedback_view import worth_json, worth_of, worth_view
+from tokenthrift.report.feedback_view import worth_json, worth_view
+from tokenthrift.report.gone import gone_words
+from tokenthrift.report.tables import note, stacked
 from tokenthrift.tokens import counter_for
+
+if TYPE_CHECKING:
+    from tokenthrift.ledger import ParquetLedger, SQLiteLedger
 
 TOKENS_SHOWN: Final = 4_000
 LEDGER_FILE: Final = Path("tokenthrift.db")
@@ -35,40 +43,72 @@ LEDGER_FILE: Final = Path("tokenthrift.db")
 
 @app.command()
 def report(
-    ledger: Annotated[Path, typer.Option(help="The SQLite ledger.")] = LEDGER_FILE,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[LEDGER|EXPORT]",
+            help="A ledger, a folder of `ledger export`, or a pattern of them.",
+        ),
+    ] = None,
+    *,
+    ledger: Annotated[
+        Path, typer.Option(help="The same, as other commands name it.")
+    ] = LEDGER_FILE,
     by: Annotated[str | None, typer.Option(help=f"Group by: {', '.join(by_words())}.")] = None,
     since: Annotated[
         str | None, typer.Option(help="Only calls since a date (2026-01-31) or age (24h, 7d).")
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with charts (extra charts).")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what calls cost and what was saved, from a ledger."""
+    """Show what calls cost and what was saved, from a ledger or its exports."""
+    where = Path(file or ledger)
     try:
         start = None if since is None else instant(since, datetime.now(UTC))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from error
-    with open_ledger(ledger, create=False) as kept:
-        totals = kept.totals(start)
-        groups = None if by is None else grouped(kept, by, start)
-        latencies = plan_latencies(kept, start) if by is None else None
-        worth = worth_of(kept) if by is None and since is None else {}
+    if by is not None and html is not None:
+        raise typer.BadParameter("the page holds all groups; leave out --by", param_hint="--html")
+    with open_account(where) as kept:
+        if by is not None:
+            _report_groups(kept, by, start, as_json=as_json)
+            return
+        found = overview(kept, where.name, start, ranked=as_json or html is not None)
+        gone = gone_words(kept.folded(), start)
+    if html is not None:
+        write_page(html, overview_page(found))
     if as_json:
-        data: dict[str, Any] = {"totals": totals_json(totals)}
-        if worth:
-            data["feedback"] = worth_json(worth)
-        if by is not None and groups is not None:
-            data |= {"by": by, "groups": {k: totals_json(t) for k, t in groups.items()}}
-        print_json(data)
-    elif not totals.calls:
-        typer.echo(f"{ledger}: no calls{'' if since is None else f' since {since}'}")
-    elif by is None or groups is None:
-        console().print(totals_view(totals, latencies))
-        said = worth_view(worth)
-        if said is not None:
-            console().print()
-            console().print(said)
+        print_json(overview_json(found) | ({"without_details": gone} if gone else {}))
+    elif not found.totals.calls:
+        typer.echo(f"{where}: no calls{'' if since is None else f' since {since}'}")
+    elif html is None:
+        console().print(overview_view(found))
+    if gone and not as_json:
+        console().print(note(gone))
+
+
+def _report_groups(
+    kept: SQLiteLedger | ParquetLedger, by: str, start: datetime | None, *, as_json: bool
+) -> None:
+    groups = grouped(kept, by, start)
+    worth = worth_by(kept, by, start)
+    gone = gone_words(kept.folded(), start)
+    if as_json:
+        data = {
+            "by": by,
+            "totals": totals_json(kept.totals(start)),
+            "groups": {name: totals_json(sums) for name, sums in groups.items()},
+            "feedback": worth_json(worth),
+        }
+        print_json(data | ({"without_details": gone} if gone else {}))
+    elif not groups:
+        typer.echo(f"{kept.path}: no calls")
     else:
-        console().print(grouped_view(groups, by))
+        console().print(stacked(grouped_view(groups, by), worth_view(worth, by)))
+    if gone and not as_json:
+        console().print(note(gone))
 
 
 @app.command("recall")

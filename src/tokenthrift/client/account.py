@@ -21,6 +21,8 @@ from tokenthrift.client.options import PLAIN
 from tokenthrift.client.planner import Planner
 from tokenthrift.client.records import Books, Ending, record_of
 from tokenthrift.client.sessions import Sessions
+from tokenthrift.client.tagging import context_tags
+from tokenthrift.client.trial import Trial
 from tokenthrift.encoders import collect_spending
 from tokenthrift.errors import (
     LimitError,
@@ -28,6 +30,7 @@ from tokenthrift.errors import (
     TokenthriftError,
     WireError,
 )
+from tokenthrift.experiment import session_key
 from tokenthrift.ledger import lesson_of, lessons_of
 from tokenthrift.policy import load_policy
 from tokenthrift.recall import open_recall
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.options import CallOptions
     from tokenthrift.ledger import Feedback, Ledger, LedgerRecord, Sink
+    from tokenthrift.pipeline import Plan
     from tokenthrift.policy import Policy
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Answer, Forecaster, Outcome
@@ -72,8 +76,10 @@ class Account:
 
     Attributes:
         recall_store: what was cut, for as long as the policy says.
+        trial: which sessions are treated, and what is known of the harm it does.
         allowance: what the policy's limits allow.
         sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
+        sink_failures: how many there have been.
 
     Raises:
         PolicyError: the policy is wrong.
@@ -102,6 +108,7 @@ class Account:
         self.tags = dict(tags or {})
         self.outside = outside
         self.sink_errors: deque[BaseException] = deque(maxlen=SINK_ERRORS)
+        self.sink_failures = 0
         self.stream_usage = True
         """Whether streams may be asked for their usage; a provider that refuses switches it off."""
         self.recall_store: RecallStore = open_recall(
@@ -114,9 +121,14 @@ class Account:
             _ = self.policy.redact.detector  # seconds, better now than in the first call
         self.forecaster = self._taught(forecaster or self.policy.forecaster)
         self._checks = checks_of(self.policy.routing.verify, verifiers)
-        self._sessions = Sessions(self.policy.routing, self._books.branches.actual)
+        shadows = self.policy.holdout.rollout == "shadow"
+        caches = self._books.branches.shadow if shadows else self._books.branches.actual
+        self._sessions = Sessions(self.policy.routing, caches)
         self.allowance = Allowance(self.policy, self.catalog, outside.now, self.report)
-        self._planner = Planner(self.policy, self.catalog, provider, self._sessions, self.allowance)
+        self.trial = Trial(self.policy, ledger, outside, self.report)
+        self._planner = Planner(
+            self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
+        )
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
@@ -125,7 +137,7 @@ class Account:
         return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
 
     def add_sink(self, sink: Sink) -> None:
-        """Hand every further record to a sink as well."""
+        """Hand every further record to a sink as well, in the context in which its call began."""
         self._sinks = (*self._sinks, sink)
 
     def begin(
@@ -155,6 +167,7 @@ class Account:
             LimitStoreError: limits cannot be counted.
         """
         self.settle_abandoned()
+        tags = {**self.tags, **context_tags(), **options.tags}
         call = Call(
             record_id=self.outside.new_id(),
             body=body,
@@ -163,13 +176,16 @@ class Account:
             created_at=self.outside.now(),
             started_s=self.outside.stopwatch_s(),
             plan_ms=0.0,
-            tags={**self.tags, **options.tags},
+            tags=tags,
             options=options,
+            session=session_key(None, options.session, tags),
         )
         with collect_spending() as spent:
             try:
-                plan = self._planner.plan(call, self.forecaster, self._now_s())
-                planned = replace(call, plan=plan)
+                call, now_s = self._planner.enrolled(call), self._now_s()
+                plan = self._planner.plan(call, self.forecaster, now_s)
+                shadow = self._planner.shadow(call, self.forecaster, now_s)
+                planned = replace(call, plan=plan, shadow=shadow)
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
@@ -185,6 +201,7 @@ class Account:
             call.streamed
             and dialect_of(call.wire).asks_usage
             and not self.policy_changes_nothing
+            and call.is_compared
             and not asks_usage(body)
         )
         if planned.plan is not None:
@@ -224,9 +241,7 @@ class Account:
         self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
-            attempt = outcomes[final_of(outcomes)].attempt
-            level = call.plan.decision.level
-            self._sessions.served(call.plan.request, Kept(attempt.model, attempt.effort, level))
+            self._sessions.served(call.plan.request, _kept(call, outcomes, call.plan))
         self.settle_abandoned()
         return record
 
@@ -278,11 +293,6 @@ class Account:
         return self.policy.routing.retry.times == 0
 
     @property
-    def reads_first(self) -> bool:
-        """Whether answers are read or changed before the SDK parses them."""
-        return self.redacts or self.verifies
-
-    @property
     def verifies(self) -> bool:
         """Whether answers are checked before the caller sees them."""
         return bool(self._checks)
@@ -294,7 +304,7 @@ class Account:
 
     def objection(self, call: Call, answer: Answer | None) -> str:
         """The check that an answer fails, and how; empty where it passes or cannot be read."""
-        if answer is None or call.plan is None:
+        if answer is None or call.plan is None or not call.is_treated:
             return ""
         return first_objection(self._checks, answer, call.plan.request, self.report)
 
@@ -302,6 +312,8 @@ class Account:
         """Keep an error in mind that did not stop a call; the first one is logged."""
         first = not self.sink_errors
         self.sink_errors.append(error)
+        with self._lock:
+            self.sink_failures += 1
         if first:
             log.warning("could not be written or read: %s (see Account.sink_errors)", error)
 
@@ -342,10 +354,19 @@ class Account:
         record = record_of(call, ending, self._books)
         for sink in self._sinks:
             try:
-                sink(record)
+                call.context.copy().run(sink, record)
             except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
                 self.report(error)
         return record
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()
+
+
+def _kept(call: Call, outcomes: Sequence[Outcome], plan: Plan) -> Kept:
+    """The action that a conversation is on: the one that served it, or that its shadow chose."""
+    if call.shadow is not None and call.shadow.plan is not None:
+        decision = call.shadow.plan.decision
+        return Kept(decision.chosen, decision.effort, decision.level)
+    attempt = outcomes[final_of(outcomes)].attempt
+    return Kept(attempt.model, attempt.effort, plan.decision.level)

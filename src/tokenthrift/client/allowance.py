@@ -7,7 +7,8 @@ never goes beyond a limit either.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
 from tokenthrift import limits
 from tokenthrift.limits import Limiter, open_limits
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from tokenthrift.limits import Lease
     from tokenthrift.policy import Policy
     from tokenthrift.route import Outcome
+
+RENEWED_AFTER: Final = 1 / 3
+"""Of the time of a lease; two further chances are left to a stream whose store was busy."""
 
 
 class Allowance:
@@ -53,6 +57,9 @@ class Allowance:
         self._output_tokens = policy.routing.reserve_output_tokens
         self._catalog = catalog
         self._report = report
+        self._now = now
+        self._renewed_after = timedelta(seconds=policy.leases.seconds * RENEWED_AFTER)
+        self._due: dict[str, datetime] = {}
         self._leases: dict[str, dict[int, Lease]] = {}
         self._lock = threading.Lock()
 
@@ -98,7 +105,22 @@ class Allowance:
         )
         with self._lock:
             self._leases.setdefault(call.record_id, {})[number] = lease
+            self._due.setdefault(call.record_id, self._now() + self._renewed_after)
         return lease.limits
+
+    def is_due(self, call: Call) -> bool:
+        """Whether a call goes on for so long that what is held for it should be renewed."""
+        due = self._due.get(call.record_id)
+        return due is not None and self._now() >= due
+
+    def renew(self, call: Call) -> None:
+        """Hold for as long again, from now, what is held for a call that is still under way."""
+        with self._lock:
+            leases = tuple(self._leases.get(call.record_id, {}).values())
+            if leases:
+                self._due[call.record_id] = self._now() + self._renewed_after
+        for lease in leases:
+            self._safely(lease.renew)
 
     def settle(self, call: Call, outcomes: Sequence[Outcome], record: LedgerRecord) -> None:
         """Count what the attempts of a call took, and give back what was held for others."""
@@ -140,6 +162,7 @@ class Allowance:
 
     def _taken(self, call: Call) -> dict[int, Lease]:
         with self._lock:
+            self._due.pop(call.record_id, None)
             return self._leases.pop(call.record_id, {})
 
     def _safely(self, close: Callable[[], object]) -> None:

@@ -8,7 +8,7 @@ is corrected by the same factor.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.ledger import (
@@ -46,10 +46,16 @@ BUCKETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Branches:
-    """What the providers' prompt caches hold: as things went, and as they would have gone."""
+    """What the providers' prompt caches hold: as things went, and as they would have gone.
+
+    Attributes:
+        baseline: had every request been sent unmodified to the baseline model.
+        shadow: had the plans been carried out that were made for the record only.
+    """
 
     actual: CacheBranch
     baseline: CacheBranch
+    shadow: CacheBranch = field(default_factory=CacheBranch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class Bill:
         counted_last: the request that was answered last, where the call went on after a recall.
         counted_given: the unmodified request, by the counter of the model that answered;
             ``counted_sent`` the sent one.
+        predicted_read: tokens that our model of the cache expected to be read; None where the
+            provider reported nothing to compare with, or no cache is modelled.
     """
 
     usage: Usage
@@ -71,6 +79,7 @@ class Bill:
     counted_given: int = 0
     counted_sent: int = 0
     counted_last: int = 0
+    predicted_read: int | None = None
 
     @classmethod
     def of_unplanned(cls, usage: Usage, card: ModelCard | None) -> Bill:
@@ -110,6 +119,7 @@ def bill(
     sent = _Seen.by(plan.sent, model, branches.actual, catalog)
     given = _Seen.by(plan.request, plan.decision.baseline, branches.baseline, catalog)
     simulated = sent.simulate(now_s)
+    predicted = sent.predicted(simulated, usage)
     if usage.estimated:
         usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
     elif usage.cache_read_tokens > simulated.read_tokens:
@@ -127,6 +137,7 @@ def bill(
         compressed=replace(baseline, input_tokens=_input_of(plan.sent, given, sent, usage)),
         counted_given=given.tokens if given.model == model else _counted(plan.request, model),
         counted_sent=sent.tokens,
+        predicted_read=predicted,
     )
 
 
@@ -146,8 +157,9 @@ def bill_further(before: Bill, plan: Plan, model: str, usage: Usage, books: Shel
     seen = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
     baseline = plan.decision.baseline
     given = _Seen.by(plan.request, baseline, books.branches.baseline, books.catalog)
+    split = seen.simulate(books.now_s)
+    predicted = seen.predicted(split, usage)
     if usage.estimated:
-        split = seen.simulate(books.now_s)
         usage = split.usage(usage.output_tokens, usage.reasoning_tokens)
     seen.cache.store(seen.blocks, books.now_s)
     counter = replace(
@@ -161,6 +173,7 @@ def bill_further(before: Bill, plan: Plan, model: str, usage: Usage, books: Shel
         baseline=replace(before.baseline, usage=counter),
         compressed=replace(counter, input_tokens=_input_of(plan.sent, given, seen, usage)),
         counted_last=seen.tokens,
+        predicted_read=predicted,
     )
 
 
@@ -176,11 +189,52 @@ def bill_rejected(plan: Plan, model: str, usage: Usage, books: Shelf) -> Bill:
         books: caches and cards.
     """
     seen = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
+    split = seen.simulate(books.now_s)
+    predicted = seen.predicted(split, usage)
     if usage.estimated:
-        split = seen.simulate(books.now_s)
         usage = split.usage(usage.output_tokens, usage.reasoning_tokens)
     seen.cache.store(seen.blocks, books.now_s)
-    return Bill(usage, Charge(usage, seen.card), usage, counted_sent=seen.tokens)
+    return Bill(
+        usage,
+        Charge(usage, seen.card),
+        usage,
+        counted_sent=seen.tokens,
+        predicted_read=predicted,
+    )
+
+
+def bill_shadow(plan: Plan, model: str, usage: Usage, shadow: Plan, books: Shelf) -> Bill:
+    """What a plan would have been billed whose original was sent, beside what that was.
+
+    To be called before `bill` of the same call, which remembers what was sent.
+
+    Args:
+        plan: that was carried out.
+        model: the one that answered.
+        usage: of the answer, as reported, or estimated without input.
+        shadow: the plan that was not carried out; its answer is taken to be as long.
+        books: caches and cards.
+
+    Returns:
+        ``usage`` is what the shadow would have used, ``baseline`` what the original did.
+    """
+    sent = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
+    made = _Seen.by(shadow.sent, shadow.model, books.branches.shadow, books.catalog)
+    simulated = sent.simulate(books.now_s)
+    if usage.estimated:
+        usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
+    elif usage.cache_read_tokens > simulated.read_tokens:
+        held = _kept(held_blocks(sent.blocks, usage), shadow)
+        made.cache.store(made.blocks[:held], books.now_s)
+    would = _baseline_usage(usage, simulated, made.simulate(books.now_s), sent, made)
+    made.cache.store(made.blocks, books.now_s)
+    return Bill(
+        usage=would,
+        baseline=Charge(usage, sent.card),
+        compressed=replace(usage, input_tokens=_input_of(shadow.sent, sent, made, would)),
+        counted_given=sent.tokens,
+        counted_sent=made.tokens,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +281,12 @@ class _Seen:
     def simulate(self, now_s: float) -> CacheSplit:
         return self.cache.simulate(self.blocks, now_s)
 
+    def predicted(self, split: CacheSplit, usage: Usage) -> int | None:
+        """Tokens read as simulated, in the provider's counting; None without anything to check."""
+        if usage.estimated or self.cache.rule is None:
+            return None
+        return split.scaled(usage.input_tokens).read_tokens
+
 
 def _baseline_usage(
     usage: Usage, simulated: CacheSplit, expected: CacheSplit, sent: _Seen, given: _Seen
@@ -268,6 +328,11 @@ def _original(blocks: int, plan: Plan) -> int:
         return blocks
     kept = [i for i in range(len(plan.request.messages)) if i not in plan.draft.removed]
     return kept[blocks - 2] + 2
+
+
+def _kept(blocks: int, plan: Plan) -> int:
+    """How many blocks of the sent request the first blocks of the original one became."""
+    return blocks - sum(n < blocks - 1 for n in plan.draft.removed)
 
 
 def held_tokens(blocks: Sequence[Block], card: ModelCard, caches: CacheBranch, now_s: float) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,11 @@ from tokenthrift.client.options import PLAIN, CallOptions
 
 if TYPE_CHECKING:
     from tokenthrift.encoders import Spend
+    from tokenthrift.experiment import Arm, Assignment
     from tokenthrift.ledger import LedgerRecord, SavingsRecord
     from tokenthrift.pipeline import Plan
     from tokenthrift.route import Effort
+    from tokenthrift.types import Request
 
 RECEIPT: str = "tokenthrift"
 """The attribute of responses and streams that holds the `Receipt`."""
@@ -56,6 +59,19 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """What would have been done with a call that went as it was given.
+
+    Attributes:
+        plan: None where it could not be made.
+        problem: name of the exception's type, where there is no plan.
+    """
+
+    plan: Plan | None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """A call that has begun.
 
@@ -71,6 +87,11 @@ class Call:
         spent: what encoders cost while it was planned, also where planning failed in the end.
         limits: names of the limits that it touches.
         options: what it asked for beside its body.
+        context: of the caller when it began; sinks run in it, so that they see the caller's span.
+        request: the body as it was read; None where that failed.
+        session: the key of its session, where something names it.
+        assignment: the arm of its session; None where the policy draws none.
+        shadow: the plan that was made for the record only.
     """
 
     record_id: str
@@ -86,6 +107,26 @@ class Call:
     tags: Mapping[str, str] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
     options: CallOptions = PLAIN
+    context: Context = field(default_factory=copy_context, compare=False, repr=False)
+    request: Request | None = None
+    session: str | None = None
+    assignment: Assignment | None = None
+    shadow: Shadow | None = None
+
+    @property
+    def arm(self) -> Arm | None:
+        """Of its session; None where the policy draws none."""
+        return None if self.assignment is None else self.assignment.arm
+
+    @property
+    def is_compared(self) -> bool:
+        """Whether it is treated, or what is treated is compared with it."""
+        return self.assignment is None or self.assignment.treated_share > 0
+
+    @property
+    def is_treated(self) -> bool:
+        """Whether the policy is applied to it, as far as the arm of its session tells."""
+        return self.arm in (None, "treated")
 
     @property
     def streamed(self) -> bool:
@@ -144,6 +185,12 @@ class Receipt:
         return None if self.record is None else self.record.savings
 
 
+class Answered(dict[str, Any]):
+    """An answer in plain JSON, with its receipt as ``tokenthrift``."""
+
+    tokenthrift: Receipt
+
+
 def receipt_of(response: object) -> Receipt:
     """The receipt of a response or stream that a wrapped client gave.
 
@@ -155,7 +202,7 @@ def receipt_of(response: object) -> Receipt:
     found = getattr(response, RECEIPT, None)
     if not isinstance(found, Receipt):
         raise TypeError(
-            f"this {type(response).__name__} has no receipt; only chat completions of a wrapped "
+            f"this {type(response).__name__} has no receipt; only calls of a wrapped "
             "client have one (streams opened raw do not)"
         )
     return found

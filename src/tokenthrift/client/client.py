@@ -5,6 +5,7 @@ litellm is imported at the first call, not before; a plan alone needs no provide
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from anyio.to_thread import run_sync
@@ -147,7 +148,8 @@ class Client(_Client):
             messages: the conversation.
             stream: whether the answer comes in chunks.
             tags: written into this call's record.
-            params: any other keyword argument of ``litellm.completion``.
+            params: any other keyword argument of ``litellm.completion``; ``tokenthrift`` says what
+                else the call asks of us, e.g. ``{"off": True}``.
 
         Returns:
             litellm's ``ModelResponse`` (or its stream), with a receipt as ``tokenthrift``.
@@ -156,9 +158,7 @@ class Client(_Client):
         transport = LiteLLMTransport(
             litellm_module().completion, given, self.tokenthrift.sdk_retries
         )
-        return complete(
-            self.tokenthrift, transport, given.body, options=CallOptions(tags=tags or {})
-        )
+        return complete(self.tokenthrift, transport, given.body, options=_options(given, tags))
 
     def close(self) -> None:
         """Settle what is open; close what was cut, and the ledger if this client opened it."""
@@ -210,7 +210,7 @@ class AsyncClient(_Client):
         function = (await run_sync(litellm_module)).acompletion
         transport = AsyncLiteLLMTransport(function, given, self.tokenthrift.sdk_retries)
         return await complete_async(
-            self.tokenthrift, transport, given.body, options=CallOptions(tags=tags or {})
+            self.tokenthrift, transport, given.body, options=_options(given, tags)
         )
 
     async def close(self) -> None:
@@ -222,3 +222,8 @@ class AsyncClient(_Client):
 
     async def __aexit__(self, *_exception: object) -> None:
         await self.close()
+
+
+def _options(given: Arguments, tags: Mapping[str, str] | None) -> CallOptions:
+    options = CallOptions.of(given.asked)
+    return replace(options, tags={**options.tags, **tags}) if tags else options

@@ -65,7 +65,8 @@ class Course:
     @property
     def checks_streams(self) -> bool:
         """Whether a stream is read to its end before the caller sees it."""
-        return self.account.verifies_streams and self.call.plan is not None
+        planned = self.call.plan is not None and self.call.is_treated
+        return self.account.verifies_streams and planned
 
     def revise(self, outcome: Outcome) -> None:
         """Know more of how that attempt went."""

@@ -13,7 +13,7 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
-from tokenthrift.client.call import RECEIPT, Receipt
+from tokenthrift.client.call import RECEIPT, Answered, Receipt
 from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
@@ -143,8 +143,8 @@ def _attempted(course: Course, transport: Transport, sending: Sending) -> Outcom
             response = read_all(response)
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
         response, error = None, raised
-    latency_ms = (stopwatch_s() - begun_s) * 1000
-    return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+    times_s = (begun_s, stopwatch_s())
+    return _outcome(course, sending.attempt, (response, error), times_s, broke=opened)
 
 
 async def _attempted_async(course: Course, transport: AsyncTransport, sending: Sending) -> Outcome:
@@ -158,10 +158,10 @@ async def _attempted_async(course: Course, transport: AsyncTransport, sending: S
             response = await read_all_async(response)
     except BaseException as raised:  # noqa: BLE001 - it is recorded, then raised again as it is
         response, error = None, raised
-    latency_ms = (stopwatch_s() - begun_s) * 1000
+    times_s = (begun_s, stopwatch_s())
 
     def outcome() -> Outcome:
-        return _outcome(course, sending.attempt, (response, error), latency_ms, broke=opened)
+        return _outcome(course, sending.attempt, (response, error), times_s, broke=opened)
 
     # A stream that was read is counted and checked, which is work.
     return await once_in_thread(outcome) if isinstance(response, Buffered) else outcome()
@@ -171,7 +171,7 @@ def _outcome(
     course: Course,
     attempt: Attempt,
     came: tuple[Any, BaseException | None],
-    latency_ms: float,
+    times_s: tuple[float, float],
     *,
     broke: bool,
 ) -> Outcome:
@@ -181,7 +181,7 @@ def _outcome(
         course: of the call.
         attempt: that was made.
         came: the response, or the error.
-        latency_ms: that it took.
+        times_s: when it was sent, and when there was something to hand on.
         broke: whether an error came out of a stream that nobody has seen yet.
     """
     (response, error), dialect, objection = came, course.dialect, ""
@@ -202,7 +202,8 @@ def _outcome(
         error=error,
         retryable=passing,
         usage=usage,
-        latency_ms=max(0.0, latency_ms),
+        started_ms=max(0.0, (times_s[0] - course.call.started_s) * 1000),
+        latency_ms=max(0.0, (times_s[1] - times_s[0]) * 1000),
         retry_after_s=None if error is None else retry_after_s(error, course.account.outside.now()),
         objection=objection,
     )
@@ -235,7 +236,9 @@ def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:
     """The response with its receipt, kept where dumps and comparisons do not see it."""
     if outcome.error is not None:
         raise outcome.error
-    response = outcome.response
+    response, receipt = outcome.response, Receipt(call.record_id, call.plan, record)
+    if type(response) is dict:
+        response = Answered(response)
     if hasattr(response, "__dict__"):
-        vars(response)[RECEIPT] = Receipt(call.record_id, call.plan, record)
+        vars(response)[RECEIPT] = receipt
     return response

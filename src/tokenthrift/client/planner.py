@@ -1,15 +1,19 @@
-"""How an account plans its calls: which policy a call falls under, what is known of its past."""
+"""How an account plans its calls: which policy and arm a call falls under, what is known of it."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tokenthrift import wire
+from tokenthrift.client.call import Shadow
 from tokenthrift.compress import Memo, redact
 from tokenthrift.errors import NoCandidateError
+from tokenthrift.experiment import session_key
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy
+from tokenthrift.route import Candidate, Routing
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
@@ -19,9 +23,12 @@ if TYPE_CHECKING:
     from tokenthrift.client.allowance import Allowance
     from tokenthrift.client.call import Call
     from tokenthrift.client.sessions import Sessions
+    from tokenthrift.client.trial import Trial
     from tokenthrift.pipeline import Plan
     from tokenthrift.route import Forecaster
     from tokenthrift.types import Request
+
+log = logging.getLogger("tokenthrift")
 
 
 class Planner:
@@ -33,6 +40,7 @@ class Planner:
         provider: the only seller that the client's transport reaches, or None.
         sessions: what is remembered of conversations.
         allowance: what limits leave; the tightest one tapers the choice.
+        trial: which sessions are treated.
     """
 
     def __init__(
@@ -42,19 +50,33 @@ class Planner:
         provider: str | None,
         sessions: Sessions,
         allowance: Allowance,
+        trial: Trial,
     ) -> None:
         self._policy = policy
         self._catalog = catalog
+        self._provider = provider
         self._sessions = sessions
         self._allowance = allowance
+        self._trial = trial
         self._restricted = _restricted(policy, provider)
         self._memo = Memo()
+
+    def enrolled(self, call: Call) -> Call:
+        """A call with its request, its session and the arm of that.
+
+        Raises:
+            WireError: the body cannot be read.
+        """
+        request = wire.read(call.body, call.wire)
+        session = session_key(request, call.options.session, call.tags)
+        arm = None if session is None else self._trial.assign(session)
+        return replace(call, request=request, session=session, assignment=arm)
 
     def plan(self, call: Call, forecaster: Forecaster | None, now_s: float) -> Plan:
         """The plan of a call.
 
         Args:
-            call: that begins.
+            call: that begins, enrolled.
             forecaster: what is known of outcomes.
             now_s: on the clock of all calls.
 
@@ -65,9 +87,45 @@ class Planner:
             LoopError: the conversation goes round in circles, and the policy refuses that.
             LimitStoreError: what is spent cannot be read.
         """
-        request = wire.read(call.body, call.wire)
-        if call.options.off:
+        request = _request(call)
+        if call.arm == "holdout" and not call.options.off:
+            return self._unmodified(request)
+        if call.options.off or not call.is_treated:
             return plan(request, self._bare, catalog=self._catalog)
+        return self._treated(call, request, forecaster, now_s)
+
+    def shadow(self, call: Call, forecaster: Forecaster | None, now_s: float) -> Shadow | None:
+        """What would be done with a call of the arm ``shadow``; nothing of it may cost the call."""
+        if call.arm != "shadow" or call.options.off:
+            return None
+        try:
+            return Shadow(self._treated(call, _request(call), forecaster, now_s))
+        except Exception as error:  # noqa: BLE001 - it is recorded; the call goes as it is given
+            log.debug("no shadow of a plan: %r", error)
+            return Shadow(None, type(error).__name__)
+
+    def unplanned(self, call: Call) -> Plan | None:
+        """The plan of a call that goes out as it is, where even that takes one: without secrets."""
+        if self._policy.redact is None:
+            return None
+        return plan(_request(call), self._bare, catalog=self._catalog)
+
+    def cleared(self, body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+        """A body that is not planned, as far as it may leave the house; itself without secrets.
+
+        Raises:
+            WireError: the policy redacts, and the body cannot be read.
+        """
+        if self._policy.redact is None:
+            return body
+        request = wire.read(body, name)
+        return redact(request, self._policy.redact, counter_for(request.model)).request.body
+
+    # ------------------------------------------------------------------------------------ inside
+    def _treated(
+        self, call: Call, request: Request, forecaster: Forecaster | None, now_s: float
+    ) -> Plan:
+        """The plan of a call as the policy says."""
         policy = _with_floor(self._restricted or self._policy, call.options.floor)
         session = self._sessions.of(request, now_s)
         if self._allowance.is_limited and not policy.routing.pinned:
@@ -88,34 +146,41 @@ class Planner:
                 raise
         return self._pinned(request)
 
-    def unplanned(self, call: Call) -> Plan | None:
-        """The plan of a call that goes out as it is, where even that takes one: without secrets."""
-        if self._policy.redact is None:
-            return None
-        return plan(wire.read(call.body, call.wire), self._bare, catalog=self._catalog)
-
-    def cleared(self, body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-        """A body that is not planned, as far as it may leave the house; itself without secrets.
-
-        Raises:
-            WireError: the policy redacts, and the body cannot be read.
-        """
-        if self._policy.redact is None:
-            return body
-        request = wire.read(body, name)
-        return redact(request, self._policy.redact, counter_for(request.model)).request.body
-
-    # ------------------------------------------------------------------------------------ inside
     @property
     def _bare(self) -> Policy:
         """Nothing but redaction."""
         return Policy(redact=self._policy.redact)
+
+    def _unmodified(self, request: Request) -> Plan:
+        """As a call would have gone without the policy: as it is given, to the baseline model.
+
+        That is the model that the policy names as what calls would go to without its routing, where
+        it routes and the client reaches that model; else the caller's own.
+        """
+        routing = self._policy.routing
+        name = routing.baseline
+        if name is None or name == request.model or routing.pinned or not self._reaches(name):
+            return plan(request, self._bare, catalog=self._catalog)
+        pinned = Routing(candidates=(Candidate(model=name),), pin=True, baseline=name)
+        policy = self._bare.model_copy(update={"routing": pinned})
+        try:
+            return plan(request, policy, catalog=self._catalog)
+        except NoCandidateError:
+            return plan(request, self._bare, catalog=self._catalog)
+
+    def _reaches(self, model: str) -> bool:
+        card = self._catalog.get(model)
+        return card is not None and self._provider in (None, card.provider)
 
     def _pinned(self, request: Request) -> Plan:
         """No candidate of the only seller in reach: the caller's own model, as without routing."""
         pinned = self._policy.routing.model_copy(update={"candidates": ()})
         policy = self._policy.model_copy(update={"routing": pinned})
         return plan(request, policy, catalog=self._catalog, memo=self._memo)
+
+
+def _request(call: Call) -> Request:
+    return wire.read(call.body, call.wire) if call.request is None else call.request
 
 
 def _restricted(policy: Policy, provider: str | None) -> Policy | None:

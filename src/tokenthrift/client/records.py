@@ -8,7 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from tokenthrift.client.billing import Bill, Branches, Shelf, bill, bill_further, bill_rejected
+from tokenthrift.client.billing import (
+    Bill,
+    Branches,
+    Shelf,
+    bill,
+    bill_further,
+    bill_rejected,
+    bill_shadow,
+)
 from tokenthrift.ledger import (
     AttemptRecord,
     CacheBranch,
@@ -16,6 +24,7 @@ from tokenthrift.ledger import (
     DecisionRecord,
     LedgerRecord,
     SavingsRecord,
+    ShadowRecord,
     StepRecord,
     buckets_of,
     costs_of,
@@ -90,12 +99,14 @@ class Ending:
 
 def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
     """The record of a finished call; the cache models learn what it sent."""
+    would = _would(call, ending, books)
     bills = _bills(call, ending, books)
     served = bills.get(ending.final)
     counted = (0, 0) if served is None else (served.counted_given, served.counted_sent)
     attempts = tuple(_attempt(n, ending, bills.get(n), books) for n in range(len(ending.outcomes)))
     embeddings = embedding_records(call.spent, attempts, books.catalog)
     decision = None if call.plan is None else call.plan.decision
+    arm = call.assignment
     return LedgerRecord(
         record_id=call.record_id,
         created_at=call.created_at,
@@ -115,12 +126,16 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         epoch=0 if call.plan is None else call.plan.epoch,
         decision=None if decision is None else _decision(decision),
         savings=_savings(ending, bills, books, costs_of(embeddings)),
+        holdout=call.arm == "holdout",
+        arm=call.arm or "",
+        treated_share=None if arm is None else arm.treated_share,
+        shadow=_shadow(call, would, books, costs_of(embeddings)),
         plan_ms=call.plan_ms,
         total_ms=ending.total_ms,
         streamed=call.streamed,
         tags=dict(call.tags),
         limits=call.limits,
-        session=call.options.session,
+        session=call.session,
     )
 
 
@@ -158,6 +173,43 @@ def _bills(call: Call, ending: Ending, books: Books) -> dict[int, Bill]:
     return bills
 
 
+def _would(call: Call, ending: Ending, books: Books) -> Bill | None:
+    """What the shadow of an answered call would have been billed."""
+    if call.plan is None or call.shadow is None or call.shadow.plan is None:
+        return None
+    if not ending.outcomes or ending.status == "error":
+        return None
+    outcome = ending.outcomes[ending.final]
+    if outcome.usage is None or outcome.usage == NOTHING:
+        return None
+    shelf = Shelf(books.branches, books.catalog, call.created_at.timestamp())
+    return bill_shadow(call.plan, outcome.attempt.model, outcome.usage, call.shadow.plan, shelf)
+
+
+def _shadow(
+    call: Call, would: Bill | None, books: Books, beside: Sequence[Money | None]
+) -> ShadowRecord | None:
+    """The plan that was not carried out; what an answered call would have saved by it."""
+    if call.shadow is None:
+        return None
+    plan = call.shadow.plan
+    if plan is None:
+        return ShadowRecord(error=call.shadow.problem)
+    savings = SavingsRecord()
+    if would is not None:
+        charge = Charge(would.usage, books.catalog.get(plan.model))
+        savings = SavingsRecord.of(
+            split_savings(would.baseline, would.compressed, [charge], beside)
+        )
+    return ShadowRecord(
+        model=plan.model,
+        counted_sent_tokens=plan.tokens_after,
+        steps=tuple(StepRecord.of(s) for s in plan.trace if s.edits or s.error),
+        decision=_decision(plan.decision),
+        savings=savings,
+    )
+
+
 def _usage(outcome: Outcome, billed: Bill | None) -> Usage:
     if billed is not None:
         return billed.usage
@@ -180,8 +232,10 @@ def _attempt(n: int, ending: Ending, billed: Bill | None, books: Books) -> Attem
         error=check if outcome.error is None else type(outcome.error).__name__,
         counted_tokens=0 if billed is None else billed.counted_last or billed.counted_sent,
         **buckets_of(usage),
+        predicted_cache_read_tokens=None if billed is None else billed.predicted_read,
         raw_usage=None if usage.raw is None else dict(usage.raw),
         cost_nanos=None if cost is None else cost.nanos,
+        started_ms=outcome.started_ms,
         latency_ms=outcome.latency_ms,
         time_to_first_chunk_ms=outcome.first_chunk_ms,
         inter_chunk_ms=ending.inter_chunk_ms if final else None,

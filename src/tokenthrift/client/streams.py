@@ -11,7 +11,8 @@ import threading
 from collections import deque
 from dataclasses import replace
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from types import AsyncGeneratorType, GeneratorType
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import kind_of
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from tokenthrift.route import Outcome
     from tokenthrift.transports.dialects import Said
     from tokenthrift.types import Usage
+
+
+GENERATORS: Final = (GeneratorType, AsyncGeneratorType)
 
 
 def gave_up(error: BaseException | None) -> bool:
@@ -77,6 +81,15 @@ class Recording:
         if not self._note(chunk):
             return
         self._show([chunk] if self._watch is None else self._watch.feed(chunk))
+
+    @property
+    def is_due(self) -> bool:
+        """Whether limits should be told that the stream goes on."""
+        return self.account.allowance.is_due(self._course.call)
+
+    def renew(self) -> None:
+        """Hold what is reserved for the call for longer."""
+        self.account.allowance.renew(self._course.call)
 
     def _show(self, chunks: Iterable[Any]) -> None:
         for chunk in chunks:
@@ -159,7 +172,8 @@ class Recording:
         return usage_of(self._course.call.wire, self._meter.reported, self._meter.text, model)
 
     def _pace_ms(self) -> float | None:
-        if self._times_s is None or self._chunks <= 1:
+        read_before = self._course.checks_streams  # its chunks come from memory, at no pace
+        if self._times_s is None or self._chunks <= 1 or read_before:
             return None
         return (self._times_s[1] - self._times_s[0]) * 1000 / (self._chunks - 1)
 
@@ -210,6 +224,8 @@ class _RecordedStream(_Recorded):
                 raise
             else:
                 recording.see(chunk)
+                if recording.is_due:
+                    recording.renew()
         return recording.ready.popleft()
 
     def _goes_on(self) -> bool:
@@ -268,6 +284,8 @@ class _AsyncRecordedStream(_Recorded):
                 raise
             else:
                 recording.see(chunk)
+                if recording.is_due:
+                    await once_in_thread(recording.renew)
         return recording.ready.popleft()
 
     async def _goes_on(self) -> bool:
@@ -334,7 +352,9 @@ def _class_of(kind: type, mixin: type[_Recorded]) -> type[Any]:
     found = _classes.get((kind, mixin))
     if found is None:
         names = {"__doc__": kind.__doc__, "__module__": __name__}
-        found = _classes.setdefault((kind, mixin), type(kind.__name__, (mixin, kind), names))
+        # Generators have no subclasses.
+        bases = (mixin,) if kind in GENERATORS else (mixin, kind)
+        found = _classes.setdefault((kind, mixin), type(kind.__name__, bases, names))
     return found
 
 

@@ -1,4 +1,4 @@
-"""`wrap`: one line around the SDK you use; every chat completion then costs less and is accounted.
+"""`wrap`: one line around the SDK you use; every call then costs less and is accounted for.
 
 Gives a new object of the same interface and leaves yours as it was.
 """
@@ -10,9 +10,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tokenthrift.client.account import Account
-from tokenthrift.client.litellm_client import LiteLLM
-from tokenthrift.client.openai_client import is_openai_client, provider_of, wrapped_client
+from tokenthrift.client.callables import is_chat_function, wrapped_function
+from tokenthrift.client.litellm_client import LiteLLM, RoutedLiteLLM, is_router
 from tokenthrift.client.recent import RecentLedger
+from tokenthrift.client.sdk_clients import is_sdk_client, provider_of, wrapped_client
 from tokenthrift.ledger import open_ledger
 
 if TYPE_CHECKING:
@@ -38,11 +39,13 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
     forecaster: Forecaster | None = None,
     verifiers: Sequence[Verifier] = (),
 ) -> T:
-    """A client that plans and accounts for every chat completion made through it.
+    """A client that plans and accounts for every call made through it.
 
     Args:
-        client: the ``litellm`` module, or an ``openai.OpenAI`` or ``openai.AsyncOpenAI`` client
-            (Azure's included).
+        client: a client of the SDKs of OpenAI (``openai.OpenAI``, ``AsyncOpenAI``, Azure's) or
+            Anthropic (``anthropic.Anthropic``, ``AsyncAnthropic``, Bedrock's and Vertex's); the
+            ``litellm`` module or a ``litellm.Router``; or a function of chat shape, which takes
+            ``model=``, ``messages=`` and more, and gives what Chat Completions give.
         policy: a policy, its name, its file or its mapping.
         ledger: where records go: a file, a ledger that is open, or None for the newest records in
             memory (``account_of(client).ledger``).
@@ -61,21 +64,27 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
         LedgerError: the ledger cannot be opened.
         TypeError: the client is of no known kind, or is wrapped already.
     """
-    openai_client = is_openai_client(client)
-    if isinstance(client, LiteLLM) or not (openai_client or _is_litellm(client)):
+    sdk_client = is_sdk_client(client)
+    if isinstance(getattr(client, "tokenthrift", None), Account):
+        raise TypeError("this is wrapped already; wrap what it was made from")
+    if not (sdk_client or _is_litellm(client) or is_router(client) or is_chat_function(client)):
         raise TypeError(_cannot_wrap(client))
     account = Account(
         policy,
         ledger_at(ledger),
         catalog=catalog,
         tags=tags,
-        provider=provider_of(client) if openai_client else None,
+        provider=provider_of(client) if sdk_client else None,
         forecaster=forecaster,
         verifiers=verifiers,
     )
-    if openai_client:
+    if sdk_client:
         return cast("T", wrapped_client(cast("Any", client), account))
-    return cast("T", LiteLLM(cast("ModuleType", client), account))
+    if _is_litellm(client):
+        return cast("T", LiteLLM(cast("ModuleType", client), account))
+    if is_router(client):
+        return cast("T", RoutedLiteLLM(client, account))
+    return cast("T", wrapped_function(cast("Any", client), account))
 
 
 def account_of(client: object) -> Account:
@@ -104,10 +113,9 @@ def _is_litellm(client: object) -> bool:
 
 
 def _cannot_wrap(client: object) -> str:
-    if isinstance(client, LiteLLM):
-        return "this litellm is wrapped already; wrap the module itself"
     what = client.__name__ if isinstance(client, ModuleType | type) else type(client).__name__
     return (
-        f"cannot wrap {what}; give the litellm module, or an openai.OpenAI or "
-        "openai.AsyncOpenAI client"
+        f"cannot wrap {what}; give an openai.OpenAI or openai.AsyncOpenAI client, an "
+        "anthropic.Anthropic or anthropic.AsyncAnthropic client, the litellm module or a "
+        "litellm.Router, or a function that takes model= and messages="
     )

@@ -42,6 +42,11 @@ def messages_gap(messages: int) -> str:
     return f"[-{messages} messages]\n"
 
 
+def exchanges_gap(messages: int, recall_id: str) -> str:
+    """The mark of tool calls that left together with their results."""
+    return f"[-{messages} messages, calls and results, recall {recall_id}]\n"
+
+
 def legend(recall_id: str) -> str:
     """What the gaps of a window mean, and the id under which all that went is kept."""
     return f"\n[-n: n lines cut, recall {recall_id}]"

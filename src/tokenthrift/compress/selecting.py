@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.draft import Draft, Edit, Resources
-    from tokenthrift.types import Frame, Segment, Unit
+    from tokenthrift.types import Frame, Segment, TokenCounter, Unit
 
 PagesKept: TypeAlias = Literal["main", "all"]
 CodeCut: TypeAlias = Literal["lines", "syntax"]
@@ -203,8 +203,8 @@ class _Material:
     choices: Choices
     loose: dict[int, Frame]
     fixed_tokens: int
-    skipped: int
     with_legend: bool
+    count: TokenCounter
     why: Sequence[tuple[str, ...]]
     given: Sequence[int] = ()
 
@@ -240,7 +240,6 @@ class _Material:
         )
         pinned = sum(s.message not in loose for s in segments)
         fixed = pinned * GAP_TOKENS + (LEGEND_TOKENS if manner.with_legend else 0)
-        before = sum(f.removed and f.turn >= draft.window.first_turn for f in draft.new_frames)
         why = worth.reasons() if manner.resources.explain else []
         given = np.flatnonzero(worth.core).tolist() if manner.core_stays else ()
         return cls(
@@ -250,8 +249,8 @@ class _Material:
             choices,
             loose,
             fixed,
-            before,
             manner.with_legend,
+            draft.count,
             why,
             given,
         )
@@ -268,7 +267,7 @@ class _Material:
         """The edits that keep the best units within an allowance."""
         allowance = allowance_tokens - self.fixed_tokens
         kept = choose_units(self.choices, allowance, self.given)
-        writer = Writer(self.skipped, with_legend=self.with_legend)
+        writer = Writer(self.count, with_legend=self.with_legend)
         flags = []
         at = 0
         for own in self.units:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.compress.markers import exchanges_gap, recall_id
 from tokenthrift.compress.names import name_set
 from tokenthrift.compress.segments import LATEST, SYSTEM
 from tokenthrift.compress.selecting import Manner, select
@@ -16,9 +17,9 @@ from tokenthrift.draft import Draft, Edit
 from tokenthrift.types import RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from tokenthrift.types import Frame, Segment
+    from tokenthrift.types import Frame, Message, Segment
 
 TRIM: Final = "trim"  # the name of the step
 LIGHT_CUT: Final = 2.0  # beyond this ratio system text gives way faster than the budget shrinks
@@ -100,11 +101,48 @@ def _drop_exchanges(draft: Draft, frame_tokens: int) -> Draft:
     cost = {group: sum(f.tokens for f in frames) for group, frames in exchanges.items()}
     order = sorted(exchanges)[: max(0, len(exchanges) - KEEP_EXCHANGES)]
     order.sort(key=lambda group: (len(names[group]) / cost[group], group))
-    edits: list[Edit] = []
+    gone: list[Frame] = []
     for group in order:
         if size <= frame_tokens:
             break
         size -= cost[group]
-        reason = "tool exchange, over budget"
-        edits += [Edit(f.id, "remove", "", reason, 3, 1, 1) for f in exchanges[group]]
-    return draft.edit(TRIM, edits) if edits else draft
+        gone += exchanges[group]
+    return _without(draft, gone) if gone else draft
+
+
+def _without(draft: Draft, gone: Sequence[Frame]) -> Draft:
+    """The draft without messages, and with a mark of them at the next text that stays."""
+    messages = sorted(f.message for f in gone)
+    lost = tuple(_said(draft.request.messages[m]) for m in messages)
+    address = recall_id(lost)
+    edits = [
+        Edit(f.id, "remove", "", "tool exchange, over budget", 3, 1, 1, address, lost) for f in gone
+    ]
+    place = _place(draft, messages)
+    if place is None:
+        return draft.edit(TRIM, edits)
+    text = exchanges_gap(len(messages), address) + place.text
+    edits.append(Edit(place.id, "mark", text, "marks what is missing here", 0))
+    opened = tuple(replace(s, protected="") if s is place else s for s in draft.segments)
+    after = replace(draft, segments=opened).edit(TRIM, edits)
+    closed = (
+        replace(s, protected=place.protected) if s.id == place.id else s for s in after.segments
+    )
+    return replace(after, segments=tuple(closed))
+
+
+def _place(draft: Draft, messages: Sequence[int]) -> Segment | None:
+    """Where messages that go are marked: a text behind the first of them, or else before it."""
+    left = set(messages)
+    texts = [s for s in draft.new_segments if s.text and s.message not in left]
+    texts = [s for s in texts if s.turn >= draft.window.first_turn]
+    # What is protected gives way to a mark only where nothing else is there.
+    for places in ([s for s in texts if draft.may_point(s)], texts):
+        if places:
+            return next((s for s in places if s.message > messages[0]), places[-1])
+    return None
+
+
+def _said(message: Message) -> str:
+    """What a message said, with the names of the tools that it called."""
+    return "\n".join(f"{p.name} {p.text}" if p.name else p.text for p in message.parts if p.text)

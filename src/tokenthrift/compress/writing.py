@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from tokenthrift.compress import markers
 from tokenthrift.draft import Edit
@@ -11,7 +11,10 @@ from tokenthrift.draft import Edit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenthrift.types import Segment, Unit
+    from tokenthrift.types import Segment, TokenCounter, Unit
+
+
+NO_ID: Final = "0" * 8  # as long as any
 
 
 class Marks(Protocol):
@@ -31,16 +34,17 @@ class Writer:
     """Turns kept units into edits, with marks in place and one legend.
 
     Args:
-        skipped: messages that were removed before; the first mark counts them.
+        count: of tokens.
         with_legend: whether to explain the marks behind the last text that was cut.
     """
 
-    def __init__(self, skipped: int, *, with_legend: bool) -> None:
+    def __init__(self, count: TokenCounter, *, with_legend: bool) -> None:
+        self._count = count
         self._with_legend = with_legend
         self._written: list[_Written] = []
         self._removed: dict[int, list[Segment]] = {}
-        self._lost: list[str] = []
-        self._skipped = skipped
+        self._lost: list[tuple[str, str]] = []  # a segment's id, and what went from it
+        self._skipped = 0
 
     def add(
         self,
@@ -63,7 +67,7 @@ class Writer:
         if removed:
             self._skipped += segment.message not in self._removed
             self._removed.setdefault(segment.message, []).append(segment)
-            self._lost.append(segment.text)
+            self._lost.append((segment.id, segment.text))
             return
         body = self._body(segment, units, kept, marks)
         comment = "" if marks is None else marks.comment
@@ -97,7 +101,7 @@ class Writer:
             if not gone.strip():
                 out.append("\n" if "\n" in gone else " ")
                 continue
-            self._lost.append(gone)
+            self._lost.append((segment.id, gone))
             if marks is not None:
                 out.append(marks.gap(first, n))
                 continue
@@ -109,18 +113,38 @@ class Writer:
         """All edits; none if nothing was left out."""
         if not self._lost:
             return []
-        address = markers.recall_id(self._lost)
         if not self._written:
             self._keep_one_for_the_mark()
         if self._skipped:
             self._written[-1].after.append(markers.messages_gap(self._skipped))
-        if self._with_legend:
-            cut = [w for w in self._written if w.dropped] or self._written
-            cut[-1].after.append(markers.legend(address))
+        bearer = self._bearer() if self._with_legend else None
+        for one in self._written:
+            explains = one is bearer
+            if (explains or one.has_marks) and not self._shrinks(one, with_legend=explains):
+                self._leave_whole(one)
+        lost = tuple(text for _, text in self._lost)
+        address = markers.recall_id(lost)
+        if bearer is not None:
+            bearer.after.append(markers.legend(address))
         why = "little to do with the question"
-        lost = tuple(self._lost)
         edits = [Edit(f"m{m}", "remove", "", why, 2, 1, 1, address, lost) for m in self._removed]
         return edits + [e for w in self._written for e in w.edits(address, lost)]
+
+    def _bearer(self) -> _Written:
+        """Where the legend goes: behind the last text that was cut and is shorter even so."""
+        cut = [w for w in self._written if w.dropped]
+        shorter = (w for w in reversed(cut) if self._shrinks(w, with_legend=True))
+        return next(shorter, (cut or self._written)[-1])
+
+    def _shrinks(self, one: _Written, *, with_legend: bool) -> bool:
+        text = one.text + (markers.legend(NO_ID) if with_legend else "")
+        return self._count(text) < one.segment.tokens
+
+    def _leave_whole(self, one: _Written) -> None:
+        """Take back the cuts of a text that marks make longer than it was: it only bears marks."""
+        if one.dropped:
+            one.body, one.dropped = one.segment.text, 0
+            self._lost = [(name, text) for name, text in self._lost if name != one.segment.id]
 
     def _keep_one_for_the_mark(self) -> None:
         """Where everything would go, the first message stays as the place of the mark."""
@@ -143,10 +167,21 @@ class _Written:
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
-    def edits(self, address: str, lost: tuple[str, ...]) -> list[Edit]:
+    @property
+    def has_marks(self) -> bool:
+        """Whether there are marks around it."""
+        return bool(self.before or self.after)
+
+    @property
+    def text(self) -> str:
+        """With the marks around it."""
         text = "".join(map(self._said, self.before)) + self.body
         for mark in map(self._said, self.after):
             text += mark if text.endswith("\n") or mark.startswith("\n") else f"\n{mark}"
+        return text
+
+    def edits(self, address: str, lost: tuple[str, ...]) -> list[Edit]:
+        text = self.text
         if text == self.segment.text:
             return []
         if self.body == self.segment.text:

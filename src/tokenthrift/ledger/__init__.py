@@ -6,9 +6,11 @@ Records hold counts, prices, digests and reasons, never prompt text. An unknown 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Protocol
+from glob import has_magic
+from pathlib import Path
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.account import Account, Ledger
 from tokenthrift.ledger.cache import (
     Block,
     CacheBranch,
@@ -18,48 +20,58 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
+from tokenthrift.ledger.cells import PARTS, Cell
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
+from tokenthrift.ledger.folded import ChargeKey, ChargeSums, Folded, FoldKey
 from tokenthrift.ledger.lessons import lesson_of, lessons_of
 from tokenthrift.ledger.memory import MemoryLedger
+from tokenthrift.ledger.parquet import SUFFIX as PARQUET
+from tokenthrift.ledger.parquet import ParquetLedger
 from tokenthrift.ledger.record import (
     AttemptRecord,
     DecisionRecord,
     LedgerRecord,
     SavingsRecord,
+    ShadowRecord,
     Sink,
     StepRecord,
     buckets_of,
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
+from tokenthrift.ledger.survey import Survey, survey, survey_of
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
-    from tokenthrift.tokens import Correction
 
 __all__ = [
     "GROUP_KEYS",
+    "PARTS",
+    "Account",
     "AttemptRecord",
     "Block",
     "CacheBranch",
     "CacheSplit",
+    "Cell",
     "Charge",
+    "ChargeKey",
+    "ChargeSums",
     "DecisionRecord",
     "Feedback",
+    "FoldKey",
+    "Folded",
     "GroupKey",
     "Ledger",
     "LedgerRecord",
     "MemoryLedger",
+    "ParquetLedger",
     "ProviderCache",
     "SQLiteLedger",
     "Savings",
     "SavingsRecord",
+    "ShadowRecord",
     "Sink",
     "StepRecord",
+    "Survey",
     "Totals",
     "blocks_of",
     "buckets_of",
@@ -69,11 +81,14 @@ __all__ = [
     "held_blocks",
     "lesson_of",
     "lessons_of",
+    "open_account",
     "open_ledger",
     "outcome_of",
     "rescale",
     "scored_calls",
     "split_savings",
+    "survey",
+    "survey_of",
     "totals_by",
     "totals_of",
 ]
@@ -81,53 +96,17 @@ __all__ = [
 SQLITE_SCHEME = "sqlite://"
 
 
-class Ledger(Sink, Protocol):
-    """A sink that can be read back; `SQLiteLedger` and `MemoryLedger` are two."""
+def open_account(where: str | os.PathLike[str]) -> SQLiteLedger | ParquetLedger:
+    """What a report reads: a ledger, an export, or a pattern (``*``) of exports or of their files.
 
-    def get(self, record_id: str) -> LedgerRecord | None:
-        """The record of an id, or None."""
-        ...
-
-    def records(
-        self,
-        since: datetime | None = None,
-        tags: Mapping[str, str] | None = None,
-        limit: int | None = None,
-    ) -> Iterator[LedgerRecord]:
-        """Records in order of writing; with a limit the newest that many."""
-        ...
-
-    def count(self) -> int:
-        """How many records there are."""
-        ...
-
-    def totals(
-        self, since: datetime | None = None, tags: Mapping[str, str] | None = None
-    ) -> Totals:
-        """Sums over the records that match."""
-        ...
-
-    def totals_by(
-        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
-    ) -> dict[str, Totals]:
-        """Sums by the value of a key, sorted by it."""
-        ...
-
-    def write_feedback(self, given: Feedback) -> bool:
-        """Keep what somebody says of a call, and say whether it was new."""
-        ...
-
-    def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
-        """Feedback in order of writing, of one call or of all."""
-        ...
-
-    def correction(self, model: str) -> Correction:
-        """How far our input counts of a model were off."""
-        ...
-
-    def close(self) -> None:
-        """Let go of what is held open."""
-        ...
+    Raises:
+        LedgerError: nothing is there, or it cannot be read.
+        MissingExtraError: it is an export, and the extra ``parquet`` is not installed.
+    """
+    name = os.fspath(where)
+    if has_magic(name) or name.endswith(PARQUET) or Path(name).is_dir():
+        return ParquetLedger(name)
+    return open_ledger(where, create=False)
 
 
 def open_ledger(where: str | os.PathLike[str], *, create: bool = True) -> SQLiteLedger:

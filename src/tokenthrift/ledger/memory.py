@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING, Self
 
 from tokenthrift.errors import LedgerError
 from tokenthrift.ledger.feedback import no_such_call, said_before
+from tokenthrift.ledger.folded import (
+    Folded,
+    Why,
+    carries,
+    check_erasure,
+    digest_of,
+    new_folded,
+    of_pruned_day,
+)
 from tokenthrift.ledger.record import LedgerRecord, as_utc
-from tokenthrift.ledger.totals import GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.totals import GroupKey, Totals, added, group_of, totals_by
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tokenthrift.ledger.feedback import Feedback
@@ -24,6 +33,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self._records: dict[str, LedgerRecord] = {}
         self._feedback: dict[tuple[str, str], Feedback] = {}
+        self._folded = Folded()
         self._lock = threading.Lock()
 
     def __call__(self, record: LedgerRecord, /) -> None:
@@ -43,6 +53,11 @@ class MemoryLedger:
             LedgerError: its id belongs to a different record.
         """
         with self._lock:
+            if digest_of(record.record_id) in self._folded.gone:
+                return
+            pruned = self._folded.days("pruned")
+            if pruned and group_of(record, "day") <= pruned[-1]:
+                raise of_pruned_day(record, pruned[-1], "memory")
             known = self._records.setdefault(record.record_id, record)
         if known != record:
             raise LedgerError(f"memory: record {record.record_id!r} exists with other content")
@@ -86,25 +101,92 @@ class MemoryLedger:
         self, since: datetime | None = None, tags: Mapping[str, str] | None = None
     ) -> Totals:
         """Sums over the records that match."""
-        return totals_of(self._matching(since, tags))
+        return self._totals_by(None, since, tags).get("", Totals())
 
     def totals_by(
-        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
+        self,
+        key: GroupKey | str,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> dict[str, Totals]:
         """Sums by the value of a key, sorted by it."""
-        return totals_by(self._matching(since, tags), key)
+        return self._totals_by(key, since, tags)
 
     def correction(self, model: str) -> Correction:
         """How far our input counts of a model were off; see `SQLiteLedger.correction`."""
-        found = Correction()
+        folded = [sums for key, sums in self._folded.charges.items() if key.model == model]
+        found = Correction(
+            sum(sums.seen_counted_tokens for sums in folded),
+            sum(sums.seen_input_tokens for sums in folded),
+            sum(sums.seen_attempts for sums in folded),
+        )
         for record in self._matching(None, None):
             for a in record.attempts:
                 if a.model == model and not a.estimated and a.counted_tokens and a.input_tokens:
                     found = found.seen(a.counted_tokens, a.input_tokens)
         return found
 
+    def days(self) -> list[str]:
+        """The UTC days of the records, in order."""
+        return sorted({group_of(r, "day") for r in self._matching(None, None)})
+
+    def day(self, day: str) -> Iterator[LedgerRecord]:
+        """The records of a UTC day, by time and id."""
+        found = [r for r in self._matching(None, None) if group_of(r, "day") == day]
+        return iter(sorted(found, key=lambda r: (r.created_at, r.record_id)))
+
+    def folded(self) -> Folded:
+        """The sums of calls whose details are gone."""
+        return self._folded
+
+    def write_folded(self, given: Folded) -> None:
+        """Keep sums of calls; see `SQLiteLedger.write_folded`."""
+        live = [(group_of(r, "day"), r.record_id) for r in self._matching(None, None)]
+        with self._lock:
+            self._folded += new_folded(self._folded, given, live, "memory")
+
+    def prune(self, before: str) -> int:
+        """Turn the calls of the days before a day into sums; see `SQLiteLedger.prune`."""
+        return self._fold([r for r in self._matching(None, None) if group_of(r, "day") < before])
+
+    def erase(
+        self,
+        tags: Mapping[str, str] | None = None,
+        session: str | None = None,
+        keep: Collection[str] = (),
+    ) -> int:
+        """Turn calls into sums that tell nothing of a person; see `SQLiteLedger.erase`."""
+        check_erasure(tags, session, keep)
+        found = [r for r in self._matching(None, tags) if session in (None, r.session)]
+        done = self._fold(found, "erased", keep)
+        if tags and session is None:
+            old = self._folded.where(lambda key: carries(key.tags, tags))
+            rest = self._folded.where(lambda key: not carries(key.tags, tags))
+            self._folded = Folded(gone=self._folded.gone) + rest + old.retagged(keep)
+            done += sum(sums.calls for sums in old.calls.values())
+        return done
+
     def close(self) -> None:
         """Nothing to close; the records stay readable."""
+
+    def _totals_by(
+        self, key: str | None, since: datetime | None, tags: Mapping[str, str] | None
+    ) -> dict[str, Totals]:
+        live = totals_by(self._matching(since, tags), key)
+        return added(live, self._folded.totals_by(key, since, tags))
+
+    def _fold(
+        self,
+        records: Sequence[LedgerRecord],
+        why: Why = "pruned",
+        keep: Collection[str] | None = None,
+    ) -> int:
+        with self._lock:
+            self._folded += Folded.of(records, why, keep)
+            ids = {r.record_id for r in records}
+            self._records = {k: r for k, r in self._records.items() if k not in ids}
+            self._feedback = {k: f for k, f in self._feedback.items() if f.call_id not in ids}
+        return len(records)
 
     def _matching(
         self, since: datetime | None, tags: Mapping[str, str] | None

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from tokenthrift.draft import Step
+from tokenthrift.experiment import Arm
 from tokenthrift.ledger.savings import Basis, Savings
 from tokenthrift.types import Money, Usage
 
@@ -52,9 +53,13 @@ class AttemptRecord(_Frozen):
         cache_write_1h_tokens: with the next ones the finer buckets of `Usage`, which have prices of
             their own at some providers.
         service_tier: how it was served; empty as usual.
+        predicted_cache_read_tokens: what our model of the provider's cache expected to be read, of
+            the input that was reported; None where nothing was reported, or there is no model.
         estimated: whether the usage is ours, as the provider reported none.
         raw_usage: the provider's usage object as it came.
         cost_nanos: None where a price is unknown.
+        started_ms: from the call's beginning to sending it; None where that is not known.
+        latency_ms: from sending to the last byte.
         inter_chunk_ms: mean time between chunks of a stream.
     """
 
@@ -75,9 +80,11 @@ class AttemptRecord(_Frozen):
     output_audio_tokens: Tokens = 0
     output_image_tokens: Tokens = 0
     service_tier: str = ""
+    predicted_cache_read_tokens: Tokens | None = None
     estimated: bool = False
     raw_usage: dict[str, JsonValue] | None = None
     cost_nanos: Nanos | None = None
+    started_ms: Milliseconds | None = None
     latency_ms: Milliseconds = 0.0
     time_to_first_chunk_ms: Milliseconds | None = None
     inter_chunk_ms: Milliseconds | None = None
@@ -187,6 +194,23 @@ class SavingsRecord(_Frozen):
         return self
 
 
+class ShadowRecord(_Frozen):
+    """What would have been done with a call whose original was sent.
+
+    Attributes:
+        model: that would have been asked; None where no plan could be made.
+        savings: what that would have saved, against what the original cost.
+        error: name of the exception's type, where no plan could be made.
+    """
+
+    model: str | None = None
+    counted_sent_tokens: Tokens = 0
+    steps: tuple[StepRecord, ...] = ()
+    decision: DecisionRecord | None = None
+    savings: SavingsRecord = SavingsRecord()
+    error: str = ""
+
+
 class LedgerRecord(_Frozen):
     """One call, complete. What of it is summed in reports is in `tokenthrift.ledger.totals`.
 
@@ -201,7 +225,12 @@ class LedgerRecord(_Frozen):
             ``counted_sent_tokens`` the sent one.
         epoch: compactions this conversation has been through.
         holdout: the request went unmodified to measure savings.
+        arm: of the session, where the policy draws arms; empty where it treats everything.
+        treated_share: the probability with which the session could have been treated.
+        shadow: the plan that was made and not carried out.
         limits: names of the limits this call touched.
+        session: names the calls that belong together: as the caller says, or a digest of how the
+            conversation begins.
         plan_ms: what planning added to the call, of ``total_ms``.
     """
 
@@ -226,6 +255,9 @@ class LedgerRecord(_Frozen):
     decision: DecisionRecord | None = None
     savings: SavingsRecord = SavingsRecord()
     holdout: bool = False
+    arm: Arm | Literal[""] = ""
+    treated_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    shadow: ShadowRecord | None = None
     limits: tuple[str, ...] = ()
     plan_ms: Milliseconds = 0.0
     total_ms: Milliseconds = 0.0

@@ -1,23 +1,26 @@
 """A ledger in one SQLite file: no server, several threads and processes, one commit per record.
 
 A record is in the file when `SQLiteLedger.write` returns, and survives the death of the process at
-any instant after that. Records are only ever added; there is no update and no delete.
+any instant after that. Records are only ever added, until `SQLiteLedger.prune` or
+`SQLiteLedger.erase` turns some into sums; there is no update.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cells import part_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
+from tokenthrift.ledger.folded import DAY, midnight
+from tokenthrift.ledger.folded_tables import read_folded
 from tokenthrift.ledger.memory import check_limit
-from tokenthrift.ledger.record import LedgerRecord, as_utc
+from tokenthrift.ledger.retention import SQLiteRetention, filter_sql
 from tokenthrift.ledger.schema import (
     GROUP_SQL,
     INSERT_ATTEMPT,
     INSERT_CALL,
+    INSERT_DETAIL,
     INSERT_FEEDBACK,
     INSERT_TAG,
     SUM_COLUMNS,
@@ -29,24 +32,26 @@ from tokenthrift.ledger.schema import (
     migrate,
     tag_rows,
 )
-from tokenthrift.ledger.totals import GroupKey, Totals, check_key
-from tokenthrift.sqlite_file import SQLiteFile
+from tokenthrift.ledger.totals import TAG, GroupKey, Totals, added, check_key
+from tokenthrift.ledger.verify import ledger_findings
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from tokenthrift.ledger.feedback import Feedback
+    from tokenthrift.ledger.record import LedgerRecord
 
 PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
 
+_DETAIL: Final = "SELECT detail FROM calls JOIN details USING (seq)"
 _FEEDBACK: Final = "SELECT call_id, source, created_us, outcome, value FROM feedback"
 _SUMS: Final = ", ".join(["COUNT(*)", *(f"SUM({name})" for name in SUM_COLUMNS)])
 
 
-class SQLiteLedger(SQLiteFile):
+class SQLiteLedger(SQLiteRetention):
     """An append-only account of calls in a file; safe with threads, processes and forks.
 
     Write-ahead log with ``synchronous=NORMAL``: a commit is handed to the operating system before
@@ -65,29 +70,30 @@ class SQLiteLedger(SQLiteFile):
         LedgerError: the file cannot be opened, or is of a newer version or another program.
     """
 
-    noun = "ledger"
-    error = LedgerError
-
     def __call__(self, record: LedgerRecord, /) -> None:
         """Write a record (the `Sink` protocol)."""
         self.write(record)
 
     def write(self, record: LedgerRecord) -> None:
-        """Commit a record; writing the same record again changes nothing.
+        """Commit a record; writing the same record again changes nothing, also after its erasure.
 
         Raises:
-            LedgerError: the file cannot be written, or the id belongs to a different record.
+            LedgerError: the file cannot be written, the id belongs to a different record, or the
+                record is of a day that was pruned.
         """
         detail = record.model_dump_json()
-        row = call_row(record, detail)
+        row = call_row(record)
         with self._session() as db, db:
             # IMMEDIATE: waiting for other writers happens here, before anything was read.
             db.execute("BEGIN IMMEDIATE")
+            if self._is_gone(db, record):
+                return
             cursor = db.execute(INSERT_CALL, row)
             if cursor.rowcount == 0:
                 self._check_same(db, record)
                 return
             seq = cursor.lastrowid or 0
+            db.execute(INSERT_DETAIL, (seq, detail))
             if record.attempts:
                 db.executemany(INSERT_ATTEMPT, attempt_rows(record, seq))
             if record.tags:
@@ -96,9 +102,7 @@ class SQLiteLedger(SQLiteFile):
     def get(self, record_id: str) -> LedgerRecord | None:
         """The record of an id, or None."""
         with self._session() as db:
-            found = db.execute(
-                "SELECT detail FROM calls WHERE record_id = ?", (record_id,)
-            ).fetchone()
+            found = db.execute(f"{_DETAIL} WHERE record_id = ?", (record_id,)).fetchone()
         return None if found is None else self._parse(record_id, found[0])
 
     def records(
@@ -119,7 +123,7 @@ class SQLiteLedger(SQLiteFile):
             ValueError: ``since`` has no offset, or ``limit`` is negative.
         """
         check_limit(limit)
-        where, values = _filter(since, tags)
+        where, values = filter_sql(since, tags)
         return self._pages(where, values, limit)
 
     def write_feedback(self, given: Feedback) -> bool:
@@ -159,41 +163,110 @@ class SQLiteLedger(SQLiteFile):
     def totals(
         self, since: datetime | None = None, tags: Mapping[str, str] | None = None
     ) -> Totals:
-        """Sums over the records that match, added up by the database, exactly."""
-        where, values = _filter(since, tags)
-        with self._session() as db:
+        """Sums over the calls that match, added up by the database, exactly.
+
+        Calls without details are in them; of these ``since`` takes whole days only.
+        """
+        where, values = filter_sql(since, tags)
+        with self._snapshot() as db:
             row = db.execute(f"SELECT {_SUMS} FROM calls WHERE {where}", values).fetchone()  # noqa: S608 - column names are constants, values are bound
-        return _totals(row)
+            folded = read_folded(db)
+        return _totals(row) + folded.totals_by(None, since, tags).get("", Totals())
 
     def totals_by(
-        self, key: GroupKey, since: datetime | None = None, tags: Mapping[str, str] | None = None
+        self,
+        key: GroupKey | str,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> dict[str, Totals]:
-        """Sums by the value of a key (`GROUP_KEYS`), sorted by it; a missing value is ''.
+        """Sums by the value of a key (`GROUP_KEYS`, ``tag:NAME``), sorted; a missing value is ''.
 
         Raises:
             ValueError: records are not grouped by that key.
         """
         check_key(key)
-        where, values = _filter(since, tags)
-        group = GROUP_SQL.get(key, key)
-        query = f"SELECT {group}, {_SUMS} FROM calls WHERE {where} GROUP BY 1 ORDER BY 1"  # noqa: S608 - the key was checked against GROUP_KEYS, values are bound
-        with self._session() as db:
-            rows = db.execute(query, values).fetchall()
-        return {str(row[0]): _totals(row[1:]) for row in rows}
+        where, values = filter_sql(since, tags)
+        with self._snapshot() as db:
+            if key.startswith(TAG):
+                groups = self._by_tag(db, key.removeprefix(TAG), where, values)
+            else:
+                group = GROUP_SQL.get(key, key)
+                query = f"SELECT {group}, {_SUMS} FROM calls WHERE {where} GROUP BY 1"  # noqa: S608 - the key was checked against GROUP_KEYS, values are bound
+                groups = {str(row[0]): _totals(row[1:]) for row in db.execute(query, values)}
+            folded = read_folded(db)
+        return added(groups, folded.totals_by(key, since, tags))
 
     def correction(self, model: str) -> Correction:
         """How far our input counts of a model were off: sums over all attempts with a report."""
-        with self._session() as db:
-            row = db.execute(
+        with self._snapshot() as db:
+            live = db.execute(
                 "SELECT SUM(counted_tokens), SUM(input_tokens), COUNT(*) FROM attempts "
                 "WHERE model = ? AND estimated = 0 AND counted_tokens > 0 AND input_tokens > 0",
                 (model,),
             ).fetchone()
-        return Correction(*(value or 0 for value in row))
+            folded = db.execute(
+                "SELECT SUM(seen_counted_tokens), SUM(seen_input_tokens), SUM(seen_attempts) "
+                "FROM folded_charges WHERE model = ?",
+                (model,),
+            ).fetchone()
+        return Correction(*((a or 0) + (b or 0) for a, b in zip(live, folded, strict=True)))
+
+    # --------------------------------------------------------------------------------------- days
+    def days(self) -> list[str]:
+        """The UTC days of the records, in order."""
+        query = f"SELECT DISTINCT {GROUP_SQL['day']} FROM calls ORDER BY 1"  # noqa: S608 - constant
+        with self._session() as db:
+            return [row[0] for row in db.execute(query)]
+
+    def day(self, day: str) -> Iterator[LedgerRecord]:
+        """The records of a UTC day, by time and id: in one order, whoever wrote them."""
+        start = microseconds(midnight(day))
+        end = microseconds(midnight(day) + DAY)
+        query = f"""
+            SELECT created_us, record_id, detail FROM calls JOIN details USING (seq)
+            WHERE created_us < ? AND (created_us, record_id) > (?, ?)
+            ORDER BY created_us, record_id LIMIT {PAGE_RECORDS}
+        """  # noqa: S608 - constant
+        at, record_id = start, ""
+        while True:
+            with self._session() as db:
+                page = db.execute(query, (end, at, record_id)).fetchall()
+            for at, record_id, detail in page:  # noqa: B007 - the last one starts the next page
+                yield self._parse(record_id, detail)
+            if len(page) < PAGE_RECORDS:
+                return
+
+    def verify(self) -> list[str]:
+        """What is wrong: rows, sums and records that disagree, gaps, doubles, orphans."""
+        with self._snapshot() as db:
+            return list(ledger_findings(db))
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """What a reading query over the tables of `schema` finds; ``part_of`` is a function in it.
+
+        Raises:
+            LedgerError: the file cannot be read.
+        """
+        with self._session() as db:
+            return db.execute(query, values).fetchall()
 
     # ------------------------------------------------------------------------------------ reading
     def _prepare(self, db: sqlite3.Connection) -> None:
         migrate(db, self.path)
+        db.create_function("part_of", 1, part_of, deterministic=True)
+
+    def _by_tag(
+        self, db: sqlite3.Connection, name: str, where: str, values: list[object]
+    ) -> dict[str, Totals]:
+        """Sums by a tag; what carries it not is the rest of the whole, which needs no join."""
+        query = f"""
+            SELECT value, {_SUMS} FROM tags JOIN calls ON seq = call_seq
+            WHERE key = ? AND {where} GROUP BY 1
+        """  # noqa: S608 - constants only, values are bound
+        groups = {row[0]: _totals(row[1:]) for row in db.execute(query, (name, *values))}
+        whole = _totals(db.execute(f"SELECT {_SUMS} FROM calls WHERE {where}", values).fetchone())  # noqa: S608 - the same
+        rest = whole - sum(groups.values(), Totals())
+        return added(groups, {"": rest} if rest.calls else {})
 
     def _pages(self, where: str, values: list[object], limit: int | None) -> Iterator[LedgerRecord]:
         """Read by sequence number up to today's last: rows are only added, so it is a snapshot."""
@@ -205,7 +278,7 @@ class SQLiteLedger(SQLiteFile):
                 before = db.execute(query, (*values, limit)).fetchone()
                 seq = last if limit == 0 else before[0] if before else 0
         query = f"""
-            SELECT seq, record_id, detail FROM calls
+            SELECT seq, record_id, detail FROM calls JOIN details USING (seq)
             WHERE {where} AND seq > ? AND seq <= ? ORDER BY seq LIMIT {PAGE_RECORDS}
         """  # noqa: S608 - constants only, values are bound
         while True:
@@ -217,28 +290,9 @@ class SQLiteLedger(SQLiteFile):
                 return
 
     def _check_same(self, db: sqlite3.Connection, record: LedgerRecord) -> None:
-        query = "SELECT detail FROM calls WHERE record_id = ?"
-        known = db.execute(query, (record.record_id,)).fetchone()[0]
+        known = db.execute(f"{_DETAIL} WHERE record_id = ?", (record.record_id,)).fetchone()[0]
         if self._parse(record.record_id, known) != record:
             raise LedgerError(f"{self.path}: record {record.record_id!r} exists with other content")
-
-    def _parse(self, record_id: str, detail: str) -> LedgerRecord:
-        try:
-            return LedgerRecord.model_validate_json(detail)
-        except ValidationError as exc:
-            raise LedgerError(f"{self.path}: record {record_id!r} is damaged: {exc}") from exc
-
-
-def _filter(since: datetime | None, tags: Mapping[str, str] | None) -> tuple[str, list[object]]:
-    """A WHERE clause without user text in it, and the values to bind."""
-    clauses, values = ["1"], list[object]()
-    if since is not None:
-        clauses.append("created_us >= ?")
-        values.append(microseconds(as_utc(since)))
-    for key, value in (tags or {}).items():
-        clauses.append("seq IN (SELECT call_seq FROM tags WHERE key = ? AND value = ?)")
-        values += [key, value]
-    return " AND ".join(clauses), values
 
 
 def _totals(row: tuple[int | None, ...]) -> Totals:

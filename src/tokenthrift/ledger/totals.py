@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tokenthrift.ledger.record import LedgerRecord
 
@@ -27,8 +27,11 @@ GroupKey: TypeAlias = Literal[
     "session",
     "holdout",
     "basis",
+    "complexity",
 ]
 GROUP_KEYS: Final[tuple[str, ...]] = get_args(GroupKey)
+TAG: Final = "tag:"
+"""Before the name of a tag, where records are grouped by its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,9 @@ class Totals:
     def __add__(self, other: Totals) -> Totals:
         return Totals(*(getattr(self, n) + getattr(other, n) for n in TOTAL_NAMES))
 
+    def __sub__(self, other: Totals) -> Totals:
+        return Totals(*(getattr(self, n) - getattr(other, n) for n in TOTAL_NAMES))
+
 
 TOTAL_NAMES: Final = tuple(f.name for f in fields(Totals))
 
@@ -107,33 +113,47 @@ def totals_of(records: Iterable[LedgerRecord]) -> Totals:
     return totals_by(records, None).get("", Totals())
 
 
-def totals_by(records: Iterable[LedgerRecord], key: GroupKey | None) -> dict[str, Totals]:
+def totals_by(records: Iterable[LedgerRecord], key: GroupKey | str | None) -> dict[str, Totals]:
     """The sums by the value of a key, sorted by it; without a key all under the empty string."""
     check_key(key)
     sums: dict[str, Totals] = {}
     for record in records:
-        group = _group(record, key)
+        group = group_of(record, key)
         sums[group] = sums.get(group, Totals()) + row_of(record)
     return dict(sorted(sums.items()))
+
+
+def added(left: Mapping[str, Totals], right: Mapping[str, Totals]) -> dict[str, Totals]:
+    """The sums of two sets of calls that have none in common, sorted by the value of their key."""
+    names = sorted({*left, *right})
+    return {n: left.get(n, Totals()) + right.get(n, Totals()) for n in names}
 
 
 def check_key(key: str | None) -> None:
     """Refuse a key that records are not grouped by.
 
     Raises:
-        ValueError: it is none of `GROUP_KEYS`; the message lists them.
+        ValueError: it is none of `GROUP_KEYS`, nor a tag (``tag:NAME``); the message lists them.
     """
-    if key is not None and key not in GROUP_KEYS:
-        raise ValueError(f"cannot group by {key!r}; known keys: {', '.join(GROUP_KEYS)}")
+    if key is None or key in GROUP_KEYS or (key.startswith(TAG) and key != TAG):
+        return
+    raise ValueError(f"cannot group by {key!r}; known keys: {', '.join(GROUP_KEYS)}, {TAG}NAME")
 
 
-def _group(record: LedgerRecord, key: GroupKey | None) -> str:
+def group_of(record: LedgerRecord, key: str | None) -> str:
+    """The value of a key of one record; empty where it has none."""
     if key is None:
         return ""
-    if key == "day":
-        return record.created_at.date().isoformat()
-    if key == "basis":
-        return record.savings.basis
-    if key == "holdout":
-        return "holdout" if record.holdout else ""
+    if key.startswith(TAG):
+        return record.tags.get(key.removeprefix(TAG), "")
+    if key in _GROUPS:
+        return _GROUPS[key](record)
     return str(getattr(record, key) or "")
+
+
+_GROUPS: Final[Mapping[str, Callable[[LedgerRecord], str]]] = {
+    "day": lambda record: record.created_at.date().isoformat(),
+    "basis": lambda record: record.savings.basis,
+    "holdout": lambda record: "holdout" if record.holdout else "",
+    "complexity": lambda r: r.decision.complexity_bucket if r.decision else "",
+}

@@ -10,9 +10,11 @@ from tokenthrift.limits.memory import MemoryLimits
 from tokenthrift.limits.rules import Call, Leases, LimitRule, LimitRules
 from tokenthrift.limits.sqlite import SQLiteLimits
 from tokenthrift.limits.store import Answer, Hold, LimitStore, Line, Slice, Use
+from tokenthrift.limits.usage import AccountUse, PastWindow, usage
 from tokenthrift.limits.windows import Window, calendar_window, rolling_window
 
 __all__ = [
+    "AccountUse",
     "Amount",
     "Answer",
     "Call",
@@ -27,6 +29,7 @@ __all__ = [
     "Limiter",
     "Line",
     "MemoryLimits",
+    "PastWindow",
     "Pressure",
     "SQLiteLimits",
     "Slice",
@@ -35,4 +38,5 @@ __all__ = [
     "calendar_window",
     "open_limits",
     "rolling_window",
+    "usage",
 ]

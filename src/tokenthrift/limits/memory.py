@@ -87,6 +87,15 @@ class MemoryLimits:
             self._sweep(now_us)
             return tuple(self._use(line) for line in lines)
 
+    def accounts(self, now_us: int) -> dict[str, Use]:
+        """See `LimitStore.accounts`."""
+        with self._lock:
+            self._sweep(now_us)
+            return {
+                account: Use(tuple(Slice(at, *slices[at]) for at in sorted(slices)))
+                for account, slices in sorted(self._slices.items())
+            }
+
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -102,9 +111,9 @@ class MemoryLimits:
         slices[slice_us] = (before[0] + spent, before[1] + held)
 
     def _forget(self, line: Line) -> None:
-        """Drop slices of an account that count no more, but for the latest window's."""
+        """Drop slices of an account that count no more, but for those of `kept_since_us`."""
         slices = self._slices.get(line.account, {})
-        oldest = line.window.since_us - line.window.lasts_us
+        oldest = line.window.kept_since_us
         for slice_us in [at for at, (_, held) in slices.items() if at < oldest and held == NOTHING]:
             del slices[slice_us]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LimitStoreError
 from tokenthrift.limits.amounts import NOTHING, Amount
@@ -55,6 +55,7 @@ TABLES: Final = (
     "CREATE INDEX leases_ends ON leases (ends_us)",
 )
 READ: Final = "SELECT * FROM slices WHERE account = ? AND slice_us >= ? ORDER BY slice_us"
+READ_ALL: Final = "SELECT * FROM slices ORDER BY account, slice_us"
 ADD: Final = """
     INSERT INTO slices VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
         spent_requests = spent_requests + excluded.spent_requests,
@@ -104,8 +105,7 @@ class SQLiteLimits(SQLiteFile):
                 return Answer(False, uses)
             for line, use in zip(lines, uses, strict=True):
                 if line.window.slice_us not in {s.slice_us for s in use.slices}:
-                    oldest = line.window.since_us - line.window.lasts_us
-                    db.execute(FORGET, (line.account, oldest))
+                    db.execute(FORGET, (line.account, line.window.kept_since_us))
             places = list(dict.fromkeys((x.account, x.window.slice_us) for x in lines))
             _add(db, places, NOTHING, hold.asked)
             row = (
@@ -150,6 +150,15 @@ class SQLiteLimits(SQLiteFile):
             _sweep(db, now_us)
             return tuple(_use(db, line) for line in lines)
 
+    def accounts(self, now_us: int) -> dict[str, Use]:
+        """See `LimitStore.accounts`."""
+        found: dict[str, list[Slice]] = {}
+        with self._step() as db:
+            _sweep(db, now_us)
+            for row in db.execute(READ_ALL):
+                found.setdefault(row[0], []).append(_slice(row))
+        return {account: Use(tuple(slices)) for account, slices in found.items()}
+
     @contextmanager
     def _step(self) -> Iterator[sqlite3.Connection]:
         with self._session() as db, db:
@@ -171,7 +180,11 @@ def _sweep(db: sqlite3.Connection, now_us: int) -> None:
 
 def _use(db: sqlite3.Connection, line: Line) -> Use:
     rows = db.execute(READ, (line.account, line.window.since_us)).fetchall()
-    return Use(tuple(Slice(row[1], Amount(*row[2:6]), Amount(*row[6:])) for row in rows))
+    return Use(tuple(map(_slice, rows)))
+
+
+def _slice(row: tuple[Any, ...]) -> Slice:
+    return Slice(row[1], Amount(*row[2:6]), Amount(*row[6:]))
 
 
 def _add(

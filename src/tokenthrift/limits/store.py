@@ -119,6 +119,10 @@ class LimitStore(Protocol):
         """What counts now in each line's account."""
         ...
 
+    def accounts(self, now_us: int) -> dict[str, Use]:
+        """All that is remembered of every account, windows that are over too, sorted by account."""
+        ...
+
     def close(self) -> None:
         """Let go of what is held open."""
         ...

@@ -27,6 +27,8 @@ LENGTH_US: Final[dict[Period, int]] = {
 }
 """How long a rolling window is; a rolling month has 30 days."""
 SLICES: Final = 60
+PAST_WINDOWS: Final = 12
+"""So many windows of the calendar that are over are remembered."""
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -45,6 +47,15 @@ class Window:
     slice_us: int
     since_us: int
     lasts_us: int
+
+    @property
+    def kept_since_us(self) -> int:
+        """Slices that begin before this may be forgotten.
+
+        Of calendar windows some that are over are kept, to say what of them was left unused.
+        """
+        is_calendar = self.slice_us == self.since_us
+        return self.since_us - (PAST_WINDOWS + 1 if is_calendar else 1) * self.lasts_us
 
     def leaves_us(self, slice_us: int) -> int:
         """When what was taken in a slice no longer counts."""

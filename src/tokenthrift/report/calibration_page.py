@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib import resources
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.report import calibration_words as words
 from tokenthrift.report import formats
 from tokenthrift.report.charts import Axes, Line, Mark, chart
+from tokenthrift.report.pages import page
 
 if TYPE_CHECKING:
-    from jinja2 import Template
-
     from tokenthrift.route.findings import Calibration
 
 LOG_FROM: Final = 12.0  # times the cheapest model's cost, from which on a scale multiplies
@@ -25,20 +21,16 @@ def calibration_page(found: Calibration) -> str:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    names = resources.files("tokenthrift.report") / "templates"
     singles = {name: (cost, score) for name, cost, score in found.singles}
-    style = "".join(
-        (names / f"{name}.css").read_text(encoding="utf-8") for name in ("plan", "calibration")
-    )
-    return _template().render(
+    return page(
+        "calibration",
+        ["calibration"],
         found=found,
         words=words,
         singles=singles,
         frontier=frontier_chart(found),
         calibration=reliability_chart(found),
         usd=lambda amount: formats.usd(round(amount * 1e12)),
-        version=version("tokenthrift"),
-        style=style,
     )
 
 
@@ -106,16 +98,3 @@ def reliability_chart(found: Calibration) -> str:
 
 def _usd(cost: float) -> str:
     return f"${formats.usd(round(cost * 1e12))} for 1,000 calls"
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["share"] = formats.share
-    environment.filters["visible"] = formats.visible
-    source = resources.files("tokenthrift.report") / "templates" / "calibration.html"
-    return environment.from_string(source.read_text(encoding="utf-8"))

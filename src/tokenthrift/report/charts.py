@@ -17,7 +17,7 @@ from tokenthrift.errors import MissingExtraError
 from tokenthrift.report import formats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 WIDTH: Final = 5.4  # inches of 72 pixels; the page scales it
 HEIGHT: Final = 3.7
@@ -33,6 +33,11 @@ COLOURS: Final = {
     "routing": "#050505",
     "best": "#060606",
     "rival": "#070707",
+    "first": "#080808",
+    "second": "#090909",
+    "third": "#0a0a0a",
+    "fourth": "#0b0b0b",
+    "others": "#0c0c0c",
 }
 VARIABLES: Final = {
     "ink": "--ink",
@@ -42,6 +47,11 @@ VARIABLES: Final = {
     "routing": "--saved",
     "best": "--written",
     "rival": "--dropped",
+    "first": "--user",
+    "second": "--tool",
+    "third": "--assistant",
+    "fourth": "--system",
+    "others": "--framing",
 }
 _FONT: Final = re.compile(r"font-family:[^;\"]*;?|font:[^;\"]*?(\d[\d.]*px)[^;\"]*")
 
@@ -85,6 +95,7 @@ class Axes:
         square: both run from 0 to 1.
         x_format: how an amount on the x axis is written, e.g. ``${:g}``.
         y_format: the same of the y axis.
+        x_words: how it is written where a format does not do.
     """
 
     x: str
@@ -93,9 +104,16 @@ class Axes:
     square: bool = False
     x_format: str = "{:g}"
     y_format: str = "{:g}"
+    x_words: Callable[[float], str] | None = None
 
 
-def chart(axes: Axes, lines: Sequence[Line], marks: Sequence[Mark], name: str) -> str:
+def chart(
+    axes: Axes,
+    lines: Sequence[Line],
+    marks: Sequence[Mark],
+    name: str,
+    size: tuple[float, float] = (WIDTH, HEIGHT),
+) -> str:
     """A chart as an SVG element.
 
     Args:
@@ -103,17 +121,18 @@ def chart(axes: Axes, lines: Sequence[Line], marks: Sequence[Mark], name: str) -
         lines: drawn first.
         marks: drawn over them, the last one on top.
         name: what the chart shows, for who cannot see it.
+        size: in inches of 72 pixels.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    with _plotting() as figure:
-        drawn = figure.subplots()
-        _style(drawn, axes)
+
+    def paint(figure: Any, drawn: Any) -> None:
+        style(drawn, axes)
         for line in lines:
             xs, ys = zip(*line.points, strict=True) if line.points else ((), ())
-            style = (0, (4, 3)) if line.dashed else "solid"
-            drawn.plot(xs, ys, color=COLOURS[line.colour], linewidth=1.4, linestyle=style)
+            dashes = (0, (4, 3)) if line.dashed else "solid"
+            drawn.plot(xs, ys, color=COLOURS[line.colour], linewidth=1.4, linestyle=dashes)
         for number, mark in enumerate(marks):
             _draw(drawn, mark, number)
         if axes.square:
@@ -123,13 +142,38 @@ def chart(axes: Axes, lines: Sequence[Line], marks: Sequence[Mark], name: str) -
             drawn.margins(x=0.08, y=0.12)
         figure.draw_without_rendering()  # places the axes, which labels are measured against
         _label(drawn, marks)
+
+    titles = {f"mark-{number}": mark.title for number, mark in enumerate(marks) if mark.title}
+    return picture(name, paint, size=size, titles=titles)
+
+
+def picture(
+    name: str,
+    paint: Callable[[Any, Any], None],
+    *,
+    size: tuple[float, float] = (WIDTH, HEIGHT),
+    titles: Mapping[str, str] | None = None,
+) -> str:
+    """What a function paints, as an SVG element.
+
+    Args:
+        name: what it shows, for who cannot see it.
+        paint: is given matplotlib's figure and axes; colours are values of `COLOURS`.
+        size: in inches of 72 pixels.
+        titles: shown when the piece with this ``gid`` is pointed at.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    with _plotting(size) as figure:
+        paint(figure, figure.subplots())
         kept = io.StringIO()
         figure.savefig(kept, format="svg", transparent=True, metadata={"Date": None})
-    return _for_page(kept.getvalue(), marks, name)
+    return _for_page(kept.getvalue(), titles or {}, name)
 
 
 @contextmanager
-def _plotting() -> Iterator[Any]:
+def _plotting(size: tuple[float, float]) -> Iterator[Any]:
     try:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
@@ -142,10 +186,11 @@ def _plotting() -> Iterator[Any]:
         "font.family": "DejaVu Sans",
     }
     with rc_context(settings):
-        yield Figure(figsize=(WIDTH, HEIGHT), dpi=72, layout="constrained")
+        yield Figure(figsize=size, dpi=72, layout="constrained")
 
 
-def _style(drawn: Any, axes: Axes) -> None:
+def style(drawn: Any, axes: Axes) -> None:
+    """Names, scales and grid in the house style."""
     if axes.log_x:
         from matplotlib.ticker import LogLocator, NullFormatter, NullLocator
 
@@ -156,7 +201,8 @@ def _style(drawn: Any, axes: Axes) -> None:
     else:
         drawn.xaxis.set_major_locator(_ticks())
     drawn.yaxis.set_major_locator(_ticks())
-    drawn.xaxis.set_major_formatter(lambda value, _at: axes.x_format.format(value))
+    words = axes.x_words or axes.x_format.format
+    drawn.xaxis.set_major_formatter(lambda value, _at: words(value))
     drawn.yaxis.set_major_formatter(lambda value, _at: axes.y_format.format(value))
     drawn.set_xlabel(axes.x, color=COLOURS["faint"])
     drawn.set_ylabel(axes.y, color=COLOURS["faint"])
@@ -237,17 +283,16 @@ def _meet(one: tuple[float, float, float, float], other: tuple[float, float, flo
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _for_page(svg: str, marks: Sequence[Mark], name: str) -> str:
+def _for_page(svg: str, titles: Mapping[str, str], name: str) -> str:
     """The element without what only a file needs, in the page's colours and font."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = _FONT.sub(lambda m: f"font-size: {m[1]}" if m[1] else "", svg)
     for colour, sign in COLOURS.items():
         svg = svg.replace(sign, f"var({VARIABLES[colour]})")
-    for number, mark in enumerate(marks):
-        if mark.title:
-            told = f"<title>{escape(formats.visible(mark.title))}</title>"
-            svg = svg.replace(f'<g id="mark-{number}">', f'<g id="mark-{number}">{told}', 1)
+    for piece, title in titles.items():
+        told = f"<title>{escape(formats.visible(title))}</title>"
+        svg = svg.replace(f'<g id="{piece}">', f'<g id="{piece}">{told}', 1)
     svg = re.sub(r' id="[^"]*"', lambda m: m[0] if _is_referred(m[0], svg) else "", svg)
     view = re.search(r'viewBox="[^"]*"', svg)
     head = f'<svg class="chart" role="img" aria-label="{escape(name)}" {view[0] if view else ""}>'

@@ -64,6 +64,23 @@ def usd(nanos: int | None, decimals: int | None = None) -> str:
     return f"{amount + 0:,.{places}f}"  # + 0: no minus before a rounded zero
 
 
+def rate(value: float | None) -> str:
+    """So many for something else: ``12.3``, ``1,234``; a dash where there is nothing to divide."""
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:,.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def dollars(nanos: int | None, decimals: int | None = None, *, sign: bool = False) -> str:
+    """An amount with its sign before the dollar's: ``$12.30``, ``-$0.0500``, ``+$1.00``."""
+    if nanos is None:
+        return UNPRICED
+    text = usd(abs(nanos), decimals)
+    if not any(digit in text for digit in "123456789"):
+        return f"${text}"
+    return f"{'-' if nanos < 0 else '+' if sign else ''}${text}"
+
+
 def ms(value: float | None) -> str:
     """Milliseconds without their sign: ``2.1``, ``341``."""
     if value is None:

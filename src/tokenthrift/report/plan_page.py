@@ -7,12 +7,7 @@ own policy forbids any script but the one it came with. The same plan gives the 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import sha256
-from importlib import resources
-from importlib.metadata import version
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
@@ -20,13 +15,12 @@ from tokenthrift.compress.units import is_passages
 from tokenthrift.report import formats
 from tokenthrift.report.explain import current_steps, reasons_kept
 from tokenthrift.report.folding import Fold, folded
+from tokenthrift.report.pages import page
 from tokenthrift.report.stretches import stretches_of
 from tokenthrift.route import NUMBERS, SIGNAL_COLUMNS, VERDICT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from jinja2 import Template
 
     from tokenthrift.pipeline import Plan
     from tokenthrift.report.explain import Explanation, SegmentLine
@@ -100,9 +94,10 @@ def plan_page(plan: Plan, explained: Explanation) -> str:
     places = formats.decimals_for(
         [m.nanos for m in (saved.baseline, saved.actual) if m is not None]
     )
-    names = resources.files("tokenthrift.report") / "templates"
-    script = (names / "plan.js").read_text(encoding="utf-8")
-    return _template().render(
+    return page(
+        "plan",
+        ["plan"],
+        script="plan.js",
         explained=explained,
         messages=_messages(plan, explained),
         tools=[formats.visible(text) for text in plan.sent.tools_text],
@@ -113,26 +108,8 @@ def plan_page(plan: Plan, explained: Explanation) -> str:
         signal_columns=SIGNAL_COLUMNS,
         priced=priced,
         usd=lambda money: formats.usd(None if money is None else money.nanos, places),
-        version=version("tokenthrift"),
-        style=(names / "plan.css").read_text(encoding="utf-8"),
-        script=script,
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        levels=LEVELS,
     )
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["count"] = formats.count
-    environment.filters["share"] = formats.share
-    environment.filters["visible"] = formats.visible
-    environment.filters["level"] = LEVELS.__getitem__
-    source = resources.files("tokenthrift.report") / "templates" / "plan.html"
-    return environment.from_string(source.read_text(encoding="utf-8"))
 
 
 def _messages(plan: Plan, explained: Explanation) -> list[MessageCard]:

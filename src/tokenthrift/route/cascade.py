@@ -54,6 +54,7 @@ class Outcome:
     Attributes:
         retryable: whether another try or model may do better (rate limit, overload, timeout, 5xx).
         usage: what it consumed, None where the provider did not say.
+        started_ms: from the call's beginning to sending; None where that is not known.
         latency_ms: from sending to the last byte.
         first_chunk_ms: from sending to the first byte of a stream.
         sent: the body, where it was not the plan's own.
@@ -68,6 +69,7 @@ class Outcome:
     error: BaseException | None = None
     retryable: bool = False
     usage: Usage | None = None
+    started_ms: float | None = None
     latency_ms: float = 0.0
     first_chunk_ms: float | None = None
     sent: Mapping[str, Any] | None = None

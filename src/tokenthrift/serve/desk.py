@@ -14,6 +14,7 @@ from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
 from tokenthrift.serve.upstreams import Upstreams, session_of
+from tokenthrift.telemetry import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,6 +58,10 @@ class Desk:
             for account in (Account(policy, self.ledger) for policy in settings.policies)
         }
         self.default = next(iter(self.accounts))
+        self.metrics = Prometheus()
+        for account in self.accounts.values():
+            account.add_sink(self.metrics)
+            self.metrics.watch(account)
         self.upstreams = Upstreams(
             settings.upstreams,
             self.accounts[self.default].catalog,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tokenthrift.route import Attempt
 
 PRICE_MAP_SWITCH: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
+OPTIONS: Final = "tokenthrift"
+"""The keyword under which a call says what it asks of us; it is not passed on."""
 # The arguments that a plan may change.
 PLANNED: Final = (
     *("messages", "model", "stream_options", "tools", "tool_choice"),
@@ -42,22 +44,31 @@ def litellm_module() -> ModuleType:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """The arguments of one ``completion``: as they came, and as a body that a plan can read."""
+    """The arguments of one ``completion``: as they came, and as a body that a plan can read.
+
+    Attributes:
+        given: without what is meant for us.
+        body: the same, with messages as plain data.
+        asked: what the call asks of us, as the user wrote it (``tokenthrift={...}``).
+    """
 
     given: Mapping[str, Any]
     body: Mapping[str, Any]
+    asked: Any = None
 
     @classmethod
     def of(
         cls, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> Arguments:
         """Bind positional arguments to the names of a function's parameters."""
-        given = {**dict(zip(_parameters(function), args, strict=False)), **kwargs}
-        return cls.of_keywords(given)
+        names = parameters_of(function) if args else ()
+        return cls.of_keywords({**dict(zip(names, args, strict=False)), **kwargs})
 
     @classmethod
     def of_keywords(cls, given: Mapping[str, Any]) -> Arguments:
         """Read keyword arguments as a body."""
+        asked = given.get(OPTIONS)
+        given = {key: value for key, value in given.items() if key != OPTIONS}
         body = dict(given)
         if body.get("messages") is not None:
             body["messages"] = _plain(body["messages"])
@@ -65,7 +76,7 @@ class Arguments:
                 given = {**given, "messages": body["messages"]}
         if isinstance(body.get("response_format"), type):  # litellm makes a schema of a class
             body["response_format"] = {"type": "json_schema"}
-        return cls(given, body)
+        return cls(given, body, asked)
 
     def keywords(self, body: Mapping[str, Any], *, retries: bool = True) -> dict[str, Any]:
         """The keyword arguments that send a body, and keep litellm from trying again by itself."""
@@ -81,7 +92,8 @@ def _plain(messages: Any) -> Any:
 
 
 @lru_cache(maxsize=16)
-def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+def parameters_of(function: Callable[..., Any]) -> tuple[str, ...]:
+    """Names of a function's parameters, in order."""
     return tuple(inspect.signature(function).parameters)
 
 

@@ -1,0 +1,59 @@
+"""Money by day and group of sessions: what intervals are computed from, in bounded space.
+
+Calls of one session go together, so intervals resample sessions. There may be millions of them, so
+they are dealt out to a fixed number of groups by the hash of their name: groups of whole sessions
+are as independent as the sessions are.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from tokenthrift.ledger.totals import row_of
+
+if TYPE_CHECKING:
+    from tokenthrift.ledger.record import LedgerRecord
+
+PARTS: Final = 1_024  # a percentile of more groups than this is no better
+SESSION: Final = "session"
+"""The tag that names the session where the record itself does not."""
+
+
+class Cell(NamedTuple):
+    """Sums over the priced calls of one day (UTC) and one group of sessions."""
+
+    day: str
+    part: int
+    baseline_nanos: int
+    net_nanos: int
+
+
+def part_of(name: str) -> int:
+    """The group of a session, the same on every machine."""
+    return zlib.crc32(name.encode("utf-8", "surrogatepass")) % PARTS
+
+
+def session_of(record: LedgerRecord) -> str:
+    """The session of a call, or the call itself where none is known."""
+    return record.session or record.tags.get(SESSION) or record.record_id
+
+
+class CellSums:
+    """Adds up records into cells."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, int], tuple[int, int]] = {}
+
+    def add(self, record: LedgerRecord) -> None:
+        """Count a record; without known savings it counts nothing."""
+        if record.savings.net_nanos is None:
+            return
+        key = (record.created_at.date().isoformat(), part_of(session_of(record)))
+        baseline, net = self._sums.get(key, (0, 0))
+        row = row_of(record)
+        self._sums[key] = (baseline + row.baseline_nanos, net + row.net_nanos)
+
+    def cells(self) -> list[Cell]:
+        """In order of day and group."""
+        return [Cell(*key, *amounts) for key, amounts in sorted(self._sums.items())]
