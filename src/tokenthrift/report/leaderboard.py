@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from tokenthrift.ledger import Totals
+    from tokenthrift.ledger import Account, Totals
     from tokenthrift.report.worth import Key
 
 TAGS: Final = ("user", "team", "app", "feature", "session", "environment")
