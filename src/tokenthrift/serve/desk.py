@@ -13,7 +13,7 @@ from tokenthrift.ledger import open_ledger
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
-from tokenthrift.serve.upstreams import Upstreams, session_of
+from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
 from tokenthrift.telemetry import Prometheus
 
 if TYPE_CHECKING:
@@ -55,7 +55,10 @@ class Desk:
         self.ledger = open_ledger(settings.ledger) if ledger is None else ledger
         self.accounts = {
             account.policy.name: account
-            for account in (Account(policy, self.ledger) for policy in settings.policies)
+            for account in (
+                Account(policy, self.ledger, provider=sellers_of(settings.upstreams))
+                for policy in settings.policies
+            )
         }
         self.default = next(iter(self.accounts))
         self.metrics = Prometheus()

@@ -100,7 +100,8 @@ class Upstreams:
 
     Args:
         upstreams: in order; of those that speak a dialect, the first serves what no other does.
-        catalog: says who sells a model.
+        catalog: says who sells a model; where several policies have cards of their own, that of the
+            first.
         passes_keys: whether a caller's own key goes on to the first provider of its dialect, where
             the service has none for it; only for services that have no keys themselves.
     """
@@ -171,6 +172,14 @@ def _credential(upstream: Upstream, key: str) -> tuple[str, str]:
     if upstream.speaks == "anthropic":
         return "x-api-key", key
     return "authorization", f"Bearer {key}"
+
+
+def sellers_of(upstreams: Sequence[Upstream]) -> dict[str, frozenset[str]]:
+    """Whose models can be asked for in which dialect."""
+    return {
+        name: frozenset(u.name for u in upstreams if name in u.wires)
+        for name in dict.fromkeys(name for u in upstreams for name in u.wires)
+    }
 
 
 def session_of(settings: Settings) -> aiohttp.ClientSession:
