@@ -16,7 +16,7 @@ from tokenthrift.route import Load, expected_cost, is_cached
 from tokenthrift.types import Money, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from tokenthrift.catalog import Catalog
@@ -78,7 +78,7 @@ class Allowance:
         """
         return [] if self._store is None else usage(self._rules, self._store, self._now())
 
-    def spent_share(self, model: str, tags: Mapping[str, str]) -> float:
+    def spent_share(self, call: Call, model: str) -> float:
         """How much of the tightest limit on such a call is spent or held, in [0, 1].
 
         Raises:
@@ -86,7 +86,7 @@ class Allowance:
         """
         if self._limiter is None:
             return 0.0
-        return min(1.0, self._limiter.pressure(limits.Call(model, tags)).share)
+        return min(1.0, self._limiter.pressure(_counted(call, model)).share)
 
     def reserve(self, call: Call, model: str, number: int) -> tuple[str, ...]:
         """Hold the most that an attempt takes: what is sent, and the longest answer.
@@ -110,9 +110,7 @@ class Allowance:
         if self._limiter is None:
             return ()
         usage, cost = self._most(call, model)
-        lease = self._limiter.reserve(
-            limits.Call(model, call.tags), usage, cost, requests=int(number == 1)
-        )
+        lease = self._limiter.reserve(_counted(call, model), usage, cost, requests=int(number == 1))
         with self._lock:
             self._leases.setdefault(call.record_id, {})[number] = lease
             self._due.setdefault(call.record_id, self._now() + self._renewed_after)
@@ -181,6 +179,11 @@ class Allowance:
             close()
         except Exception as error:  # noqa: BLE001 - the call is over, and its answer is worth more
             self._report(error)
+
+
+def _counted(call: Call, model: str) -> limits.Call:
+    """What limits know of an attempt."""
+    return limits.Call(model, call.tags, call.options.key)
 
 
 def _closing(lease: Lease, outcome: Outcome, attempt: AttemptRecord) -> Callable[[], object]:

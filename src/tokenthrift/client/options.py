@@ -21,12 +21,14 @@ class CallOptions:
         tags: written into its record.
         session: names the session that it belongs to; without it the conversation tells.
         floor: P(adequate) that is enough for it, instead of the policy's.
+        key: names the API key that it came with, for limits by key; set by services, not callers.
     """
 
     off: bool = False
     tags: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
     floor: float | None = None
+    key: str = ""
 
     def __post_init__(self) -> None:
         if self.floor is not None and not 0 <= self.floor <= 1:

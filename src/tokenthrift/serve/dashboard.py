@@ -43,11 +43,13 @@ BEAT: Final = 15
 # Plotly writes its styles into the page, and draws into images of its own.
 POLICY: Final = (
     "content-security-policy",
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
+    (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
 )
-HEADERS: Final = (POLICY, *(h for h in SECURITY if h[0] != POLICY[0]))
+HEADERS: Final = tuple((dict(SECURITY) | dict([POLICY])).items())
 KEPT: Final = ("cache-control", "private, max-age=86400")
 FILES: Final = {
     "dashboard.css": "text/css; charset=utf-8",

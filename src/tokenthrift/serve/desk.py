@@ -14,13 +14,14 @@ from tokenthrift.serve.boards import Boards
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
-from tokenthrift.serve.upstreams import Upstreams, client_of
+from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
 from tokenthrift.serve.visits import Visits
+from tokenthrift.telemetry import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import httpx2
+    import aiohttp
 
     from tokenthrift.ledger import Ledger
     from tokenthrift.serve.keys import ApiKey, Room, Scope
@@ -56,9 +57,16 @@ class Desk:
         self.ledger = open_ledger(settings.ledger) if ledger is None else ledger
         self.accounts = {
             account.policy.name: account
-            for account in (Account(policy, self.ledger) for policy in settings.policies)
+            for account in (
+                Account(policy, self.ledger, provider=sellers_of(settings.upstreams))
+                for policy in settings.policies
+            )
         }
         self.default = next(iter(self.accounts))
+        self.metrics = Prometheus()
+        for account in self.accounts.values():
+            account.add_sink(self.metrics)
+            self.metrics.watch(account)
         self.upstreams = Upstreams(
             settings.upstreams,
             self.accounts[self.default].catalog,
@@ -67,21 +75,21 @@ class Desk:
         self.now = now
         self.visits = Visits()
         self.boards = Boards(self.ledger, self.accounts, now)
-        self._client: httpx2.AsyncClient | None = None
+        self._session: aiohttp.ClientSession | None = None
         self.under_way = 0
         self.is_draining = False
 
     @property
-    def client(self) -> httpx2.AsyncClient:
+    def session(self) -> aiohttp.ClientSession:
         """The connections to providers; made at the first call, so that the loop is its own."""
-        if self._client is None:
-            self._client = client_of(self.settings)
-        return self._client
+        if self._session is None:
+            self._session = session_of(self.settings)
+        return self._session
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
         for account in self.accounts.values():
             account.settle_abandoned()
             account.recall_store.close()
