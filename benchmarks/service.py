@@ -2,11 +2,12 @@
 
     python benchmarks/service.py [--proxy PATH/TO/bin/litellm] [--memory N]
 
-One worker each, with API keys, the same upstream, the same bodies (about 2,000 tokens, all different) and the same
-run: direct, ours with ``off`` and ``balanced``, and LiteLLM's proxy with a callback that does
-nothing. Rounds take turns, so that what else the machine does meets all alike. ``--memory`` sends N
-more requests to ours and reads how much memory its process holds on the way. The proxy needs an
-environment of its own (``pip install 'litellm[proxy]'``); its rows are skipped where it is absent.
+One worker each, with API keys, the same upstream, the same bodies (about 2,000 tokens, all
+different) and the same run: direct, ours with ``off`` and ``balanced``, and LiteLLM's proxy with a
+callback that does nothing. Rounds take turns, so that what else the machine does meets all alike.
+``--memory`` sends N more requests to ours and reads how much memory its process holds on the way.
+The proxy needs an environment of its own (``pip install 'litellm[proxy]'``); its rows are skipped
+where it is absent.
 """
 
 from __future__ import annotations
@@ -173,6 +174,7 @@ class Server:
 
     @property
     def headers(self) -> dict[str, str]:
+        """What every request carries."""
         return {"content-type": "application/json", "authorization": f"Bearer {self.key}"}
 
 

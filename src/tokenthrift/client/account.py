@@ -42,7 +42,7 @@ from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from tokenthrift.catalog import Catalog
@@ -70,8 +70,9 @@ class Account:
         ledger: takes the records, and can be asked for sums.
         catalog: model cards; the bundled ones (plus the policy's own) if None.
         tags: written into every record.
-        provider: the only seller that the client's transport reaches, e.g. ``openai``; candidates
-            of others are not eligible, unless the policy itself says who is allowed.
+        provider: the only seller that the client's transport reaches, e.g. ``openai``, or those it
+            reaches by wire; candidates of others are not eligible, unless the policy itself says
+            who is allowed.
         forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
         verifiers: checks of answers beside those that the policy names.
         outside: clock, stopwatch, sleep, chance and ids.
@@ -100,7 +101,7 @@ class Account:
         *,
         catalog: Catalog | None = None,
         tags: Mapping[str, str] | None = None,
-        provider: str | None = None,
+        provider: str | Mapping[str, Collection[str]] | None = None,
         forecaster: Forecaster | None = None,
         verifiers: Sequence[Verifier] = (),
         outside: Outside = OUTSIDE,

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift import limits
 from tokenthrift.errors import LimitError, LimitStoreError
-from tokenthrift.limits import Limiter, open_limits
+from tokenthrift.limits import Limiter, open_limits, usage
 from tokenthrift.route import Load, expected_cost, is_cached
 from tokenthrift.types import Money, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
     from tokenthrift.ledger import AttemptRecord, LedgerRecord
-    from tokenthrift.limits import Lease
+    from tokenthrift.limits import AccountUse, Lease, LimitStore
     from tokenthrift.policy import Policy
     from tokenthrift.route import Outcome
 
@@ -52,9 +52,11 @@ class Allowance:
         report: Callable[[Exception], None],
     ) -> None:
         self._limiter: Limiter | None = None
+        self._store: LimitStore | None = None
+        self._rules = policy.limits
         if policy.limits:
-            store = open_limits(policy.limits_store)
-            self._limiter = Limiter(policy.limits, store, leases=policy.leases, clock=now)
+            self._store = open_limits(policy.limits_store)
+            self._limiter = Limiter(policy.limits, self._store, leases=policy.leases, clock=now)
         self._output_tokens = policy.routing.reserve_output_tokens
         self._catalog = catalog
         self._report = report
@@ -69,7 +71,15 @@ class Allowance:
         """Whether there are limits."""
         return self._limiter is not None
 
-    def spent_share(self, model: str, tags: Mapping[str, str]) -> float:
+    def uses(self) -> list[AccountUse]:
+        """How full every limit is, and what of its past windows expired unused.
+
+        Raises:
+            LimitStoreError: the store cannot be read.
+        """
+        return [] if self._store is None else usage(self._rules, self._store, self._now())
+
+    def spent_share(self, call: Call, model: str) -> float:
         """How much of the tightest limit on such a call is spent or held, in [0, 1].
 
         Raises:
@@ -77,7 +87,7 @@ class Allowance:
         """
         if self._limiter is None:
             return 0.0
-        return min(1.0, self._limiter.pressure(limits.Call(model, tags)).share)
+        return min(1.0, self._limiter.pressure(_counted(call, model)).share)
 
     def reserve(self, call: Call, model: str, number: int) -> tuple[str, ...]:
         """Hold the most that an attempt takes: what is sent, and the longest answer.
@@ -101,9 +111,7 @@ class Allowance:
         if self._limiter is None:
             return ()
         usage, cost = self._most(call, model)
-        lease = self._limiter.reserve(
-            limits.Call(model, call.tags), usage, cost, requests=int(number == 1)
-        )
+        lease = self._limiter.reserve(_counted(call, model), usage, cost, requests=int(number == 1))
         with self._lock:
             self._leases.setdefault(call.record_id, {})[number] = lease
             self._due.setdefault(call.record_id, self._now() + self._renewed_after)
@@ -190,6 +198,11 @@ class Allowance:
             close()
         except Exception as error:  # noqa: BLE001 - the call is over, and its answer is worth more
             self._report(error)
+
+
+def _counted(call: Call, model: str) -> limits.Call:
+    """What limits know of an attempt."""
+    return limits.Call(model, call.tags, call.options.key)
 
 
 def _closing(lease: Lease, outcome: Outcome, attempt: AttemptRecord) -> Callable[[], object]:

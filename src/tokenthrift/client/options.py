@@ -22,6 +22,7 @@ class CallOptions:
         session: names the session that it belongs to; without it the conversation tells.
         floor: P(adequate) that is enough for it, instead of the policy's.
         anywhere: the client can send it to other sellers as well; said by the client, not the user.
+        key: names the API key that it came with, for limits by key; set by services, not callers.
     """
 
     off: bool = False
@@ -29,6 +30,7 @@ class CallOptions:
     session: str | None = None
     floor: float | None = None
     anywhere: bool = False
+    key: str = ""
 
     def __post_init__(self) -> None:
         if self.floor is not None and not 0 <= self.floor <= 1:

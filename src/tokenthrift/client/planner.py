@@ -17,7 +17,7 @@ from tokenthrift.route import Candidate, Routing
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.allowance import Allowance
@@ -37,7 +37,8 @@ class Planner:
     Args:
         policy: of the account.
         catalog: model cards.
-        provider: the only seller that the client's transport reaches, or None.
+        provider: the only seller that the client's transport reaches, those it reaches by wire, or
+            None for any.
         sessions: what is remembered of conversations.
         allowance: what limits leave; the tightest one tapers the choice.
         trial: which sessions are treated.
@@ -47,18 +48,18 @@ class Planner:
         self,
         policy: Policy,
         catalog: Catalog,
-        provider: str | None,
+        provider: str | Mapping[str, Collection[str]] | None,
         sessions: Sessions,
         allowance: Allowance,
         trial: Trial,
     ) -> None:
         self._policy = policy
         self._catalog = catalog
-        self._provider = provider
+        self._reached = reached(provider)
         self._sessions = sessions
         self._allowance = allowance
         self._trial = trial
-        self._restricted = _restricted(policy, provider)
+        self._restricted = {w: _restricted(policy, r) for w, r in self._reached.items()}
         self._memo = Memo()
 
     def enrolled(self, call: Call) -> Call:
@@ -126,13 +127,13 @@ class Planner:
         self, call: Call, request: Request, forecaster: Forecaster | None, now_s: float
     ) -> Plan:
         """The plan of a call as the policy says."""
-        restricted = self._restricted
+        restricted = self._restricted.get(request.wire)
         if call.options.anywhere and not wire.held(request):
             restricted = None
         policy = _with_floor(restricted or self._policy, call.options.floor)
         session = self._sessions.of(request, now_s)
         if self._allowance.is_limited and not policy.routing.pinned:
-            share = self._allowance.spent_share(request.model, call.tags)
+            share = self._allowance.spent_share(call, request.model)
             session = replace(session, spent_share=share)
         try:
             return plan(
@@ -162,7 +163,12 @@ class Planner:
         """
         routing = self._policy.routing
         name = routing.baseline
-        if name is None or name == request.model or routing.pinned or not self._reaches(name):
+        if (
+            name is None
+            or name == request.model
+            or routing.pinned
+            or not self._reaches(name, request.wire)
+        ):
             return plan(request, self._bare, catalog=self._catalog)
         pinned = Routing(candidates=(Candidate(model=name),), pin=True, baseline=name)
         policy = self._bare.model_copy(update={"routing": pinned})
@@ -171,9 +177,9 @@ class Planner:
         except NoCandidateError:
             return plan(request, self._bare, catalog=self._catalog)
 
-    def _reaches(self, model: str) -> bool:
+    def _reaches(self, model: str, name: str) -> bool:
         card = self._catalog.get(model)
-        return card is not None and self._provider in (None, card.provider)
+        return card is not None and card.provider in self._reached.get(name, {card.provider})
 
     def _pinned(self, request: Request) -> Plan:
         """No candidate of the only seller in reach: the caller's own model, as without routing."""
@@ -186,12 +192,23 @@ def _request(call: Call) -> Request:
     return wire.read(call.body, call.wire) if call.request is None else call.request
 
 
-def _restricted(policy: Policy, provider: str | None) -> Policy | None:
-    """The policy with only one seller allowed; None where that is not called for."""
+def reached(
+    provider: str | Mapping[str, Collection[str]] | None,
+) -> dict[str, frozenset[str]]:
+    """The sellers that a transport reaches, by wire; wires that are not there reach any."""
+    if provider is None:
+        return {}
+    if isinstance(provider, str):
+        return dict.fromkeys(wire.WIRES, frozenset({provider}))
+    return {name: frozenset(sellers) for name, sellers in provider.items()}
+
+
+def _restricted(policy: Policy, sellers: frozenset[str]) -> Policy | None:
+    """The policy with only some sellers allowed; None where that is not called for."""
     routing = policy.routing
-    if provider is None or routing.pinned or routing.allow_providers is not None:
+    if routing.pinned or routing.allow_providers is not None:
         return None
-    allowed = routing.model_copy(update={"allow_providers": frozenset({provider})})
+    allowed = routing.model_copy(update={"allow_providers": sellers})
     return policy.model_copy(update={"routing": allowed})
 
 

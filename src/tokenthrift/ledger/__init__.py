@@ -21,7 +21,7 @@ from tokenthrift.ledger.cache import (
     held_blocks,
 )
 from tokenthrift.ledger.cache_check import NEWEST_CALLS, CacheCheck, Prediction, cache_checks
-from tokenthrift.ledger.cells import PARTS, Cell
+from tokenthrift.ledger.cells import PARTS, Cell, Slot
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.folded import ChargeKey, ChargeSums, Folded, FoldKey
@@ -42,7 +42,7 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.survey import Survey, survey, survey_of
+from tokenthrift.ledger.survey import Survey, slots, survey, survey_of
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
 from tokenthrift.ledger.trials import ShadowTotals
 
@@ -77,6 +77,7 @@ __all__ = [
     "ShadowRecord",
     "ShadowTotals",
     "Sink",
+    "Slot",
     "StepRecord",
     "Survey",
     "Totals",
@@ -96,6 +97,7 @@ __all__ = [
     "outcome_of",
     "rescale",
     "scored_calls",
+    "slots",
     "split_savings",
     "survey",
     "survey_of",

@@ -116,7 +116,7 @@ class _Call:
 
     async def __call__(self) -> None:
         """Relay it; raises what breaks a stream that the caller already reads."""
-        relay = Relay(self.desk.client, self.desk.upstreams, self.inbound)
+        relay = Relay(self.desk.session, self.desk.upstreams, self.inbound)
         try:
             response = await complete_async(
                 self.account, relay, self.inbound.body, self.inbound.wire, self.options
@@ -130,16 +130,30 @@ class _Call:
         if isinstance(response, Answered):
             await whole(self.send, response.status, headers, response.written())
             return
-        plan = receipt.plan
-        changes = plan is not None and (plan.offer.made or bool(plan.secrets))
         try:
             await begin(self.send, response.status, headers)
-            async for event in response:
-                await piece(self.send, event.written(looks_closely=changes))
+            last = await self._stream(response)
         finally:
             with anyio.CancelScope(shield=True):
                 await response.aclose()
-        await piece(self.send, b"", last=True)
+        await piece(self.send, last, last=True)
+
+    async def _stream(self, events: Any) -> bytes:
+        """Send events as they come; gives the one that says that the answer is over.
+
+        That one waits until the record is written: whoever has seen it may leave at once.
+        """
+        plan = events.tokenthrift.plan
+        changes = plan is not None and (plan.offer.made or bool(plan.secrets))
+        held = b""
+        async for event in events:
+            if held:
+                await piece(self.send, held)
+            held = event.written(looks_closely=changes)
+            if not event.is_last:
+                await piece(self.send, held)
+                held = b""
+        return held
 
     @property
     def _policy(self) -> str:
@@ -150,8 +164,8 @@ class _Call:
         headers = decision_headers(getattr(error, RECEIPT, None), self._policy)
         if isinstance(error, APIStatusError):
             response = error.response
-            self.status = response.status_code
-            given = returned(response.headers.multi_items())
+            self.status = response.status
+            given = returned(response.items)
             await whole(self.send, self.status, (*given, *headers), response.content)
             return
         refusal = refusal_for(error)

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.client.account import Account
 from tokenthrift.ledger import open_ledger
+from tokenthrift.serve.boards import Boards
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
-from tokenthrift.serve.upstreams import Upstreams, client_of
+from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
+from tokenthrift.serve.visits import Visits
+from tokenthrift.telemetry import Prometheus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import httpx2
+    import aiohttp
 
     from tokenthrift.ledger import Ledger
     from tokenthrift.serve.keys import ApiKey, Room, Scope
@@ -54,30 +57,39 @@ class Desk:
         self.ledger = open_ledger(settings.ledger) if ledger is None else ledger
         self.accounts = {
             account.policy.name: account
-            for account in (Account(policy, self.ledger) for policy in settings.policies)
+            for account in (
+                Account(policy, self.ledger, provider=sellers_of(settings.upstreams))
+                for policy in settings.policies
+            )
         }
         self.default = next(iter(self.accounts))
+        self.metrics = Prometheus()
+        for account in self.accounts.values():
+            account.add_sink(self.metrics)
+            self.metrics.watch(account)
         self.upstreams = Upstreams(
             settings.upstreams,
             self.accounts[self.default].catalog,
             passes_keys=self.keys is None,
         )
-        self._now = now
-        self._client: httpx2.AsyncClient | None = None
+        self.now = now
+        self.visits = Visits()
+        self.boards = Boards(self.ledger, self.accounts, now)
+        self._session: aiohttp.ClientSession | None = None
         self.under_way = 0
         self.is_draining = False
 
     @property
-    def client(self) -> httpx2.AsyncClient:
+    def session(self) -> aiohttp.ClientSession:
         """The connections to providers; made at the first call, so that the loop is its own."""
-        if self._client is None:
-            self._client = client_of(self.settings)
-        return self._client
+        if self._session is None:
+            self._session = session_of(self.settings)
+        return self._session
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self._session is not None:
+            await self._session.close()
         for account in self.accounts.values():
             account.settle_abandoned()
             account.recall_store.close()
@@ -98,9 +110,25 @@ class Desk:
         if not shown:
             what = "no API key: send it as `Authorization: Bearer …` or as `x-api-key`"
             raise Refusal(401, what, headers=SHOW_KEY)
-        key = self.keys.find(shown, self._now())
+        key = self.keys.find(shown, self.now())
         if key is None:
             raise Refusal(401, "this API key is not known, expired or revoked", headers=SHOW_KEY)
+        if not key.scope.allows_room(room):
+            raise Refusal(403, f"this API key is not for {room}")
+        return key
+
+    def admit_visit(self, headers: Mapping[str, str], room: Room) -> ApiKey | None:
+        """The key that the cookie of a browser stands for, or that is shown as for any call.
+
+        Raises:
+            Refusal: neither is there or valid (401), or the key may not enter here (403).
+        """
+        cookies = headers.get("cookie", "")
+        if self.keys is None or not cookies or credentials(headers):
+            return self.admit(headers, room)
+        key = self.visits.key_of(cookies, self.keys, self.now())
+        if key is None:
+            raise Refusal(401, "no visit, or one that is over: show an API key", headers=SHOW_KEY)
         if not key.scope.allows_room(room):
             raise Refusal(403, f"this API key is not for {room}")
         return key

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 END: Final = re.compile(rb"\r\n\r\n|\n\n|\r\r(?!\n)|\n\r\n")
 DONE: Final = b"[DONE]"
+# Of Messages and of Responses; Chat says `DONE`.
+LAST: Final = ("message_stop", "response.completed", "response.incomplete", "response.failed")
 NO_USAGE: Final = re.compile(rb',\s*"usage"\s*:\s*null')
 
 
@@ -20,11 +22,14 @@ class Event(dict[str, Any]):
 
     Attributes:
         raw: as it came, the empty line behind it included.
+        is_last: whether it says that the answer is over.
     """
 
     def __init__(self, raw: bytes) -> None:
-        super().__init__(_parsed(_data(raw)))
+        data = _data(raw)
+        super().__init__(_parsed(data))
         self.raw = raw
+        self.is_last = data == DONE or self.get("type") in LAST
         self._size = len(self)
 
     def written(self, *, looks_closely: bool) -> bytes:

@@ -96,7 +96,12 @@ def options_of(headers: Mapping[str, str], key: ApiKey | None) -> CallOptions:
     session = headers.get(SESSION) or None
     if session is not None and len(session) > LONGEST:
         raise Refusal(400, f"{SESSION} is longer than {LONGEST} characters")
-    return CallOptions(off=off, tags=_tags(headers.get(TAGS, ""), scope), session=session)
+    return CallOptions(
+        off=off,
+        tags=_tags(headers.get(TAGS, ""), scope),
+        session=session,
+        key="" if key is None else key.key_id,
+    )
 
 
 def _tags(given: str, scope: Scope) -> dict[str, str]:

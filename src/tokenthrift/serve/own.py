@@ -17,8 +17,8 @@ from tokenthrift.report import explain
 from tokenthrift.serve.bodies import GoneError, body_of, parsed
 from tokenthrift.serve.calls import check_model, headers_of, refusal_for
 from tokenthrift.serve.errors import Refusal
-from tokenthrift.serve.figures import CONTENT_TYPE, figures
 from tokenthrift.serve.replies import NOT_KEPT, refuse, say, whole
+from tokenthrift.telemetry import prometheus_text
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tokenthrift.serve.keys import ApiKey, Room
 
 WIRE_PARAMETER: Final = "wire"
+# Source: Prometheus, "Exposition formats".
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,5 +221,5 @@ async def ready(desk: Desk, _asked: Asked) -> Any:
 
 
 async def metrics(desk: Desk, _asked: Asked) -> Text:
-    """``GET /metrics``: sums of the ledger, as Prometheus reads them."""
-    return Text(await run_sync(figures, desk.ledger, desk.under_way), CONTENT_TYPE)
+    """``GET /metrics``: what the calls of this process came to, as Prometheus reads it."""
+    return Text(await run_sync(prometheus_text, desk.metrics), METRICS_TYPE)

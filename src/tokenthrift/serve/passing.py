@@ -17,19 +17,18 @@ from tokenthrift.serve.bodies import GoneError, body_of, parsed
 from tokenthrift.serve.calls import check_model, headers_of, refusal_for
 from tokenthrift.serve.errors import MESSAGES, Refusal
 from tokenthrift.serve.headers import returned, sent_on
-from tokenthrift.serve.relay import read
-from tokenthrift.serve.relay import send as send_upstream
 from tokenthrift.serve.replies import refuse, whole
 from tokenthrift.serve.splicing import spliced
+from tokenthrift.serve.upstreams import opened, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import httpx2
     from starlette.types import Receive, Scope, Send
 
     from tokenthrift.serve.desk import Desk
     from tokenthrift.serve.keys import ApiKey, Room
+    from tokenthrift.serve.upstreams import Response
 
 OK: Final = 200
 
@@ -68,11 +67,11 @@ class Passing:
         content = response.content
         if self.room == "models":
             content = _allowed(content, key, scope["path_params"].get("model"))
-        await whole(send, response.status_code, returned(response.headers.multi_items()), content)
+        await whole(send, response.status, returned(response.items), content)
 
     async def _passed(
         self, scope: Scope, headers: Mapping[str, str], key: ApiKey | None, raw: bytes, wire: str
-    ) -> httpx2.Response:
+    ) -> Response:
         """What the provider answers."""
         desk, model, content = self.desk, "", raw or None
         if scope["method"] == "POST":
@@ -86,15 +85,14 @@ class Passing:
             content = spliced(content, given, {**given, "model": name})
         query = scope["query_string"].decode("latin-1")
         path = scope["path"].removeprefix("/v1") + (f"?{query}" if query else "")
-        response = await send_upstream(
-            desk.client,
+        response = await opened(
+            desk.session,
             scope["method"],
             upstream.base_url + path,
             content=content,
             headers=desk.upstreams.headers(upstream, wire, sent_on(scope["headers"]), headers),
         )
-        await read(response)
-        return response
+        return await read(response)
 
     def _cleared(
         self, raw: bytes, body: dict[str, Any], headers: Mapping[str, str], key: ApiKey | None

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from tokenthrift.serve.events import Event, Splitter
 from tokenthrift.serve.splicing import spliced
-from tokenthrift.serve.upstreams import APIStatusError, failure_of
+from tokenthrift.serve.upstreams import failure_of, opened, read, status_error
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from typing import Self
 
-    import httpx2
+    import aiohttp
 
     from tokenthrift.route import Attempt
-    from tokenthrift.serve.upstreams import Upstreams
+    from tokenthrift.serve.upstreams import Response, Upstreams
 
 ERROR: int = 400
 STREAM: str = "text/event-stream"
@@ -37,9 +37,9 @@ class Answered(dict[str, Any]):
         raw: its content as it came.
     """
 
-    def __init__(self, response: httpx2.Response) -> None:
-        self.status = response.status_code
-        self.headers = response.headers.multi_items()
+    def __init__(self, response: Response) -> None:
+        self.status = response.status
+        self.headers = response.items
         self.raw = response.content
         super().__init__(_parsed(self.raw))
 
@@ -56,11 +56,11 @@ class Events:
         headers: of the response.
     """
 
-    def __init__(self, response: httpx2.Response) -> None:
-        self.status = response.status_code
-        self.headers = response.headers.multi_items()
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.status = response.status
+        self.headers = list(response.headers.items())
         self._response = response
-        self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
+        self._pieces: AsyncIterator[bytes] = response.content.iter_any()
         self._splitter = Splitter()
         self._ready: deque[Event] = deque()
         self._is_over = False
@@ -83,7 +83,7 @@ class Events:
 
     async def aclose(self) -> None:
         """Leave the provider's answer where it is."""
-        await self._response.aclose()
+        self._response.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Inbound:
 class Relay:
     """One call's way to a provider and back."""
 
-    client: httpx2.AsyncClient
+    session: aiohttp.ClientSession
     upstreams: Upstreams
     inbound: Inbound
 
@@ -126,8 +126,8 @@ class Relay:
         upstream, model = self.upstreams.of(attempt.model, inbound.wire)
         if body.get("model") != model:
             body = {**body, "model": model}
-        response = await send(
-            self.client,
+        response = await opened(
+            self.session,
             "POST",
             upstream.base_url + inbound.path,
             content=spliced(inbound.raw, inbound.body, body),
@@ -135,47 +135,16 @@ class Relay:
                 upstream, inbound.wire, inbound.headers, inbound.credentials
             ),
         )
-        kind = response.headers.get("content-type", "")
-        if response.status_code < ERROR and kind.startswith(STREAM):
+        if response.status < ERROR and response.content_type == STREAM:
             return Events(response)
-        await read(response)
-        if response.status_code >= ERROR:
-            raise APIStatusError(response)
-        return Answered(response)
+        whole = await read(response)
+        if whole.status >= ERROR:
+            raise status_error(whole)
+        return Answered(whole)
 
     def finished(self, response: Any, /) -> Any:
         """The response itself."""
         return response
-
-
-async def send(
-    client: httpx2.AsyncClient,
-    method: str,
-    url: str,
-    *,
-    content: bytes | None,
-    headers: list[tuple[str, str]],
-) -> httpx2.Response:
-    """The response to a request, its content unread.
-
-    Raises:
-        APIConnectionError: the provider could not be reached, or said nothing for too long.
-    """
-    request = client.build_request(method, url, content=content, headers=headers)
-    try:
-        return await client.send(request, stream=True)
-    except Exception as error:
-        raise failure_of(error) from error
-
-
-async def read(response: httpx2.Response) -> None:
-    """Read the content of a response, and let go of its connection."""
-    try:
-        await response.aread()
-    except Exception as error:
-        raise failure_of(error) from error
-    finally:
-        await response.aclose()
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

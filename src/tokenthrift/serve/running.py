@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenthrift.ledger import Ledger
     from tokenthrift.serve.settings import Settings
 
-NEEDED: Final = ("starlette", "uvicorn", "httpx2")
+NEEDED: Final = ("starlette", "uvicorn", "aiohttp")
 START_TIMEOUT_S: Final = 30.0
 IDLE_S: Final = 75  # a connection without requests; longer than the SDKs keep theirs
 HEAD_BYTES: Final = 64 * 1024  # of a request's line and headers
@@ -48,7 +48,7 @@ class Service:
         ledger: instead of the one that the settings name; it is not closed.
 
     Raises:
-        MissingExtraError: starlette, uvicorn or httpx2 is not installed.
+        MissingExtraError: starlette, uvicorn or aiohttp is not installed.
         ServeError: it would listen beyond this machine without keys.
         TokenthriftError: a policy, the ledger or the file of keys cannot be had.
     """

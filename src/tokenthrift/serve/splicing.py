@@ -37,7 +37,7 @@ def spliced(raw: bytes, given: Any, changed: Any) -> bytes:
     if changed is given:
         return raw
     text = raw.decode()
-    return _encoded(_written(text, BLANK.match(text).end(), given, changed))  # type: ignore[union-attr]
+    return _encoded(_written(text, _skip(text, 0), given, changed))
 
 
 def _written(text: str, at: int, given: Any, changed: Any) -> str:
@@ -49,39 +49,66 @@ def _written(text: str, at: int, given: Any, changed: Any) -> str:
 
 
 def _object(text: str, at: int, given: dict[str, Any], changed: dict[str, Any]) -> str:
-    spans = _members(text, at)
-    known = {span.key: span for span in spans}
-    if len(known) != len(spans):  # a key that comes twice: the last one counts, but which is read?
+    spans, close = _members(text, at)
+    places = {span.key: n for n, span in enumerate(spans)}
+    if len(places) != len(spans):  # a key that comes twice: the last one counts, but which is read?
         return _dumped(changed)
-    pieces = []
+    made = _Joined(text, at, spans, close)
     for key, value in changed.items():
-        span = known.get(key)
-        if span is None:
-            pieces.append(f"{_dumped(key)}:{_dumped(value)}")
+        place = places.get(key)
+        if place is None:
+            made.add(None, f"{_dumped(key)}:{_dumped(value)}")
         else:
+            span = spans[place]
             lead = text[span.start : span.value]
-            pieces.append(lead + _member(text, span, given[key], value))
-    return "{" + ",".join(pieces) + "}"
+            made.add(place, lead + _member(text, span, given[key], value))
+    return made.text()
 
 
 def _list(text: str, at: int, given: list[Any], changed: list[Any]) -> str:
-    spans = _items(text, at)
+    spans, close = _items(text, at)
     places = {id(item): n for n, item in enumerate(given)}
-    pieces, last = [], -1
+    made, last = _Joined(text, at, spans, close), -1
     for n, value in enumerate(changed):
         place = places.get(id(value))
         if place is not None:
             last = place
-            pieces.append(text[spans[place].value : spans[place].end])
+            made.add(place, text[spans[place].value : spans[place].end])
             continue
         # A changed item stands where it stood, unless items before it went.
         where = n if len(changed) == len(given) else last + 1
         last += 1
         if where < len(spans) and type(given[where]) is type(value):
-            pieces.append(_member(text, spans[where], given[where], value))
+            made.add(where, _member(text, spans[where], given[where], value))
         else:
-            pieces.append(_dumped(value))
-    return "[" + ",".join(pieces) + "]"
+            made.add(None, _dumped(value))
+    return made.text()
+
+
+class _Joined:
+    """Members put together again, with the blanks that stood between them."""
+
+    def __init__(self, text: str, at: int, spans: list[_Span], close: int) -> None:
+        self._text, self._at, self._spans, self._close = text, at, spans, close
+        self._pieces: list[str] = []
+        self._last: int | None = -1
+
+    def add(self, place: int | None, piece: str) -> None:
+        """One more member, and the place where it stood."""
+        if place is not None and self._last is not None and place == self._last + 1:
+            begin = self._at + 1 if place == 0 else self._spans[place - 1].end
+            self._pieces.append(self._text[begin : self._spans[place].start])
+        elif self._pieces:
+            self._pieces.append(",")
+        self._pieces.append(piece)
+        self._last = place
+
+    def text(self) -> str:
+        """All of it, in its brackets."""
+        whole = self._last == len(self._spans) - 1
+        begin = self._spans[-1].end if whole and self._spans else self._close
+        tail = self._text[begin : self._close + 1]
+        return self._text[self._at] + "".join(self._pieces) + tail
 
 
 def _member(text: str, span: _Span, given: Any, changed: Any) -> str:
@@ -93,9 +120,9 @@ def _is_scalar(given: Any, changed: Any) -> bool:
     return not isinstance(given, dict | list) and bool(given == changed)
 
 
-def _members(text: str, at: int) -> list[_Span]:
-    """The members of the object that begins at a place."""
-    spans = []
+def _members(text: str, at: int) -> tuple[list[_Span], int]:
+    """The members of the object that begins at a place, and where it ends."""
+    spans: list[_Span] = []
     at = _skip(text, at + 1)
     while text[at] != "}":
         start = at
@@ -106,12 +133,12 @@ def _members(text: str, at: int) -> list[_Span]:
         at = _skip(text, end)
         if text[at] == ",":
             at = _skip(text, at + 1)
-    return spans
+    return spans, at
 
 
-def _items(text: str, at: int) -> list[_Span]:
-    """The items of the list that begins at a place."""
-    spans = []
+def _items(text: str, at: int) -> tuple[list[_Span], int]:
+    """The items of the list that begins at a place, and where it ends."""
+    spans: list[_Span] = []
     at = _skip(text, at + 1)
     while text[at] != "]":
         end = _scan(text, at)[1]
@@ -119,7 +146,7 @@ def _items(text: str, at: int) -> list[_Span]:
         at = _skip(text, end)
         if text[at] == ",":
             at = _skip(text, at + 1)
-    return spans
+    return spans, at
 
 
 def _skip(text: str, at: int) -> int:
