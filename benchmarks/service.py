@@ -40,8 +40,8 @@ from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.wire import read
 
 BODIES = 2_000
-ROUNDS = 1
-SECONDS = 3.0  # of one measurement
+ROUNDS = 3
+SECONDS = 6.0  # of one measurement
 CONCURRENCY = (1, 32)
 READ_EVERY = 5_000  # requests between two looks at the memory
 PARTS = {shapes.prose: 900, shapes.log: 1_600, shapes.records: 1_200}  # letters of each

@@ -142,7 +142,7 @@ def openapi() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
     relayed = {
-        path: {"post": _operation(text, body, AnyBody, parameters=_headers())}
+        path: {"post": _operation(text, body, AnyBody, parameters=_headers(), streams=True)}
         for path, (body, text) in RELAYED.items()
     }
     wires = {"type": "string", "enum": list(WIRES)}
@@ -170,15 +170,18 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _operation(
+def _operation(  # noqa: PLR0913 - each is a part of an operation
     text: str,
     body: type[BaseModel] | None,
     answer: type[BaseModel] | str,
     *,
     parameters: list[dict[str, Any]] | None = None,
     keyed: bool = True,
+    streams: bool = False,
 ) -> dict[str, Any]:
-    good = {"text/plain": {}} if isinstance(answer, str) else _json(answer)
+    good = {answer: {}} if isinstance(answer, str) else _json(answer)
+    if streams:
+        good |= {"text/event-stream": {}}
     errors = {
         status: {"description": said, "content": _json(ErrorBody if keyed else AnyBody)}
         for status, said in ERRORS.items()
