@@ -170,7 +170,7 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _operation(  # noqa: PLR0913 - each is a part of an operation
+def _operation(
     text: str,
     body: type[BaseModel] | None,
     answer: type[BaseModel] | str,
