@@ -1,11 +1,13 @@
 """What the service adds to a call, and how many it takes a second, beside the LiteLLM proxy.
 
-    python benchmarks/service.py [--proxy PATH/TO/bin/litellm] [--memory N]
+    python benchmarks/service.py --proxy PATH/TO/bin/litellm
+    python benchmarks/service.py --memory 100000
 
 One worker each, with API keys, the same upstream, the same bodies (about 2,000 tokens, all
 different) and the same run: direct, ours with ``off`` and ``balanced``, and LiteLLM's proxy with a
 callback that does nothing. Rounds take turns, so that what else the machine does meets all alike.
-``--memory`` sends N more requests to ours and reads how much memory its process holds on the way.
+With ``--memory`` nothing else is measured: N requests go to ours, all of them new, and how much
+memory its process holds is read on the way.
 The proxy needs an environment of its own (``pip install 'litellm[proxy]'``); its rows are skipped
 where it is absent.
 """
@@ -33,15 +35,15 @@ import aiohttp
 import numpy as np
 
 import shapes
-from data import SEED, save
+from data import RESULTS, SEED, save
 from tokenthrift.policy import load_policy
 from tokenthrift.serve.keys import KeyFile
 from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.wire import read
 
 BODIES = 2_000
-ROUNDS = 1
-SECONDS = 3.0  # of one measurement
+ROUNDS = 3
+SECONDS = 6.0  # of one measurement
 CONCURRENCY = (1, 32)
 READ_EVERY = 5_000  # requests between two looks at the memory
 PARTS = {shapes.prose: 900, shapes.log: 1_600, shapes.records: 1_200}  # letters of each
@@ -278,15 +280,22 @@ def measured(servers: dict[str, Server], bodies: list[bytes]) -> list[dict[str, 
     return rows
 
 
+def earlier() -> dict[str, Any]:
+    """What is known from the run before; speed and memory are measured apart."""
+    path = RESULTS / "service.json"
+    return dict(json.loads(path.read_text())["result"]) if path.exists() else {}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--proxy", type=Path, help="bin/litellm of an environment with the proxy")
-    parser.add_argument("--memory", type=int, default=0, help="requests of the memory run")
+    parser.add_argument("--memory", type=int, default=0, help="requests of a memory run")
     parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.upstream:
         upstream(options.upstream)
         return
+    policies = {"balanced": load_policy("balanced").digest}
     bodies = [body(n) for n in range(BODIES)]
     count = counter_for(shapes.MODEL)
     sizes = [count_request(read(json.loads(raw)), count) for raw in bodies[:50]]
@@ -303,6 +312,11 @@ def main() -> None:
             process = stack.enter_context(running(command, port, cwd=folder))
             name = f"tokenthrift, {policy}"
             servers[name] = Server(f"http://127.0.0.1:{port}", process.pid, key)
+        if options.memory:
+            server = servers["tokenthrift, balanced"]
+            held = asyncio.run(memory(server, bodies, options.memory))
+            save("service", {**earlier(), "memory": held}, policies=policies)
+            return
         if options.proxy is not None and options.proxy.exists():
             given = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": PROXY_KEY}
             environment = {**os.environ, **given, "PYTHONPATH": where_to}
@@ -313,21 +327,17 @@ def main() -> None:
         else:
             print("no LiteLLM proxy: name its bin/litellm with --proxy; its rows are skipped")
         rows = measured(servers, bodies)
-        held: list[list[float]] = []
-        if options.memory:
-            server = servers["tokenthrift, balanced"]
-            held = asyncio.run(memory(server, bodies, options.memory))
     save(
         "service",
         {
             "rounds": ROUNDS,
             "seconds": SECONDS,
             "tokens": [min(sizes), max(sizes)],
-            "rows": rows,
-            "memory": held,
             "cores": os.cpu_count(),
+            "rows": rows,
+            "memory": earlier().get("memory", []),
         },
-        policies={"balanced": load_policy("balanced").digest},
+        policies=policies,
     )
 
 

@@ -373,6 +373,41 @@ def ledger(result: dict[str, Any]) -> str:
     return f"{markdown(head, rows)}\n\n{note}"
 
 
+def service(result: dict[str, Any]) -> str:
+    head = ["server", "callers", "requests/s (rounds)", "ms p50 / p99", "ms added at p50",
+            "processor ms", "n"]  # fmt: skip
+    rows = []
+    for r in sorted(result["rows"], key=lambda r: r["callers"]):
+        low, high = r["per_s_range"]
+        rate = f"{r['per_s']:.0f} ({low:.0f} to {high:.0f})"
+        times = f"{r['p50_ms']:.1f} / {r['p99_ms']:.1f}"
+        added = "" if r["server"] == "direct" else f"{r['added_p50_ms']:.1f}"
+        cpu = f"{r['cpu_ms']:.1f}"
+        rows.append([r["server"], str(r["callers"]), rate, times, added, cpu, f"{r['n']:,}"])
+    parts = [markdown(head, rows), *_against_proxy(result["rows"])]
+    if result.get("memory"):
+        held = sorted(result["memory"])
+        rows = [[f"{n:,.0f}", f"{mb:.0f}"] for n, mb in held[:: max(1, len(held) // 8)]]
+        parts.append(markdown(["requests", "MB resident"], rows))
+    return "\n\n".join(parts)
+
+
+def _against_proxy(rows: list[dict[str, Any]]) -> list[str]:
+    """How many times the proxy's requests a second, and what share of its added time."""
+    by = {(r["server"], r["callers"]): r for r in rows}
+    found = []
+    for (name, callers), ours in by.items():
+        theirs = by.get(("LiteLLM proxy", callers))
+        if name == "tokenthrift, balanced" and theirs is not None:
+            times = ours["per_s"] / theirs["per_s"]
+            share = ours["added_p50_ms"] / theirs["added_p50_ms"]
+            found.append(
+                f"`balanced` at c={callers}: {times:.1f} times the requests/s of the proxy (bar: "
+                f"5), {share:.2f} of the time that it adds at p50 (bar: 0.25)."
+            )
+    return found
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bars": bars,
@@ -381,7 +416,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
     "quality_syntax": quality_syntax, "routing": routing, "routing_money": routing_money,
-    "certificate": certificate, "ledger": ledger,
+    "certificate": certificate, "ledger": ledger, "service": service,
 }  # fmt: skip
 
 

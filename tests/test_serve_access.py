@@ -245,6 +245,21 @@ def test_methods_and_paths(service: Service) -> None:
         assert httpx2.get(service.root_url + path).status_code == 404
 
 
+@pytest.mark.parametrize("steps", ["../files", "%2e%2e/files", "x/../../files", "."])
+def test_nobody_climbs_out_of_a_path(
+    service: Service, provider: SimulatedProvider, keys: KeyFile, steps: str
+) -> None:
+    """The provider's other paths are not to be had with the house's key."""
+    token, _ = keys.create_key("climber")
+    host, port = service.root_url.removeprefix("http://").split(":")
+    before = len(provider.requests(UPSTREAM_KEY))
+    with socket.create_connection((host, int(port)), 10) as caller:
+        head = f"GET /v1/models/{steps} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}"
+        caller.sendall(f"{head}\r\nconnection: close\r\n\r\n".encode())
+        assert caller.recv(4_096).startswith(b"HTTP/1.1 404")
+    assert len(provider.requests(UPSTREAM_KEY)) == before
+
+
 def test_browsers_get_nothing_to_work_with(service: Service, keys: KeyFile) -> None:
     """No page of another site may read answers, or frame or sniff them."""
     token, _ = keys.create_key("browser")

@@ -26,7 +26,9 @@ EVENTS = st.one_of(
     st.booleans(),
 )
 def test_pieces_make_up_the_same_events(
-    parts: list[tuple[str, str]], cuts: list[int], unfinished: bool
+    parts: list[tuple[str, str]],
+    cuts: list[int],
+    unfinished: bool,  # noqa: FBT001 - drawn
 ) -> None:
     """Cut anywhere, the events are those of the whole, and nothing of them is lost."""
     raw = "".join(text + end for text, end in parts).encode() + (b"data: {" if unfinished else b"")
@@ -46,7 +48,7 @@ def test_pieces_make_up_the_same_events(
 
 
 @pytest.mark.parametrize("spaced", [True, False])
-def test_usage_that_was_asked_for_behind_the_callers_back(spaced: bool) -> None:
+def test_usage_that_was_asked_for_behind_the_callers_back(*, spaced: bool) -> None:
     """Without its usage a chunk has the bytes that it would have had."""
     data = {"id": "a", "choices": [{"delta": {"content": '"usage":null'}}], "usage": None}
     separators = (", ", ": ") if spaced else (",", ":")

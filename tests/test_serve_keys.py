@@ -53,7 +53,7 @@ def test_keys_end(file: Path) -> None:
         assert service.find(lasting, NOW) == other
         keys.revoke(other.key_id, NOW)
         assert service.find(lasting, NOW) is None
-        assert [k.state(NOW) for k in keys.keys()] == ["expired", "revoked"]
+        assert [k.state(NOW) for k in keys.listed()] == ["expired", "revoked"]
         assert keys.revoke(other.key_id, NOW + timedelta(days=1)).revoked_at == NOW
         with pytest.raises(KeyFileError, match="no key 'nobody'"):
             keys.revoke("nobody")

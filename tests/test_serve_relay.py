@@ -108,6 +108,7 @@ def test_bytes_go_through(
     service: Service,
     provider: SimulatedProvider,
     api_key: str,
+    *,
     form: str,
     stream: bool,
     policy: str,
@@ -194,6 +195,7 @@ def test_the_openai_sdk(
             return {k: looked(v) for k, v in value.items() if k not in volatile}
         return value
 
+    expected: Any = None
     for client in (ours, bare):
         provider.forget(api_key)
         chat = client.chat.completions.create(model=CHAT, messages=HELLO)
@@ -202,7 +204,7 @@ def test_the_openai_sdk(
         with client.responses.stream(model=CHAT, input="Hello?") as stream:
             events = [e.to_dict(warnings=False) for e in stream]
         found = looked([chat.to_dict(), [c.to_dict() for c in chunks], response.to_dict(), events])
-        expected = found if client is ours else expected
+        expected = expected or found
         assert found == expected
     assert len(records(service, api_key)) == 4
 
@@ -258,7 +260,13 @@ STATUSES: Final = {
 @pytest.mark.parametrize("fault", STATUSES)
 @pytest.mark.parametrize("form", FORMS)
 def test_errors_of_the_provider_pass(
-    service: Service, provider: SimulatedProvider, api_key: str, form: str, fault: str, stream: bool
+    service: Service,
+    provider: SimulatedProvider,
+    api_key: str,
+    *,
+    form: str,
+    fault: str,
+    stream: bool,
 ) -> None:
     """The SDK raises what it would have raised; status, body and retry-after are the provider's."""
     provider.set_faults(api_key, fault)
@@ -390,7 +398,8 @@ def test_routing_stays_with_those_who_speak_the_dialect(
     provider: SimulatedProvider, api_key: str, tmp_path: Path
 ) -> None:
     """Of candidates of several sellers those are chosen that the call's dialect reaches."""
-    text = f"routing: {{candidates: [{{model: {CLAUDE}}}, {{model: gpt-4.1-nano}}], baseline: gpt-4o}}\n"
+    candidates = f"[{{model: {CLAUDE}}}, {{model: gpt-4.1-nano}}]"
+    text = f"routing: {{candidates: {candidates}, baseline: gpt-4o}}\n"
     with serving(provider, policy_at(tmp_path, "routes", text)) as service:
         answer = openai_at(service.base_url, api_key).chat.completions.create(
             model="gpt-4o", messages=HELLO
@@ -415,7 +424,7 @@ def test_a_name_in_front_says_who_is_asked(
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_secrets_do_not_leave(
-    provider: SimulatedProvider, api_key: str, tmp_path: Path, stream: bool
+    provider: SimulatedProvider, api_key: str, tmp_path: Path, *, stream: bool
 ) -> None:
     """Where the policy redacts the provider sees none, and the caller's answer has them."""
     secret = "ghp_" + "A1b2C3d4E5f6G7h8I9j0K1l2M3n4O5p6Q7r8"
@@ -439,7 +448,7 @@ def test_secrets_do_not_leave(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_was_cut_can_be_recalled(tmp_path: Path, stream: bool) -> None:
+def test_what_was_cut_can_be_recalled(tmp_path: Path, *, stream: bool) -> None:
     """The service answers the recall tool itself: the caller sees the last answer alone."""
 
     def script(body: Mapping[str, Any]) -> Answer:

@@ -59,10 +59,12 @@ def test_two_of_one_name_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("host", "local"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True)]
-    + [("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.org", False)],
+    [
+        *(("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("localhost", True)),
+        *(("0.0.0.0", False), ("::", False), ("10.0.0.1", False), ("example.org", False)),
+    ],
 )
-def test_only_loopback_is_open_by_itself(host: str, local: bool) -> None:
+def test_only_loopback_is_open_by_itself(host: str, *, local: bool) -> None:
     """Beyond this machine the service wants keys, or to be told that it need not."""
     assert is_loopback(host) is local
     if local:

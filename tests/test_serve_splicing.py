@@ -41,7 +41,9 @@ def changes(draw: st.DrawFn) -> tuple[Any, Any]:
 
 @given(changes(), st.sampled_from([None, 1, 3]), st.booleans())
 def test_what_is_written_parses_to_what_was_changed(
-    bodies: tuple[Any, Any], indent: int | None, ascii_only: bool
+    bodies: tuple[Any, Any],
+    indent: int | None,
+    ascii_only: bool,  # noqa: FBT001 - drawn
 ) -> None:
     """However the body was written, the new one says exactly what the changed one says."""
     given_body, changed = bodies
@@ -68,7 +70,10 @@ def _shared(given_body: Any, changed: Any, parsed: Any) -> Any:
     return changed
 
 
-RAW = b'{ "model" : "gpt-4o",\n "messages": [ {"role":"user", "content":"a\\u0062c"}, {"role": "user","content":"d"} ], "temperature": 1.0e0 }'
+RAW = (
+    b'{ "model" : "gpt-4o",\n "messages": [ {"role":"user", "content":"a\\u0062c"}, '
+    b'{"role": "user","content":"d"} ], "temperature": 1.0e0 }'
+)
 
 
 def test_only_the_changed_text_is_new() -> None:

@@ -78,7 +78,7 @@ def keys_list(*, file: FileOption = KEY_FILE, as_json: JsonOption = False) -> No
     """Show the keys there are, what they may do, and whether they still work."""
     now = datetime.now(UTC)
     with KeyFile(file, create=False) as kept:
-        found = list(kept.keys())
+        found = list(kept.listed())
     if as_json:
         print_json([{**k.model_dump(mode="json"), "state": k.state(now)} for k in found])
         return

@@ -147,7 +147,7 @@ class KeyFile(SQLiteFile):
             )
         return token, made
 
-    def keys(self) -> Iterator[ApiKey]:
+    def listed(self) -> Iterator[ApiKey]:
         """All keys, oldest first."""
         with self._session() as db:
             rows = db.execute("SELECT data FROM keys").fetchall()

@@ -84,7 +84,7 @@ class Passing:
             given = json.loads(content)
             content = spliced(content, given, {**given, "model": name})
         query = scope["query_string"].decode("latin-1")
-        path = scope["path"].removeprefix("/v1") + (f"?{query}" if query else "")
+        path = _path(scope) + (f"?{query}" if query else "")
         response = await opened(
             desk.session,
             scope["method"],
@@ -106,6 +106,14 @@ class Passing:
                 422, "the policy takes secrets out of what is sent, and cannot do so here"
             )
         return spliced(raw, body, account.cleared(body, self.wire))
+
+
+def _path(scope: Scope) -> str:
+    """The path behind ``/v1`` as it came; nobody climbs out of it to others of the provider's."""
+    if not {".", ".."}.isdisjoint(scope["path"].split("/")):
+        raise Refusal(404, "a path has no steps up or on the spot")
+    raw: bytes = scope["raw_path"]
+    return raw.decode("latin-1").removeprefix("/v1")
 
 
 def _allowed(content: bytes, key: ApiKey | None, model: str | None) -> bytes:

@@ -142,7 +142,7 @@ def openapi() -> dict[str, Any]:
 def _paths() -> dict[str, Any]:
     model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
     relayed = {
-        path: {"post": _operation(text, body, AnyBody, parameters=_headers())}
+        path: {"post": _operation(text, body, AnyBody, parameters=_headers(), streams=True)}
         for path, (body, text) in RELAYED.items()
     }
     wires = {"type": "string", "enum": list(WIRES)}
@@ -177,8 +177,11 @@ def _operation(
     *,
     parameters: list[dict[str, Any]] | None = None,
     keyed: bool = True,
+    streams: bool = False,
 ) -> dict[str, Any]:
-    good = {"text/plain": {}} if isinstance(answer, str) else _json(answer)
+    good = {answer: {}} if isinstance(answer, str) else _json(answer)
+    if streams:
+        good |= {"text/event-stream": {}}
     errors = {
         status: {"description": said, "content": _json(ErrorBody if keyed else AnyBody)}
         for status, said in ERRORS.items()
