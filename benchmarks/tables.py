@@ -408,6 +408,61 @@ def _against_proxy(rows: list[dict[str, Any]]) -> list[str]:
     return found
 
 
+def coverage(result: dict[str, Any]) -> str:
+    head = ["sessions", "held", "saves", "tails", "share", "percentiles", "adjusted", "$ saved",
+            "outcome", "width", "adjusted"]  # fmt: skip
+    rows = []
+    for r in result["intervals"]:
+        hits = [
+            f"{100 * r['covered'][k]:.1f}"
+            for k in ("share", "percentile", "share_adjusted", "saved", "outcome")
+        ]
+        spans = [f"{r['width'][k]:.2f}" for k in ("share", "share_adjusted")]
+        rows.append([*_setting(r), *hits, *spans])
+    made = markdown(head, rows)
+    every = result["intervals"]
+    n = sum(r["n"] for r in every)
+    whole = [
+        f"{label} {100 * sum(r['covered'][k] * r['n'] for r in every) / n:.1f} %"
+        for k, label in (("share", "share"), ("saved", "$ saved"), ("percentile", "percentiles"))
+    ]
+    head = ["sessions", "held", "saves", "tails", "alarm: costs %", "alarm: outcomes %",
+            "sequence misses %", "median session of the alarm"]  # fmt: skip
+    rows = [
+        [
+            *_setting(r),
+            *(f"{100 * r[k]:.1f}" for k in ("cost", "outcome", "sequence_missed")),
+            "-" if r["median_session"] is None else f"{r['median_session']:,}",
+        ]
+        for r in result["alarms"]
+    ]
+    return f"{made}\n\nOver all {n:,}: {', '.join(whole)}.\n\n{markdown(head, rows)}"
+
+
+def _setting(row: dict[str, Any]) -> list[str]:
+    shares = [f"{100 * row[k]:.0f} %" for k in ("held", "saves")]
+    return [f"{row['sessions']:,}", *shares, f"{row['tails']:g}"]
+
+
+def cache_model(result: dict[str, Any]) -> str:
+    head = ["wire", "policy", "conversations", "requests", "with cached input", "exact"]
+    keys = ("conversations", "requests", "with_cached_input", "predicted_exactly")
+    rows = [[r["wire"], r["policy"], *(f"{r[k]:,}" for k in keys)] for r in result["exact"]]
+    made = markdown(head, rows)
+    head = ["worn", "requests", "exact", "mean error, tokens (95 %)", "other half", "inside"]
+    rows = [
+        [
+            r["wire"],
+            *(f"{r[k]:,}" for k in ("requests", "predicted_exactly")),
+            f"{r['error_tokens']:.1f} [{r['low']:.1f}, {r['high']:.1f}]",
+            f"{r['other_half']:.1f}",
+            "yes" if r["inside"] else "**no**",
+        ]
+        for r in result["worn"]
+    ]
+    return f"{made}\n\n{markdown(head, rows)}"
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bars": bars,
@@ -417,6 +472,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "redaction": redaction, "forms": forms, "source_code": source_code,
     "quality_syntax": quality_syntax, "routing": routing, "routing_money": routing_money,
     "certificate": certificate, "ledger": ledger, "service": service,
+    "coverage": coverage, "cache_model": cache_model,
 }  # fmt: skip
 
 

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parents[1]
 POLICIES = ROOT / "docs" / "policies.md"
 LIMITS = ROOT / "docs" / "limits.md"
 CLIENTS = ROOT / "docs" / "clients.md"
+EXPERIMENTS = ROOT / "docs" / "experiments.md"
 
 
 def keys_of(model: type[BaseModel]) -> Iterator[str]:
@@ -75,7 +76,7 @@ YAML_BLOCK = re.compile(r"^```ya?ml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.skipif(not POLICIES.exists(), reason="docs/policies.md is not there")
-@pytest.mark.parametrize("document", [POLICIES, LIMITS], ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", [POLICIES, LIMITS, EXPERIMENTS], ids=lambda path: path.stem)
 def test_policies_shown_in_the_document_load(document: Path, tmp_path: Path) -> None:
     """Each whole policy that the document shows is one that loads."""
     for block in YAML_BLOCK.findall(document.read_text(encoding="utf-8")):
@@ -110,6 +111,8 @@ def test_clients_shown_in_the_document_work(
         "/v1/messages",
     ]
     assert "tokenthrift" not in provider.requests(api_key)[-1].body
+
+
 REPORTS = ROOT / "docs" / "reports.md"
 
 
@@ -181,3 +184,13 @@ def test_the_document_on_reports_runs(
         result = runner.invoke(app, words)
         assert result.exit_code == 0, (words, result.output)
     assert Path("report.html").read_text(encoding="utf-8").count("search") >= 1
+
+
+def test_python_of_the_document_on_experiments_runs() -> None:
+    """Its blocks run as printed, and what they assert holds."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```", EXPERIMENTS.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(compile(block, "experiments.md", "exec"), {})
