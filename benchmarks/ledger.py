@@ -5,7 +5,7 @@
 Rows are made by rule in a temporary folder: seven models, 90 days, sessions of 20 calls, a thousand
 users, twelve teams. Reports are timed in a process that is running (``query``), two of them also as
 the command (``command``: with the start of Python, which ``start`` tells); each is the median of
-five, the file being in the page cache: seconds on the clock, which are those of a machine that does
+some runs after a first one, the file being in the page cache: seconds on the clock, which are those of a machine that does
 nothing else only if nothing else ran, and seconds of processors.
 """
 
@@ -45,7 +45,6 @@ from tokenthrift.report import grouped, plan_latencies
 DAYS = 90
 MODELS = 7
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
-REPEATS = 5
 BARS = {"write_ms": 0.3, "report_s": 3.0, "parquet_s": 5.0}
 COMMANDS = (None, "model")
 GROUPS = (None, "model", "day", "policy", "complexity", "tag:team", "tag:user", "session")
@@ -216,10 +215,10 @@ def literal(value: Any) -> str:
     )
 
 
-def seconds(name: str, work: Callable[[], Any]) -> dict[str, float]:
+def seconds(name: str, work: Callable[[], Any], repeats: int) -> dict[str, float]:
     """Medians of a few runs: on the clock, and of processors (all cores, children too)."""
     took = []
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         start, before = time.perf_counter(), os.times()
         work()
         took.append((time.perf_counter() - start, sum(os.times()[:4]) - sum(before[:4])))
@@ -227,7 +226,7 @@ def seconds(name: str, work: Callable[[], Any]) -> dict[str, float]:
     return {f"{name}_s": round(clock, 3), f"{name}_cpu_s": round(work_s, 3)}
 
 
-def reports(where: Path, calls: int) -> list[dict[str, Any]]:
+def reports(where: Path, calls: int, repeats: int) -> list[dict[str, Any]]:
     """How long a report takes by what it is grouped by."""
     rows = []
     for by in GROUPS:
@@ -242,7 +241,7 @@ def reports(where: Path, calls: int) -> list[dict[str, Any]]:
             assert found[0].calls == calls
             if by is not None:
                 assert sum(astuple(t)[0] for t in found[1].values()) == calls
-            row: dict[str, Any] = {"by": by or "", **seconds("query", query)}
+            row: dict[str, Any] = {"by": by or "", **seconds("query", query, repeats)}
         words = [sys.executable, "-c", "from tokenthrift.cli import main; main()", "report", where]
         option = [] if by is None else ["--by", by]
 
@@ -250,7 +249,7 @@ def reports(where: Path, calls: int) -> list[dict[str, Any]]:
             return subprocess.run([*words, *option], check=True, capture_output=True)
 
         if by in COMMANDS:
-            row |= seconds("command", command)
+            row |= seconds("command", command, repeats)
         rows.append(row)
         print(where.name, rows[-1], flush=True)
     return rows
@@ -261,23 +260,28 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=20_000_000)
     parser.add_argument("--writes", type=int, default=20_000)
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each report")
     parser.add_argument("--ledger", type=Path, help="a file of --records calls from an earlier run")
     parser.add_argument("--results", default="ledger", help="name of the file of results")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         start = [sys.executable, "-c", "from tokenthrift.cli import main; main()", "--version"]
-        started = seconds("start", lambda: subprocess.run(start, check=True, capture_output=True))
+        started = seconds(
+            "start",
+            lambda: subprocess.run(start, check=True, capture_output=True),
+            asked.repeats,
+        )
         written = writes(folder / "writes.db", asked.writes)
         print(written, flush=True)
         many = asked.ledger or folder / "many.db"
         if not many.exists():
             fill(many, asked.records)
-        sqlite = reports(many, asked.records)
+        sqlite = reports(many, asked.records, asked.repeats)
         size = many.stat().st_size
         (folder / "many.db").unlink(missing_ok=True)
         fill_parquet(folder / "export", asked.rows)
-        parquet = reports(folder / "export", asked.rows)
+        parquet = reports(folder / "export", asked.rows, asked.repeats)
         files = sum(p.stat().st_size for p in folder.rglob("*.parquet"))
     save(
         asked.results,
@@ -287,6 +291,7 @@ def main() -> None:
             "sqlite": {"records": asked.records, "bytes": size, "rows": sqlite},
             "parquet": {"records": asked.rows, "bytes": files, "rows": parquet},
             **started,
+            "repeats": asked.repeats,
             "cores": os.cpu_count(),
             "load": os.getloadavg()[1],
         },

@@ -368,7 +368,8 @@ def ledger(result: dict[str, Any]) -> str:
                     rows.append([f"{what}, {by}", over, f"< {limit:g} s", *took])
     note = (
         f"Load of the machine: {result['load']:.1f} on {result['cores']} cores. The start of the "
-        f"command alone: {result['start_s']:.2f} s, {result['start_cpu_s']:.2f} s of processors."
+        f"command alone: {result['start_s']:.2f} s, {result['start_cpu_s']:.2f} s of processors. "
+        f"Medians of {result['repeats']} runs."
     )
     return f"{markdown(head, rows)}\n\n{note}"
 
