@@ -5,8 +5,8 @@
 Rows are made by rule in a temporary folder: seven models, 90 days, sessions of 20 calls, a thousand
 users, twelve teams. Reports are timed in a process that is running (``query``), two of them also as
 the command (``command``: with the start of Python, which ``start`` tells); each is the median of
-some runs after a first one, the file being in the page cache: seconds on the clock, which are those of a machine that does
-nothing else only if nothing else ran, and seconds of processors.
+some runs after a first one, the file being in the page cache. Seconds on the clock are those of an
+idle machine only if nothing else ran; seconds of processors say what the work took.
 """
 
 from __future__ import annotations
