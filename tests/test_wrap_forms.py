@@ -222,7 +222,8 @@ def test_a_call_says_what_it_wants(
     assert len(off.raw) > 1.3 * len(planned.raw)
     first, second = tokenthrift.account_of(client).ledger.records()
     assert (first.tags, first.session) == ({"app": "a", "user": "u1"}, "s1")
-    assert (second.tags, second.session) == ({"app": "a"}, None)
+    assert second.tags == {"app": "a"}
+    assert second.session not in ("s1", None)
     assert first.counted_sent_tokens == first.counted_baseline_tokens
     assert second.counted_sent_tokens < second.counted_baseline_tokens
 
