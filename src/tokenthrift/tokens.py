@@ -141,18 +141,25 @@ class TokenIds:
                 self._held -= len(self._known.popitem(last=False)[1])
         return ids
 
-    def counts(self, text: str, ends: Sequence[int]) -> IdArray:
+    def counts(self, text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
         """(pieces,) tokens of a text cut at ``ends``; a token belongs where it begins.
 
         Args:
             text: the whole text.
             ends: rising indices of characters; what lies behind the last one is not counted.
         """
+        return self.cut(text, ends)[1]
+
+    def cut(self, text: str, ends: Sequence[int]) -> tuple[IdArray, npt.NDArray[np.int64]]:
+        """Ids of a text, and how many of them each piece has that ends at one of ``ends``."""
         ids = self(text)
         lengths = _byte_lengths(self.name)[ids]
-        starts = np.cumsum(lengths) - lengths
-        borders = np.searchsorted(starts, _byte_offsets(text, ends))
-        return np.diff(borders, prepend=0)
+        starts = lengths.cumsum()
+        starts -= lengths
+        borders = starts.searchsorted(_byte_offsets(text, ends))
+        counts = borders.astype(np.int64)
+        counts[1:] -= borders[:-1]
+        return ids, counts
 
 
 def _encoded(name: str, text: str) -> IdArray:

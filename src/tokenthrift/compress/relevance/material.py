@@ -107,9 +107,8 @@ class Units:
         """
         encode = token_ids(encoding)
         wholes = self.wholes or [("".join(self.texts), list(accumulate(map(len, self.texts))))]
-        ids = np.concatenate([encode(text) for text, _ in wholes])
-        sizes = np.concatenate([encode.counts(text, ends) for text, ends in wholes])
-        return ids.astype(np.int64), sizes.astype(np.int64)
+        ids, sizes = zip(*(encode.cut(text, ends) for text, ends in wholes), strict=True)
+        return np.concatenate(ids).astype(np.int64), np.concatenate(sizes).astype(np.int64)
 
     def window(self, width: int) -> tuple[IntArray, IntArray]:
         """First unit and end of the window of ``width`` tokens to each side, inside the group."""
