@@ -85,7 +85,9 @@ class Likeness:
         """Texts of which an earlier one holds at least ``threshold``, each with the fullest one."""
         owners: dict[int, list[int]] = defaultdict(list)
         found = []
-        for n in self._sharing():
+        if not self._may_hold(threshold):
+            return found
+        for n in range(len(self)):
             sample = _sample(self._set(n))
             shared: dict[int, int] = defaultdict(int)
             for value in sample:
@@ -101,20 +103,19 @@ class Likeness:
                     owners[value].append(n)
         return found
 
-    def _sharing(self) -> list[int]:
-        """Texts that have a shingle in common with another; most have none, and are done with."""
+    def _may_hold(self, threshold: float) -> bool:
+        """Whether all earlier texts together hold so much of one; mostly they do not."""
         flat = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
-        ordered = np.sort(flat)
-        again = ordered[1:][ordered[1:] == ordered[:-1]]
-        if not len(again):
-            return []
-        at = np.isin(flat, again).nonzero()[0]
-        owners = np.repeat(np.arange(len(self)), [len(own) for own in self._hashes])[at]
-        order = np.argsort(flat[at], kind="stable")
-        values, owners = flat[at][order], owners[order]
-        shared = (values[1:] == values[:-1]) & (owners[1:] != owners[:-1])
-        texts = np.union1d(owners[1:][shared], owners[:-1][shared])
-        return [int(n) for n in texts]
+        order = np.argsort(flat, kind="stable")
+        values = flat[order]
+        owners = np.repeat(np.arange(len(self)), [len(own) for own in self._hashes])[order]
+        opens = np.ones(len(flat), np.bool_)  # of the run of one value, by rising owner
+        opens[1:] = values[1:] != values[:-1]
+        own = opens.copy()  # once for each owner of it
+        own[1:] |= owners[1:] != owners[:-1]
+        total = np.bincount(owners[own], minlength=len(self))
+        held = np.bincount(owners[own & ~opens], minlength=len(self))
+        return bool((held[total > 0] / total[total > 0] >= threshold).any())
 
     def novelty(self) -> npt.NDArray[np.float32]:
         """(n,) share of each text's shingles that stand in no earlier text."""
