@@ -7,7 +7,6 @@ data that did the work, and replaying it over the original gives what was sent.
 from __future__ import annotations
 
 import time
-from copy import copy
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
@@ -256,7 +255,7 @@ class Draft:
 
     def noting(self, *steps: Step) -> Draft:
         """The draft with steps behind those of its trace."""
-        after = copy(self)  # every stage of every turn ends here, and `replace` takes its time
+        after = self.__copy__()  # every stage of every turn ends here, and `replace` takes its time
         object.__setattr__(after, "trace", Growing.of(self.trace).then(steps))
         return after
 
@@ -297,7 +296,7 @@ class Draft:
                 raise EditError(f"{stage}: segment {edit.target} may not change: {why}")
             if edit.target in changed:
                 raise EditError(f"{stage}: two edits of segment {edit.target}")
-            tokens = self.count(edit.text) if edit.text else 0
+            tokens = self._tokens_of(edit, segment)
             if edit.action == "mark":
                 if segment.text not in edit.text:
                     raise EditError(f"{stage}: a mark of {edit.target} alters its text")
@@ -309,6 +308,13 @@ class Draft:
             )
             done.append(edit)
         return changed, done
+
+    def _tokens_of(self, edit: Edit, segment: Segment) -> int:
+        """What a segment costs after an edit; what cuts it keeps most of its lines."""
+        if not edit.text:
+            return 0
+        cuts = edit.level > 1 or edit.action == "mark"
+        return self.count.edited(edit.text, segment.text) if cuts else self.count(edit.text)
 
     def _frozen_segment(self, name: str) -> Segment | None:
         return next((s for s in self.segments if s.id == name), None)

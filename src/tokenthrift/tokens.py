@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -64,6 +64,11 @@ RUN_CHARACTERS: Final = 4_096
 _RUN = re.compile(
     rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
 )
+
+# Encodings that split a text behind a line break where anything but white space or a slash follows,
+# whatever else stands on either side: tokens of the two sides add up.
+BEGIN_ANEW: Final = frozenset({"cl100k_base", "o200k_base"})
+_ANEW = re.compile(r"(?<=\n)(?=[^\s/])")
 
 IdArray = npt.NDArray[np.uint32]
 
@@ -150,6 +155,28 @@ class TokenIds:
         """
         return self.cut(text, ends)[1]
 
+    def edited(self, text: str, before: str) -> int:
+        """Tokens of a text that has lines of another one, which was encoded before; exact.
+
+        Only what is new is encoded. Where no line begins anew, that is all of it.
+        """
+        lines = _ANEW.split(text) if self.name in BEGIN_ANEW else []
+        if len(lines) < 2 or not (_is_regular(text) and _is_regular(before)):
+            return len(self(text))
+        there = _ANEW.split(before)
+        counts = self.counts(before, [*accumulate(map(len, there))]).tolist()
+        known = dict(zip(there, counts, strict=True))
+        encode = encoding(self.name).encode_ordinary
+        total, fresh = 0, ""
+        for line in lines:
+            if line not in known:
+                fresh += line
+                continue
+            total += known[line]
+            if fresh:
+                total, fresh = total + len(encode(fresh)), ""
+        return total + len(encode(fresh))
+
     def cut(self, text: str, ends: Sequence[int]) -> tuple[IdArray, npt.NDArray[np.int64]]:
         """Ids of a text, and how many of them each piece has that ends at one of ``ends``."""
         ids = self(text)
@@ -172,6 +199,15 @@ def _encoded(name: str, text: str) -> IdArray:
         plain = (s.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for s in stretches)
         ids = [encode(s, disallowed_special=()) for s in plain]
     return np.concatenate(ids) if cuts else ids[0]
+
+
+def _is_regular(text: str) -> bool:
+    """Whether a text is encoded from end to end as it stands."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not _cuts(text)
 
 
 def _cuts(text: str) -> list[int]:
@@ -247,7 +283,19 @@ class TiktokenCounter:
             if digest
             else encoding(self.encoding_name).encode_ordinary(text)
         )
-        n = n if self.exact else ceil(n * self.factor)
+        return self._remember(key, n)
+
+    def edited(self, text: str, before: str, /) -> int:
+        """Tokens of ``text``, which keeps lines of one that was counted before; as if counted."""
+        key = _digest(text) if len(text) > SHORT_TEXT else text
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        return self._remember(key, token_ids(self.encoding_name).edited(text, before))
+
+    def _remember(self, key: str | bytes, tokens: int) -> int:
+        """The count of a text of so many tokens of the encoding, kept for the next time."""
+        n = tokens if self.exact else ceil(tokens * self.factor)
         if len(self._known) >= CACHE_ENTRIES:
             self._forget()
         self._known[key] = n

@@ -39,7 +39,7 @@ _CLASS: Final = byte_table(
     ("_", _UNDERSCORE),
 )
 
-# How many characters of a class a run has: a number of so many bits each, all in one integer. What is
+# How many characters of each class a run has, in one integer: so many bits for each. A run that is
 # longer than they can say is looked at in any case.
 _BITS: Final = 12
 _MOST: Final = (1 << _BITS) - 1

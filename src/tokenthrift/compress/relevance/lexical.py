@@ -57,12 +57,19 @@ def query_terms(question: str, context: str = "", language: str = DEFAULT) -> di
 
 
 def asked_terms(
-    question: str, context: str = "", language: str = DEFAULT
+    question: str | Sequence[str], context: str = "", language: str = DEFAULT
 ) -> dict[str, tuple[float, str]]:
-    """The same with the word that each term stands for, as it was first written."""
+    """The same with the word that each term stands for, as it was first written.
+
+    Args:
+        question: what is asked, or its words.
+        context: where the work is going.
+        language: of both.
+    """
     asked: dict[str, tuple[float, str]] = {}
-    for text, weight in ((question, 1.0), (context, CONTEXT_WEIGHT)):
-        for word in dict.fromkeys(words_of(text)):
+    own = words_of(question) if isinstance(question, str) else question
+    for words, weight in ((own, 1.0), (words_of(context), CONTEXT_WEIGHT)):
+        for word in dict.fromkeys(words):
             for term in terms_of(word, language):
                 if term not in asked:
                     asked[term] = (weight, word)

@@ -83,10 +83,10 @@ class Likeness:
 
     def near_duplicates(self, threshold: float) -> list[NearDuplicate]:
         """Texts of which an earlier one holds at least ``threshold``, each with the fullest one."""
+        if not self._may_hold(threshold):
+            return []
         owners: dict[int, list[int]] = defaultdict(list)
         found = []
-        if not self._may_hold(threshold):
-            return found
         for n in range(len(self)):
             sample = _sample(self._set(n))
             shared: dict[int, int] = defaultdict(int)

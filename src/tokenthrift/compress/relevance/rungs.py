@@ -106,8 +106,9 @@ def score_units(
     """
     if resources.scorer is not None:
         return _own_score(resources.scorer, question, units)
-    language = language_of(words_of(question.text), _beginning(units.texts))
-    asked = asked_terms(question.text, question.trajectory, language)
+    words = words_of(question.text)
+    language = language_of(words, _beginning(units.texts))
+    asked = asked_terms(words, question.trajectory, language)
     query = {term: weight for term, (weight, _) in asked.items()}
     windows = AGENT_WINDOWS if question.trajectory else WINDOWS
     score = lexical_score(query, units, language, windows)
