@@ -26,7 +26,10 @@ ROWS: Final = {
     for row, names in enumerate(
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
-            ["tokens", "images", "opaque", "encoders", "catalog", "wire", "sqlite_file"],
+            [
+                *("tokens", "encodings", "images", "opaque", "encoders", "catalog", "wire"),
+                "sqlite_file",
+            ],
             ["compress", "route", "limits"],
             ["policy"],
             ["levels"],
@@ -51,6 +54,7 @@ WITHIN_A_ROW: Final = {
     ("draft", "history"),
     ("history", "types"),
     ("types", "errors"),
+    ("tokens", "encodings"),
     ("tokens", "images"),
     ("tokens", "opaque"),
 }

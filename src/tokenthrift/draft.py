@@ -310,11 +310,10 @@ class Draft:
         return changed, done
 
     def _tokens_of(self, edit: Edit, segment: Segment) -> int:
-        """What a segment costs after an edit; what cuts it keeps most of its lines."""
-        if not edit.text:
-            return 0
-        cuts = edit.level > 1 or edit.action == "mark"
-        return self.count.edited(edit.text, segment.text) if cuts else self.count(edit.text)
+        """What a segment costs after an edit; one that cuts keeps most of its lines."""
+        if edit.level > 1:
+            return self.count.edited(edit.text, segment.text)
+        return self.count(edit.text) if edit.text else 0
 
     def _frozen_segment(self, name: str) -> Segment | None:
         return next((s for s in self.segments if s.id == name), None)
