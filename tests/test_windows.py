@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -141,7 +142,7 @@ def test_what_cannot_shrink_is_not_compacted_in_each_turn() -> None:
     }
     steps = [s for s in compressed(given, by).trace if s.stage == "compact"]
     assert len(steps) > 1
-    pairs = zip(steps, steps[1:], strict=False)
+    pairs = itertools.pairwise(steps)
     assert all(after.tokens_before > 1.1 * before.tokens_after for before, after in pairs)
 
 
