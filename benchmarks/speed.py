@@ -23,7 +23,10 @@ import shapes
 from data import SEED, interval, save
 from shapes import MODEL, Body
 from tokenthrift import tokens
-from tokenthrift.compress import Memo
+from tokenthrift.compress import Memo, forms
+from tokenthrift.compress.names import name_set
+from tokenthrift.compress.pages import read_page
+from tokenthrift.compress.units import is_passages
 from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy, load_policy
 
@@ -66,10 +69,12 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def forget_counts() -> None:
-    """Empty the per-string cache, so that a plan is cold."""
+    """Empty what is remembered of texts, so that a plan is cold; words stay known."""
     tokens._shared.cache_clear()  # noqa: SLF001 - there is no public way, and no need for one
     tokens.counter_for.cache_clear()
     tokens.token_ids.cache_clear()
+    for known in (forms._rows, name_set, read_page, is_passages):  # noqa: SLF001
+        known.cache_clear()
 
 
 def measured(body: Body, policy: Policy) -> dict[str, Any]:

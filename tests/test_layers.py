@@ -27,14 +27,8 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             [
-                "tokens",
-                "images",
-                "opaque",
-                "encoders",
-                "catalog",
-                "wire",
-                "sqlite_file",
-                "evidence",
+                *("tokens", "encodings", "images", "opaque", "encoders", "catalog", "wire"),
+                *("sqlite_file", "evidence"),
             ],
             ["compress", "route", "limits", "experiment"],
             ["policy"],
@@ -60,6 +54,7 @@ WITHIN_A_ROW: Final = {
     ("draft", "history"),
     ("history", "types"),
     ("types", "errors"),
+    ("tokens", "encodings"),
     ("tokens", "images"),
     ("tokens", "opaque"),
 }

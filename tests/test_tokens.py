@@ -155,3 +155,25 @@ def test_a_piece_is_as_long_as_its_tokens() -> None:
     assert count.pieces("one two three", [3, 7, 13]) == [1, 1, 1]
     assert count.pieces("unbelievable", [1, 12]) == [1, count("unbelievable") - 1]
     assert count.pieces("日本語 text", [3, 8]) == [count("日本語"), 1]
+
+
+@examples(150)
+@given(
+    st.one_of(short_texts(), texts(40)),
+    st.lists(
+        st.sampled_from(["", "[-3]\n", "\n", "  ", "/x\n", "\r\n", "é", "\ud800"]), max_size=8
+    ),
+    st.integers(1, 5),
+    st.sampled_from(["gpt-4o", "gpt-4", "claude-sonnet-4-5"]),
+)
+def test_an_edited_text_counts_as_if_counted(
+    text: str, marks: list[str], step: int, model: str
+) -> None:
+    """What a text costs of which pieces were cut is the same with the text before in sight."""
+    pieces = text.splitlines(keepends=True) or [text]
+    for n, mark in enumerate(marks):
+        pieces[n * step % len(pieces)] = mark
+    edited = "".join(pieces)
+    same = counter_for(model)
+    fresh = tokens.TiktokenCounter(same.encoding_name, same.factor, same.error)
+    assert fresh.edited(edited, text) == same(edited)

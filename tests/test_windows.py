@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
@@ -128,6 +129,21 @@ def test_a_compaction_makes_room_and_is_recorded() -> None:
             assert step.tokens_after <= 500
             assert f"{step.tokens_before} tokens crossed 1000" in step.notes[0][1]
         assert draft.tokens <= 1_000
+
+
+def test_what_cannot_shrink_is_not_compacted_in_each_turn() -> None:
+    """Above its threshold for good a request is compacted when it has grown by a tenth since."""
+    by = rules(*STAGES[:2], compaction=Compaction(at_tokens=1_000, to_share=0.5))
+    said = [f"note {n} of the talk" for n in range(300)]
+    roles = ("user", "assistant")
+    given = {
+        "model": "gpt-4o",
+        "messages": [{"role": roles[n % 2], "content": text} for n, text in enumerate(said)],
+    }
+    steps = [s for s in compressed(given, by).trace if s.stage == "compact"]
+    assert len(steps) > 1
+    pairs = itertools.pairwise(steps)
+    assert all(after.tokens_before > 1.1 * before.tokens_after for before, after in pairs)
 
 
 def test_without_a_threshold_nothing_is_compacted() -> None:

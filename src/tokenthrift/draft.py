@@ -7,7 +7,7 @@ data that did the work, and replaying it over the original gives what was sent.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
@@ -156,6 +156,7 @@ class Draft:
     floor_tokens: int = 0
     trace: Sequence[Step] = ()
     history: History = field(default_factory=History, compare=False, repr=False)
+    _size: int = field(default=-1, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep sequences so that they can grow."""
@@ -181,13 +182,13 @@ class Draft:
 
     @property
     def tokens(self) -> int:
-        """Tokens of the draft as it would be sent."""
-        return (
-            self.base_tokens
-            + self.history.sums.tokens
-            + sum(s.tokens for s in self.new_segments)
-            + sum(f.tokens for f in self.new_frames if not f.removed)
-        )
+        """Tokens of the draft as it would be sent; added up once."""
+        if self._size < 0:
+            size = self.base_tokens + self.history.sums.tokens
+            size += sum([s.tokens for s in self.new_segments])
+            size += sum([f.tokens for f in self.new_frames if not f.removed])
+            object.__setattr__(self, "_size", size)
+        return self._size
 
     @property
     def seen(self) -> Sequence[Message]:
@@ -254,18 +255,16 @@ class Draft:
 
     def noting(self, *steps: Step) -> Draft:
         """The draft with steps behind those of its trace."""
-        trace = Growing.of(self.trace)
-        return Draft(  # every stage of every turn ends here, and `replace` takes its time
-            request=self.request,
-            segments=self.segments,
-            frames=self.frames,
-            window=self.window,
-            count=self.count,
-            base_tokens=self.base_tokens,
-            floor_tokens=self.floor_tokens,
-            trace=trace.upto(len(trace), steps),
-            history=self.history,
-        )
+        after = self.__copy__()  # every stage of every turn ends here, and `replace` takes its time
+        object.__setattr__(after, "trace", Growing.of(self.trace).then(steps))
+        return after
+
+    def __copy__(self) -> Draft:
+        """The same draft, with what it adds up to."""
+        after = object.__new__(Draft)
+        for name in _FIELDS:
+            object.__setattr__(after, name, getattr(self, name))
+        return after
 
     def _with(self, changed: Mapping[str, Segment], gone: Collection[int]) -> Draft:
         """The draft with segments in place of those of their ids, and without some messages."""
@@ -297,7 +296,7 @@ class Draft:
                 raise EditError(f"{stage}: segment {edit.target} may not change: {why}")
             if edit.target in changed:
                 raise EditError(f"{stage}: two edits of segment {edit.target}")
-            tokens = self.count(edit.text) if edit.text else 0
+            tokens = self._tokens_of(edit, segment)
             if edit.action == "mark":
                 if segment.text not in edit.text:
                     raise EditError(f"{stage}: a mark of {edit.target} alters its text")
@@ -309,6 +308,12 @@ class Draft:
             )
             done.append(edit)
         return changed, done
+
+    def _tokens_of(self, edit: Edit, segment: Segment) -> int:
+        """What a segment costs after an edit; one that cuts keeps most of its lines."""
+        if edit.level > 1:
+            return self.count.edited(edit.text, segment.text)
+        return self.count(edit.text) if edit.text else 0
 
     def _frozen_segment(self, name: str) -> Segment | None:
         return next((s for s in self.segments if s.id == name), None)
@@ -349,6 +354,9 @@ class Draft:
             error=f"{type(error).__name__}: {error}"[:300],
         )
         return self.noting(step)
+
+
+_FIELDS: Final = tuple(f.name for f in fields(Draft))
 
 
 @dataclass(frozen=True, slots=True)

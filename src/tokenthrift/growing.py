@@ -93,6 +93,12 @@ class Growing(Sequence[T_co]):
         new._shared, new._frozen = self._shared, self._frozen
         return new
 
+    def then(self, more: Iterable[T_co]) -> Growing[T_co]:
+        """The items, and others behind them."""
+        new: Growing[T_co] = object.__new__(Growing)
+        new._shared, new._frozen, new.rest = self._shared, self._frozen, (*self.rest, *more)
+        return new
+
     def __len__(self) -> int:
         return self._frozen + len(self.rest)
 
@@ -101,8 +107,10 @@ class Growing(Sequence[T_co]):
     @overload
     def __getitem__(self, at: slice) -> Sequence[T_co]: ...
     def __getitem__(self, at: int | slice) -> T_co | Sequence[T_co]:
-        size = len(self)
+        size = self._frozen + len(self.rest)
         if isinstance(at, slice):
+            if at.start == self._frozen and at.stop is None and at.step is None:
+                return self.rest  # what is new in a turn, as every stage asks for it
             start, stop, step = at.indices(size)
             if start >= self._frozen and step > 0:
                 return self.rest[start - self._frozen : stop - self._frozen : step]

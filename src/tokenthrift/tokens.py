@@ -1,39 +1,44 @@
 """Token counts of text: exact for OpenAI encodings, a stated estimate for other families.
 
-Ranks are found offline in litellm's wheel (without importing it), else in tiktoken's own cache;
-only where neither has them does tiktoken download. Counts of strings are cached by content.
+Counts of strings are cached by content.
 Estimates are never adjusted behind a plan's back: plans must be the same on every replica. What a
 provider reports corrects the *accounting* instead (`Correction`).
 """
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import re
-import threading
 from collections import OrderedDict
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import blake2b
-from itertools import pairwise
 from math import ceil
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
-import tiktoken
 from tiktoken.model import encoding_name_for_model
 
+from tokenthrift.encodings import IdArray, digest_of, encoding, token_ids
 from tokenthrift.images import image_tokens
 from tokenthrift.opaque import as_json, opaque_tokens, unmarked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tokenthrift.types import Message, Request, TokenCounter
+
+__all__ = [
+    "MESSAGE_TOKENS",
+    "REPLY_TOKENS",
+    "Correction",
+    "IdArray",
+    "TiktokenCounter",
+    "count_request",
+    "counter_for",
+    "encoding",
+    "message_framing",
+    "request_framing",
+    "token_ids",
+    "tool_prompt_tokens",
+]
 
 # Chat framing: 3 tokens around a message, 1 for its role, 1 more with a name, 3 to prime the reply.
 # Source: OpenAI cookbook, "How to count tokens with tiktoken".
@@ -56,157 +61,7 @@ FAMILIES: Final[tuple[tuple[tuple[str, ...], float, float], ...]] = (
 UNKNOWN_FAMILY: Final = (1.15, 0.35)
 
 CACHE_ENTRIES: Final = 65_536
-IDS_HELD: Final = 4_000_000  # ids of the last texts that are remembered, 16 MB
 SHORT_TEXT: Final = 200  # characters; shorter strings are their own cache key
-
-# A text is cut inside a run of one sort of characters that is two to three times as long.
-RUN_CHARACTERS: Final = 4_096
-_RUN = re.compile(
-    rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
-)
-
-IdArray = npt.NDArray[np.uint32]
-
-_environment_lock = threading.Lock()
-
-
-def _bundled_ranks() -> str | None:
-    """Folder of litellm's wheel that holds tiktoken ranks; litellm itself is not imported."""
-    spec = importlib.util.find_spec("litellm")
-    if spec is None or spec.origin is None:
-        return None
-    root = Path(spec.origin).parent
-    for below in ("litellm_core_utils/tokenizers", "llms/tokenizers"):
-        if (root / below).is_dir():
-            return str(root / below)
-    return None
-
-
-@contextmanager
-def _ranks_offline() -> Iterator[None]:
-    """Point tiktoken at the bundled ranks while it loads, unless the user points it elsewhere."""
-    folder = None if "TIKTOKEN_CACHE_DIR" in os.environ else _bundled_ranks()
-    if folder is None:
-        yield
-        return
-    with _environment_lock:
-        os.environ["TIKTOKEN_CACHE_DIR"] = folder
-        try:
-            yield
-        finally:
-            os.environ.pop("TIKTOKEN_CACHE_DIR", None)
-
-
-@lru_cache(maxsize=8)
-def encoding(name: str) -> tiktoken.Encoding:
-    """A tiktoken encoding by name, loaded once, offline where its ranks are bundled."""
-    with _ranks_offline():
-        return tiktoken.get_encoding(name)
-
-
-class TokenIds:
-    """Texts as token ids of one tiktoken encoding; remembers the last ones by content.
-
-    What is counted is also cut into units and embedded, so a text is encoded once for all three.
-
-    Attributes:
-        name: of the encoding.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._known: OrderedDict[bytes, IdArray] = OrderedDict()
-        self._held = 0
-        self._lock = threading.Lock()
-
-    def __call__(self, text: str, key: bytes | None = None) -> IdArray:
-        """(tokens,) uint32; special-token strings count as plain text.
-
-        Args:
-            text: any.
-            key: its digest where that is known.
-        """
-        key = key or _digest(text)
-        with self._lock:
-            found = self._known.get(key)
-            if found is not None:
-                self._known.move_to_end(key)
-                return found
-        ids = _encoded(self.name, text)
-        with self._lock:
-            if key not in self._known:
-                self._known[key] = ids
-                self._held += len(ids)
-            while self._held > IDS_HELD and self._known:
-                self._held -= len(self._known.popitem(last=False)[1])
-        return ids
-
-    def counts(self, text: str, ends: Sequence[int]) -> IdArray:
-        """(pieces,) tokens of a text cut at ``ends``; a token belongs where it begins.
-
-        Args:
-            text: the whole text.
-            ends: rising indices of characters; what lies behind the last one is not counted.
-        """
-        ids = self(text)
-        lengths = _byte_lengths(self.name)[ids]
-        starts = np.cumsum(lengths) - lengths
-        borders = np.searchsorted(starts, _byte_offsets(text, ends))
-        return np.diff(borders, prepend=0)
-
-
-def _encoded(name: str, text: str) -> IdArray:
-    encode = encoding(name).encode_to_numpy
-    cuts = _cuts(text)
-    stretches = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])] if cuts else [text]
-    try:
-        ids = [encode(s, disallowed_special=()) for s in stretches]
-    except UnicodeEncodeError:  # halves of surrogate pairs are counted as replacement characters
-        plain = (s.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for s in stretches)
-        ids = [encode(s, disallowed_special=()) for s in plain]
-    return np.concatenate(ids) if cuts else ids[0]
-
-
-def _cuts(text: str) -> list[int]:
-    """Where endless runs of letters, white space or signs are cut before they are encoded.
-
-    A run is one word to an encoding: its time grows faster than the run, and a million blanks
-    raise an error. Blocks at fixed places tell; few texts have one. What is cut counts a token more
-    or less at each cut.
-    """
-    runs = [
-        n
-        for n in range(0, len(text) - RUN_CHARACTERS + 1, RUN_CHARACTERS)
-        if _RUN.match(text, n, n + RUN_CHARACTERS)
-    ]
-    return [b for a, b in pairwise(runs) if b - a == RUN_CHARACTERS]
-
-
-@lru_cache(maxsize=8)
-def _byte_lengths(name: str) -> npt.NDArray[np.int64]:
-    """(ids,) length of each token in bytes; 1 for ids that stand for nothing."""
-    found = encoding(name)
-    lengths = np.ones(found.n_vocab, np.int64)
-    for token in range(found.n_vocab):
-        with suppress(KeyError):
-            lengths[token] = len(found.decode_single_token_bytes(token))
-    return lengths
-
-
-def _byte_offsets(text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
-    """Places of characters in the text's UTF-8 bytes; each half of a surrogate pair takes three."""
-    at = np.asarray(ends, np.int64)
-    if text.isascii():
-        return at
-    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-    sizes = 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x1_0000)
-    return np.asarray(np.append(0, np.cumsum(sizes))[at])
-
-
-@lru_cache(maxsize=8)
-def token_ids(name: str) -> TokenIds:
-    """Token ids of one encoding, shared by all who need them."""
-    return TokenIds(name)
 
 
 class TiktokenCounter:
@@ -230,7 +85,7 @@ class TiktokenCounter:
         """Tokens of ``text``; special-token strings in it count as plain text."""
         if not text:
             return 0
-        digest = _digest(text) if len(text) > SHORT_TEXT else None
+        digest = digest_of(text) if len(text) > SHORT_TEXT else None
         key = digest or text
         found = self._known.get(key)
         if found is not None:
@@ -240,7 +95,19 @@ class TiktokenCounter:
             if digest
             else encoding(self.encoding_name).encode_ordinary(text)
         )
-        n = n if self.exact else ceil(n * self.factor)
+        return self._remember(key, n)
+
+    def edited(self, text: str, before: str, /) -> int:
+        """Tokens of ``text``, which keeps lines of one that was counted before; as if counted."""
+        key = digest_of(text) if len(text) > SHORT_TEXT else text
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        return self._remember(key, token_ids(self.encoding_name).edited(text, before))
+
+    def _remember(self, key: str | bytes, tokens: int) -> int:
+        """The count of a text of so many tokens of the encoding, kept for the next time."""
+        n = tokens if self.exact else ceil(tokens * self.factor)
         if len(self._known) >= CACHE_ENTRIES:
             self._forget()
         self._known[key] = n
@@ -263,10 +130,6 @@ class TiktokenCounter:
         """Drop the oldest quarter; a racing thread may have dropped some already."""
         for key in list(self._known)[: CACHE_ENTRIES // 4]:
             self._known.pop(key, None)
-
-
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 @lru_cache(maxsize=512)

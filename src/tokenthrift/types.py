@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -215,6 +215,10 @@ class TokenCounter(Protocol):
         """Tokens of a text."""
         ...
 
+    def edited(self, text: str, before: str, /) -> int:
+        """Tokens of a text that keeps lines of another; the same figure, sooner."""
+        ...
+
     def pieces(self, text: str, ends: Sequence[int], /) -> list[int]:
         """Tokens of the pieces of a text that is cut at ``ends``, from one look at the whole."""
         ...
@@ -320,8 +324,7 @@ class Segment:
     level: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """The smallest thing that is kept or dropped whole: ``text[start:end]`` of its segment.
 
     ``carry`` is context that helps to score it but is not part of it (speaker, heading, title).
@@ -330,6 +333,8 @@ class Unit:
     ``head`` is the number, within its segment, of the unit that is kept with it (the heading of a
     file, the header of a hunk), or -1; an anchor that is a head is kept for what hangs on it only.
     ``part`` is what it is in the form of its kind (``changed``, ``context``, ``frame`` ...).
+
+    A tuple, as there are thousands of them and one is made three times as fast.
     """
 
     start: int

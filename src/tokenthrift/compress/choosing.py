@@ -105,70 +105,92 @@ def choose_units(units: Choices, budget_tokens: int, given: Sequence[int] = ()) 
         For each unit whether it is kept. Units plus gap marks plus openings fit the budget, but
         for what is given.
     """
-    chooser = _Chooser(units)
-    left = budget_tokens - sum(chooser.give(i) for i in given)
-    while left > 0:
-        i = chooser.next()
-        if i < 0:
-            break
-        left -= chooser.take(i, left)
-    return chooser.kept
+    return Ready(units).choose(budget_tokens, given)
 
 
-class _Chooser:
-    """The state of one choice: what competes, and what is kept."""
+class Ready:
+    """Units put in order, to be chosen from several times.
+
+    Args:
+        units: what there is to choose from.
+    """
 
     def __init__(self, units: Choices) -> None:
-        n = len(units.values)
         self.units = units
-        self.kept = [False] * n
-        self._done = [False] * n
-        self._unseen = list(units.name_worth)
-        self._names = units.names if self._unseen else [()] * n
-        self._scale = units.scale.tolist()
-        self._value = list(units.values)
+        n = len(units.values)
+        self.values = list(units.values)
+        scale = units.scale
+        gains = (np.asarray(units.values, np.float64) + units.fresh) * scale
+        self.gains, self.scale = gains.tolist(), scale.tolist()
+        self.names = units.names if units.name_worth else [()] * n
         blocks = np.asarray(units.blocks, np.int64)
         # Whether the unit before it stands in the same block.
-        self._joined = [False, *(blocks[1:] == blocks[:-1]).tolist(), False] if n else [False]
-        self._opened: set[int] = set()
-        self._anchors: dict[int, list[int]] = {}
+        self.joined = [False, *(blocks[1:] == blocks[:-1]).tolist(), False] if n else [False]
+        self.done = [False] * n
+        self.anchors: dict[int, list[int]] = {}
         with_others = set(units.heads)
         for i in units.anchors:
-            self._done[i] = True
+            self.done[i] = True
             if i not in with_others:
-                self._anchors.setdefault(units.blocks[i], []).append(i)
-        gains = (np.asarray(units.values, np.float64) + units.fresh) * units.scale
-        self._gains = gains.tolist()
-        self._queues = self._queued()
-        self._discount = dict.fromkeys(self._queues, 1.0)
+                self.anchors.setdefault(units.blocks[i], []).append(i)
+        self.queues = self._queued()
         # Core units that are not kept yet, and how many by block; what goes anyway does not count.
-        self._core = {i for i in units.core if self._value[i] >= 0 and not self._done[i]}
-        self._cores = Counter(units.blocks[i] for i in self._core)
-        self._waiting: dict[int, list[int]] = {}
-        self._refused: set[int] = set()
-        self._heap: list[tuple[float, int]] = []
-        for i in [*self._alone(), *(queue[-1] for queue in self._queues.values())]:
-            if self._waits(i):
-                self._waiting.setdefault(units.blocks[i], []).append(i)
+        self.core = {i for i in units.core if self.values[i] >= 0 and not self.done[i]}
+        self.cores = Counter(units.blocks[i] for i in self.core)
+        self.waiting: dict[int, list[int]] = {}
+        self.heap: list[tuple[float, int]] = []
+        for i in [*self._alone(), *(queue[-1] for queue in self.queues.values())]:
+            if units.waits and units.waits[i] and self.cores[units.blocks[i]] > 0:
+                self.waiting.setdefault(units.blocks[i], []).append(i)
             else:
-                self._heap.append((-self._gains[i], i))
-        heapify(self._heap)
+                self.heap.append((-self.gains[i], i))
+        heapify(self.heap)
+
+    def choose(self, budget_tokens: int, given: Sequence[int] = ()) -> list[bool]:
+        """For each unit whether it is kept, as `choose_units` says."""
+        chooser = _Chooser(self)
+        left = budget_tokens - sum(chooser.give(i) for i in given)
+        while left > 0:
+            i = chooser.next()
+            if i < 0:
+                break
+            left -= chooser.take(i, left)
+        return chooser.kept
 
     def _alone(self) -> list[int]:
         """Units that compete by themselves."""
-        rows = zip(self.units.templates, self._value, self._done, strict=True)
+        rows = zip(self.units.templates, self.values, self.done, strict=True)
         return [i for i, (t, value, done) in enumerate(rows) if t < 0 <= value and not done]
 
     def _queued(self) -> dict[int, list[int]]:
         """Repeats by template, the best last."""
         queues: dict[int, list[int]] = {}
         for i, template in enumerate(self.units.templates):
-            if template >= 0 and self._value[i] >= 0 and not self._done[i]:
+            if template >= 0 and self.values[i] >= 0 and not self.done[i]:
                 queues.setdefault(template, []).append(i)
         for queue in queues.values():
             if len(queue) > 1:
-                queue.sort(key=lambda i: (self._gains[i], -i))
+                queue.sort(key=lambda i: (self.gains[i], -i))
         return queues
+
+
+class _Chooser:
+    """The state of one choice: what competes, and what is kept."""
+
+    def __init__(self, ready: Ready) -> None:
+        self.units = ready.units
+        self.kept = [False] * len(ready.values)
+        self._value, self._scale = ready.values, ready.scale
+        self._names, self._joined, self._anchors = ready.names, ready.joined, ready.anchors
+        self._done = ready.done.copy()
+        self._unseen = list(ready.units.name_worth)
+        self._opened: set[int] = set()
+        self._queues = {template: queue.copy() for template, queue in ready.queues.items()}
+        self._discount = dict.fromkeys(ready.queues, 1.0)
+        self._core, self._cores = ready.core.copy(), ready.cores.copy()
+        self._waiting = {block: units.copy() for block, units in ready.waiting.items()}
+        self._refused: set[int] = set()
+        self._heap = ready.heap.copy()
 
     def _waits(self, i: int) -> bool:
         """Whether some of the core of its block, which comes first, is not kept yet."""

@@ -81,7 +81,7 @@ class Source:
     @property
     def loose(self) -> list[Unit]:
         """The units as if none hung on another."""
-        return [replace(unit, head=-1, anchor=False) for unit in self.units]
+        return [unit._replace(head=-1, anchor=False) for unit in self.units]
 
     @property
     def comment(self) -> str:

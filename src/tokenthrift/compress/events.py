@@ -26,7 +26,7 @@ VALUE: Final = -1
 OTHER_MASK: Final = 0.3  # of a mask whose event another line tells of, against the first line's 1
 CHEAPEST: Final = 2.0  # a short line adds at most so much more than the median one
 _MODULUS: Final = (1 << 61) - 1
-_BASE: Final = 1_000_003
+_POWERS: Final = tuple(pow(1_000_003, n, _MODULUS) for n in range(LONGEST))
 
 # A word with digits (but not a name as "SOCKS5"), what stands behind "=", a path, what is quoted.
 _VARYING = re.compile(
@@ -88,7 +88,9 @@ def events_of(lines: Sequence[str]) -> Events:
         own.append(number)
     keys = list(numbers)
     for _ in range(ROUNDS):
-        keys = _merged(keys)
+        before, keys = keys, _merged(keys)
+        if keys == before:
+            break
     final: dict[tuple[int, ...], int] = {}
     event = np.array([final.setdefault(k, len(final)) for k in keys], np.int64)
     masks = np.array(own, np.int64)
@@ -113,10 +115,6 @@ def _merged(keys: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
 
 def _all_but_one(key: tuple[int, ...]) -> list[tuple[int, int, int]]:
     """For each place of a key: how long the key is, which place, and a hash of all other words."""
-    total, power = 0, 1
-    parts: list[int] = []
-    for word in key:
-        parts.append((word + 2) * power % _MODULUS)
-        total += parts[-1]
-        power = power * _BASE % _MODULUS
-    return [(len(key), n, (total - part) % _MODULUS) for n, part in enumerate(parts)]
+    parts = [(word + 2) * power for word, power in zip(key, _POWERS, strict=False)]
+    total, size = sum(parts), len(key)
+    return [(size, n, (total - part) % _MODULUS) for n, part in enumerate(parts)]

@@ -80,14 +80,22 @@ def density(texts: Sequence[str]) -> list[float]:
 
 
 def _density(text: str) -> float:
-    bare = text.strip()
-    if next(_noise(bare), None) == (0, len(bare)):
+    if _is_noise(text.strip()):
         return 0.0
-    words = len(_TAG.sub(" ", text).split())
+    words = len(_TAG.sub(" ", text).split()) if "<" in text else len(text.split())
     if not words:
         return 0.0
-    linked = _linked_words(text)
+    linked = _linked_words(text) if "</a" in text or "</A" in text else 0
     return min(1.0, words / DENSE_WORDS) * (1 - min(1.0, linked / words))
+
+
+def _is_noise(text: str) -> bool:
+    """Whether a text is one piece of noise from end to end."""
+    opening = _NOISE_OPENS.match(text)
+    if opening is None:
+        return False
+    closing = _NOISE_CLOSES[opening[0][1:].lower()].search(text, opening.end())
+    return closing is not None and closing.end() == len(text)
 
 
 def _linked_words(text: str) -> int:

@@ -129,12 +129,13 @@ def _of_levels(lines: Sequence[str]) -> int:
 
 def _is_code(line: str) -> bool:
     bare = line.strip()
-    if bare.endswith(_ENDS_CODE):
+    last = bare[-1:]
+    if last in _ENDS_CODE:
         return True
-    word = _FIRST_WORD.match(bare)
-    if word is None or word[0] not in _CODE_WORDS or word.end() == len(bare):
+    if not (last.isalnum() or last in _ENDS_BEHIND_WORD):
         return False
-    return bare[-1].isalnum() or bare.endswith(_ENDS_BEHIND_WORD)
+    word = _FIRST_WORD.match(bare)
+    return word is not None and word[0] in _CODE_WORDS and word.end() < len(bare)
 
 
 def pieces(text: str) -> list[tuple[int, int, Kind]]:

@@ -39,6 +39,16 @@ _CLASS: Final = byte_table(
     ("_", _UNDERSCORE),
 )
 
+# How many characters of each class a run has, in one integer: so many bits for each. A run that is
+# longer than they can say is looked at in any case.
+_BITS: Final = 12
+_MOST: Final = (1 << _BITS) - 1
+_CAPITAL: Final = 1 << 4 * _BITS  # a capital behind a small letter
+_COUNTS: Final = np.zeros(6, np.int64)
+for _place, _class in enumerate((_SIGN, _UNDERSCORE, _UPPER, _DIGIT)):
+    _COUNTS[_class] = 1 << _place * _BITS
+_TELLING: Final = _MOST << _BITS | _MOST << 4 * _BITS  # underscores and such capitals
+
 # Set on the recorded agent conversations (benchmarks/README.md).
 NEWEST_WORTH: Final = 6.0  # of a name in the newest text, against a relevance of at most 1
 NAMING_WORTH: Final = 2.0  # of a name that names a row, against one further on in it
@@ -122,20 +132,18 @@ def _in_ascii(
     starts, ends = edges[::2], edges[1::2]
     if not len(starts):
         return
-    camel = np.zeros(len(classes), np.bool_)
-    camel[1:] = (classes[1:] == _UPPER) & (classes[:-1] == _LOWER)
-    signs, under, capitals, upper, digits = (
-        np.add.reduceat(flags.astype(np.int32), edges)[::2]
-        for flags in (classes == _SIGN, classes == _UNDERSCORE, camel, classes == _UPPER,
-                      classes == _DIGIT)
-    )  # fmt: skip
     sizes = ends - starts
-    inner = signs - (classes[starts] == _SIGN) - (classes[ends - 1] == _SIGN)
-    likely = (inner > 0) | (under > 0) | (capitals > 0) | (digits >= 3)
+    counts = _COUNTS[classes]
+    counts[1:][(classes[1:] == _UPPER) & (classes[:-1] == _LOWER)] += _CAPITAL
+    sums = np.add.reduceat(counts, edges)[::2]
+    signs, upper = sums & _MOST, (sums >> 2 * _BITS) & _MOST
+    digits = (sums >> 3 * _BITS) & _MOST
+    edge_signs = (classes[starts] == _SIGN).astype(np.int64) + (classes[ends - 1] == _SIGN)
+    likely = (signs > edge_signs) | (digits >= 3) | (sums & _TELLING > 0) | (sizes > _MOST)
     likely |= (sizes >= 5) & ((digits > 0) | (upper + signs == sizes))
-    at = np.flatnonzero(likely)
-    lengths = np.fromiter((len(texts[n]) for n in numbers), np.int64, len(numbers))
-    owners = np.searchsorted(np.cumsum(lengths + 1), starts[at] - 1, side="right")
+    at = likely.nonzero()[0]
+    lengths = np.fromiter([len(texts[n]) + 1 for n in numbers], np.int64, len(numbers))
+    owners = lengths.cumsum().searchsorted(starts[at] - 1, side="right")
     spans = zip(owners.tolist(), starts[at].tolist(), ends[at].tolist(), strict=True)
     for owner, start, end in spans:
         name = _name(text[start:end], text, start)

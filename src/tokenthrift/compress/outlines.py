@@ -74,4 +74,6 @@ def part_worth(parts: Sequence[str], *, loop: bool) -> dict[str, npt.NDArray[np.
 
 def among(parts: Sequence[str], names: frozenset[str]) -> npt.NDArray[np.bool_]:
     """(n,) whether each part is one of the names."""
+    if not any(parts):
+        return np.zeros(len(parts), np.bool_)
     return np.fromiter((part in names for part in parts), np.bool_, len(parts))

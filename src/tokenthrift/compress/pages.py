@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from html import unescape
 from typing import Final, Literal, TypeAlias
 
@@ -48,16 +48,22 @@ class Line:
         return self.text.startswith("# ")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page:
-    """All text of a page, and what the parser takes for its main part.
+    """All text of a page.
 
     Attributes:
+        html: the whole page.
         lines: in order; those of ``main`` are among them, save for single words inside a line.
     """
 
+    html: str
     lines: tuple[Line, ...]
-    main: tuple[Line, ...]
+
+    @cached_property
+    def main(self) -> tuple[Line, ...]:
+        """What the parser takes for its main part; only a selection asks for it."""
+        return _lines(_extracted(self.html, main=True))
 
 
 def is_page(text: str) -> bool:
@@ -79,7 +85,7 @@ def read_page(html: str) -> Page | None:
         html.encode()
     except UnicodeEncodeError:  # half a surrogate pair: no parser takes it
         return None
-    return Page(_lines(_extracted(html, main=False)), _lines(_extracted(html, main=True)))
+    return Page(html, _lines(_extracted(html, main=False)))
 
 
 def _extracted(html: str, *, main: bool) -> str:

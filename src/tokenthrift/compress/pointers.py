@@ -15,7 +15,7 @@ Further words say what is different: ``numbered from 15`` (like those that are p
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress import forms
@@ -135,7 +135,7 @@ def with_pointers(text: str, units: Sequence[Unit]) -> list[Unit]:
     """
     if not holds_pointers(text):
         return list(units)
-    return [replace(unit, anchor=True) if _is_pointer(text, unit) else unit for unit in units]
+    return [unit._replace(anchor=True) if _is_pointer(text, unit) else unit for unit in units]
 
 
 def _is_pointer(text: str, unit: Unit) -> bool:

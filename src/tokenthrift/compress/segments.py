@@ -179,9 +179,10 @@ def _around_the_data(
             borders.add(head.end())
             break
     for border in (_BREAK, _LINE, _SPACE):
-        tails = [*border.finditer(text, begin, body)]
-        if tails:
-            borders.add((tails[0] if border is _SPACE else tails[-1]).end())
+        tails = border.finditer(text, begin, body)
+        tail = next(tails, None) if border is _SPACE else max(tails, key=_end, default=None)
+        if tail:
+            borders.add(tail.end())
             break
     out: list[tuple[int, int, Kind]] = []
     for start, end, kind in cuts:
@@ -189,6 +190,10 @@ def _around_the_data(
         edges = [start, *inner, end]
         out += [(a, b, kind) for a, b in pairwise(edges)]
     return out
+
+
+def _end(match: re.Match[str]) -> int:
+    return match.end()
 
 
 def protect(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
-from tokenthrift.compress.choosing import GAP_TOKENS, Choices, choose_units
+from tokenthrift.compress.choosing import GAP_TOKENS, Choices, Ready
 from tokenthrift.compress.code_units import MARK_TOKENS, Source, sources_of
 from tokenthrift.compress.code_worth import favoured
 from tokenthrift.compress.loops import in_loop
@@ -201,6 +201,7 @@ class _Material:
     units: Sequence[Sequence[Unit]]
     sources: Sequence[Source | None]
     choices: Choices
+    ready: Ready
     loose: dict[int, Frame]
     fixed_tokens: int
     with_legend: bool
@@ -247,6 +248,7 @@ class _Material:
             units,
             sources,
             choices,
+            Ready(choices),
             loose,
             fixed,
             manner.with_legend,
@@ -266,7 +268,7 @@ class _Material:
     def edits(self, allowance_tokens: int) -> list[Edit]:
         """The edits that keep the best units within an allowance."""
         allowance = allowance_tokens - self.fixed_tokens
-        kept = choose_units(self.choices, allowance, self.given)
+        kept = self.ready.choose(allowance, self.given)
         writer = Writer(self.count, with_legend=self.with_legend)
         flags = []
         at = 0

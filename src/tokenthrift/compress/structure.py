@@ -6,6 +6,8 @@ Pure scoring, beside relevance (`tokenthrift.compress.worth` adds the two).
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.compress.relevance.lexical import Score
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
-    from tokenthrift.types import Segment, Unit
+    from tokenthrift.types import Kind, Segment, Unit
 
 # Added to a relevance of at most 1.
 ERROR_WORTH: Final = 0.35
@@ -71,12 +73,13 @@ def form_worth(
     templates: IntArray,
 ) -> dict[str, FloatArray]:
     """What the form of a text says of its units, whatever is asked."""
-    n = len(texts)
-    changes = np.diff(place, prepend=-1) != 0
-    edges = changes | np.roll(changes, -1)
-    rare = np.zeros(n, np.float32)
+    changes = place[1:] != place[:-1]
+    edges = np.ones(len(texts), np.bool_)
+    edges[1:-1] = changes[1:] | changes[:-1]
+    rare = np.zeros(len(texts), np.float32)
     counted = templates != NO_TEMPLATE
-    rare[counted] = RARE_WORTH / np.bincount(templates[counted])[templates[counted]]
+    if counted.any():
+        rare[counted] = RARE_WORTH / np.bincount(templates[counted])[templates[counted]]
     return {
         ERROR: ERROR_WORTH * (structured & tell_of_errors(texts)).astype(np.float32),
         RARE: rare,
@@ -117,6 +120,8 @@ def row_worth(
 ) -> dict[str, FloatArray]:
     """What rows add that are not like the others, and outside of loops the cells that name rows."""
     out: dict[str, FloatArray] = {}
+    if all(s.kind != "json" for s in segments):
+        return out
     odd = odd_units(segments, units)
     if odd.any():
         out[ODD] = (AGENT_ODD_WORTH if loop else ODD_WORTH) * odd
@@ -125,18 +130,21 @@ def row_worth(
     return out
 
 
-def asked_worth(kinds: npt.NDArray[np.object_], score: Score) -> dict[str, FloatArray]:
+def asked_worth(kinds: Sequence[Kind], place: IntArray, score: Score) -> dict[str, FloatArray]:
     """What lines add that have a rare word of the question, in kinds where single lines answer.
 
     Args:
-        kinds: (n,) of the segments that the units are of.
+        kinds: of the segments.
+        place: (n,) the segment that each unit is of.
         score: of the units.
     """
-    out = np.zeros(len(kinds), np.float32)
+    if ASKED.keys().isdisjoint(kinds):
+        return {}
+    out = np.zeros(len(place), np.float32)
     for kind, (share, worth) in ASKED.items():
-        mine = kinds == kind
-        if mine.any():
-            out[mine] = worth * named_units(score, share)[mine]
+        if kind in kinds:
+            mine = np.array([k == kind for k in kinds])[place]
+            out[mine & named_units(score, share)] = worth
     return {NAMED: out} if out.any() else {}
 
 
@@ -160,14 +168,13 @@ def tell_of_errors(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     joined = "\0".join(texts)
     lowered = texts if joined.isascii() else [t.lower() for t in texts]
     joined = joined.lower()
-    sizes = np.fromiter(map(len, lowered), np.int64, len(texts))
-    ends = np.cumsum(sizes + 1)
+    ends = [*accumulate(len(text) + 1 for text in lowered)]
     for word in ERROR_WORDS:
         at = joined.find(word)
         while at >= 0:
-            unit = int(np.searchsorted(ends, at, side="right"))
+            unit = bisect_right(ends, at)
             out[unit] = True
-            at = joined.find(word, int(ends[unit]))
+            at = joined.find(word, ends[unit])
     return out
 
 

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from tokenthrift.types import Message, Request, TokenCounter
 
 MEMO_ENTRIES: Final = 512
+# Of what a compaction left. What cannot shrink would be compacted in each turn otherwise: the cache
+# is written anew each time, and the time that it takes grows by the square.
+GROWTH: Final = 1.1
 LARGEST_SHOWN: Final = 3
 # Of the budget: what frames and tool calls may take before old calls leave, and what the latest
 # user text may take; of the policy's share for system text: what it keeps. Gentlest first.
@@ -66,7 +69,8 @@ class Compaction(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     at_tokens: int | None = Field(default=None, ge=1_000)
-    """A request above this size is compacted. None: only where the hard budget asks."""
+    """A request above this size is compacted. None: only where the hard budget asks. One that
+    cannot be brought below it is compacted again when it has grown by a tenth since."""
     to_share: float = Field(default=0.5, gt=0, lt=1)
     """What is left afterwards, relative to the threshold; room to grow until the next time."""
     priced: bool = False
@@ -161,19 +165,28 @@ def compress(
 
 def _next_turn(before: Draft, new: Parts, turn: int, rules: Rules, resources: Resources) -> Draft:
     hard = rules.budget.hard_tokens
-    threshold = min((n for n in (hard, rules.compaction.at_tokens) if n is not None), default=None)
     first = not before.frames
     draft = _run(_opened(before, new, (turn, turn), hard if first else None), rules, resources)
     if first:
         return draft
     rule = rules.compaction
-    if threshold is not None and draft.tokens > threshold:
+    threshold = _crossed(draft, rules)
+    if threshold is not None:
         after = _run(_reopened(draft, turn, int(threshold * rule.to_share)), rules, resources)
         return _advanced(before, draft, after, f"{draft.tokens} tokens crossed {threshold}")
     least = max(rule.least_tokens, int(before.window.compacted_tokens / rule.to_share))
     if rule.priced and rules.cache and crosses(before.tokens, draft.tokens, least):
         return _advanced_if_it_pays(before, draft, rules, rules.cache, resources)
     return draft
+
+
+def _crossed(draft: Draft, rules: Rules) -> int | None:
+    """The threshold that a draft exceeds so that it must be compacted; None for none."""
+    hard, wished = rules.budget.hard_tokens, rules.compaction.at_tokens
+    over = hard is not None and draft.tokens > hard
+    if wished is not None:
+        over = over or draft.tokens > max(wished, GROWTH * draft.window.compacted_tokens)
+    return min(n for n in (hard, wished) if n is not None) if over else None
 
 
 def _advanced(before: Draft, draft: Draft, after: Draft, why: str) -> Draft:

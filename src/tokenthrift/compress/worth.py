@@ -7,6 +7,7 @@ Pure scoring. The constants were set on one part of the recorded data and are re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -44,7 +45,7 @@ from tokenthrift.compress.structure import (
 from tokenthrift.compress.units import is_passages
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
     from tokenthrift.compress.relevance.rungs import RungName
     from tokenthrift.draft import Draft, Resources
-    from tokenthrift.types import Segment, Unit
+    from tokenthrift.types import Kind, Segment, Unit
 
 HTML_RELEVANCE: Final = 0.5  # of the question in a page, against the density of its text
 
@@ -111,6 +112,65 @@ class Worth:
         return [tuple(says) for says in out]
 
 
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """The units of a window, one after the other.
+
+    Attributes:
+        texts: what each says.
+        tokens: what each costs.
+        parts: what each is in the form of its kind.
+        place: (n,) number of its segment.
+        agent: whether a model works with tools here, to whom the texts are no retrieved passages.
+    """
+
+    segments: Sequence[Segment]
+    units: Sequence[Sequence[Unit]]
+    texts: Sequence[str]
+    tokens: IntArray
+    parts: Sequence[str]
+    place: IntArray
+    agent: bool
+
+    @classmethod
+    def of(
+        cls, draft: Draft, segments: Sequence[Segment], units: Sequence[Sequence[Unit]]
+    ) -> _Window:
+        every = [u for own in units for u in own]
+        return cls(
+            segments,
+            units,
+            [t for s, own in zip(segments, units, strict=True) for t in _said(s, own)],
+            np.fromiter([u.tokens for u in every], np.int64, len(every)),
+            [u.part for u in every],
+            np.arange(len(segments)).repeat([len(own) for own in units]),
+            in_loop(draft) and not all(_is_retrieved(s) for s in segments),
+        )
+
+    def has(self, kind: Kind) -> bool:
+        """Whether one of the segments is of a kind."""
+        return any(s.kind == kind for s in self.segments)
+
+    def where(self, test: Callable[[Segment], bool]) -> npt.NDArray[np.bool_]:
+        """(n,) whether a unit is of a segment that passes a test."""
+        passing = [test(s) for s in self.segments]
+        if len(set(passing)) == 1:
+            return np.full(len(self.texts), passing[0])
+        return np.array(passing, np.bool_)[self.place]
+
+    def material(self) -> Units:
+        """What scorers are given."""
+        own = list(zip(self.segments, self.units, strict=True))
+        return Units(
+            self.texts,
+            self.tokens,
+            groups_of(self.segments, self.units),
+            [(s.text, [u.end for u in units]) for s, units in own],
+            [s.kind in RECORD_KINDS for s, units in own for _ in units],
+            [u.carry for units in self.units for u in units],
+        )
+
+
 def worth_of(
     draft: Draft,
     segments: Sequence[Segment],
@@ -119,65 +179,89 @@ def worth_of(
     resources: Resources,
 ) -> Worth:
     """What every unit is worth for the draft's window, segment after segment."""
-    texts = [t for s, own in zip(segments, units, strict=True) for t in _said(s, own)]
-    tokens = [u.tokens for own in units for u in own]
-    place = np.repeat(np.arange(len(segments)), [len(own) for own in units])
-    agent = in_loop(draft) and not all(_is_retrieved(s) for s in segments)
+    window = _Window.of(draft, segments, units)
+    texts, agent, n = window.texts, window.agent, len(window.texts)
     question = Question(draft.window.question, trajectory_of(draft.seen) if agent else "")
-    wholes = [(s.text, [u.end for u in own]) for s, own in zip(segments, units, strict=True)]
-    records = np.array([s.kind in RECORD_KINDS for s in segments], np.bool_)[place].tolist()
-    carries = [u.carry for own in units for u in own]
-    material = Units(texts, tokens, groups_of(segments, units), wholes, records, carries)
+    material = window.material()
     score = score_units(question, material, rung, resources)
     relevance = score.values / max(np.float32(1e-9), score.values.max(initial=0.0))
-    logs = np.array([s.kind == "log" for s in segments], np.bool_)[place]
-    told = events_of([texts[n] for n in np.flatnonzero(logs).tolist()])
-    templates = templates_of(segments, units, texts)
-    templates[logs] = told.masks + templates.max(initial=0) + 1
-    parts = [u.part for own in units for u in own]
-    waits = among(parts, WAITING)
-    templates[waits] = NO_TEMPLATE
-    structured = agent | ~np.array([_is_speech(s) for s in segments], np.bool_)[place]
-    structure = {**form_worth(texts, place, structured, templates), **part_worth(parts, loop=agent)}
-    kinds = np.array([s.kind for s in segments], object)[place]
-    structure |= asked_worth(kinds, score)
-    if logs.any():
-        named = logs & named_units(score, NAMED_SHARE)
-        values = relevance + sum(structure.values())
-        event = AGENT_ODD_WORTH if agent else EVENT_WORTH
-        structure[EVENT] = event * _first_told(told, values, np.array(tokens), logs)
-        templates[named] = NO_TEMPLATE  # a repeat that is asked for is none
-    names = Names([()] * len(texts), np.zeros(0, np.float32))
+    structured = np.ones(n, np.bool_) if agent else ~window.where(_is_speech)
     naming = naming_units(segments, units)
-    templates[list(naming)] = NO_TEMPLATE  # ids are alike in form, but none repeats another
-    structure |= row_worth(segments, units, naming, loop=agent)
+    templates, structure = _structure(window, score, relevance, structured, naming)
+    names = Names([()] * n, np.zeros(0, np.float32))
     if agent:
         structure[ERROR] *= np.float32(AGENT_ERROR_WORTH / ERROR_WORTH)
-        ages = ((place + 1) / max(1, len(segments))).tolist()
+        ages = ((window.place + 1) / max(1, len(segments))).tolist()
         names = names_in(texts, ages, lambda found: _unseen(draft, segments, found), naming)
-    pages = np.array([s.kind == "html" for s in segments], np.bool_)[place]
-    if pages.any():
-        dense = np.concatenate([_dense(s, texts, place == n) for n, s in enumerate(segments)])
-        raw = pages & (dense >= 0)
-        relevance = np.where(raw, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
-        structure[ERROR][pages] = 0
-    values = relevance + sum(structure.values(), np.zeros(len(texts), np.float32))
+    if window.has("html"):
+        relevance = _with_density(window, relevance, structure[ERROR])
+    values = relevance + _sum(structure, n)
     repeated = _repeated(texts) | _in_repeated_passages(material, draft.count.encoding_name)
     values[repeated] *= REPEATED
-    values[[not t.strip() for t in texts]] = 0
-    running = np.zeros(len(texts), np.bool_) if agent else ~structured & ~material.in_passages
-    core = among(parts, CORE) & first_of(templates)
-    return Worth(
-        values.astype(np.float32),
-        templates,
-        running,
-        repeated,
-        names,
-        score,
-        structure,
-        core,
-        waits,
-    )
+    values[[i for i, text in enumerate(texts) if not text or text.isspace()]] = 0
+    running = np.zeros(n, np.bool_) if agent else ~structured & ~material.in_passages
+    core, waits = among(window.parts, CORE), among(window.parts, WAITING)
+    core = core & first_of(templates) if core.any() else core
+    return Worth(values, templates, running, repeated, names, score, structure, core, waits)
+
+
+def _structure(
+    window: _Window,
+    score: Score,
+    relevance: FloatArray,
+    structured: npt.NDArray[np.bool_],
+    naming: Collection[int],
+) -> tuple[IntArray, dict[str, FloatArray]]:
+    """Templates of units, and by name what structure adds to their relevance.
+
+    Args:
+        window: the units.
+        score: their relevance, with the words of the question that each has.
+        relevance: the same, 1 at most.
+        structured: (n,) whether form says something of a unit.
+        naming: units that name a row.
+    """
+    segments, units, texts, agent = window.segments, window.units, window.texts, window.agent
+    templates = templates_of(segments, units, texts)
+    logs = window.where(lambda s: s.kind == "log") if window.has("log") else None
+    if logs is not None:
+        told = events_of([texts[n] for n in logs.nonzero()[0].tolist()])
+        templates[logs] = told.masks + templates.max(initial=0) + 1
+    templates[among(window.parts, WAITING)] = NO_TEMPLATE
+    structure = {
+        **form_worth(texts, window.place, structured, templates),
+        **part_worth(window.parts, loop=agent),
+        **asked_worth([s.kind for s in segments], window.place, score),
+    }
+    if logs is not None:
+        values = relevance + _sum(structure, len(texts))
+        event = AGENT_ODD_WORTH if agent else EVENT_WORTH
+        structure[EVENT] = event * _first_told(told, values, window.tokens, logs)
+        # A repeat that is asked for is none.
+        templates[logs & named_units(score, NAMED_SHARE)] = NO_TEMPLATE
+    if naming:
+        templates[list(naming)] = NO_TEMPLATE  # ids are alike in form, but none repeats another
+    structure |= row_worth(segments, units, naming, loop=agent)
+    return templates, structure
+
+
+def _sum(structure: Mapping[str, FloatArray], n: int) -> FloatArray:
+    """(n,) all that structure adds."""
+    total = np.zeros(n, np.float32)
+    for part in structure.values():
+        total += part
+    return total
+
+
+def _with_density(window: _Window, relevance: FloatArray, errors: FloatArray) -> FloatArray:
+    """Relevance where the density of text in markup counts too; there errors are no errors."""
+    pages = window.where(lambda s: s.kind == "html")
+    firsts = np.cumsum([0, *map(len, window.units)]).tolist()
+    spans = zip(window.segments, pairwise(firsts), strict=True)
+    dense = np.concatenate([_dense(s, window.texts[a:b]) for s, (a, b) in spans])
+    errors[pages] = 0
+    raw = pages & (dense >= 0)
+    return np.where(raw, (relevance * HTML_RELEVANCE + 1) * dense, relevance)
 
 
 def _said(segment: Segment, units: Sequence[Unit]) -> list[str]:
@@ -203,19 +287,21 @@ def _first_told(
     return out
 
 
-def _dense(segment: Segment, texts: Sequence[str], mine: npt.NDArray[np.bool_]) -> FloatArray:
+def _dense(segment: Segment, texts: Sequence[str]) -> FloatArray:
     """How much of each unit of a page's markup is main text; below 0 where there is no markup."""
     if segment.kind != "html" or is_page_mark(segment.text):
-        return np.full(int(mine.sum()), -1, np.float32)
-    return np.array(density([texts[n] for n in np.flatnonzero(mine).tolist()]), np.float32)
+        return np.full(len(texts), -1, np.float32)
+    return np.array(density(texts), np.float32)
 
 
 def _repeated(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
     """(n,) whether a unit stands word for word further up; short ones do not count."""
-    shown: set[str] = set()
     out = np.zeros(len(texts), np.bool_)
+    if len(set(texts)) == len(texts):
+        return out
+    shown: set[str] = set()
     for n, text in enumerate(texts):
-        if len(text) >= REPEAT_CHARACTERS and text.strip():
+        if len(text) >= REPEAT_CHARACTERS and not text.isspace():
             out[n] = text in shown
             shown.add(text)
     return out
@@ -223,16 +309,17 @@ def _repeated(texts: Sequence[str]) -> npt.NDArray[np.bool_]:
 
 def _in_repeated_passages(units: Units, encoding: str) -> npt.NDArray[np.bool_]:
     """(n,) whether a unit is in a passage that an earlier passage nearly holds."""
-    out = units.in_passages.copy()
-    passages = np.unique(units.numbers[out])
+    inside, numbers = units.in_passages, units.numbers
+    passages = np.unique(numbers[inside]) if inside.any() else numbers[:0]
     if len(passages) < 2:
-        return np.zeros(len(out), np.bool_)
+        return np.zeros(len(inside), np.bool_)
     ids, sizes = units.token_ids(encoding)
-    owners = units.numbers[np.repeat(np.arange(len(sizes)), sizes)]
-    lengths = np.bincount(units.numbers, sizes).astype(np.int64)[passages]
-    pairs = Likeness(ids[np.isin(owners, passages)], lengths).near_duplicates(NEARLY_HELD)
-    held = passages[[p.text for p in pairs]] if pairs else passages[:0]
-    return np.isin(units.numbers, held)
+    own = ids[inside.repeat(sizes)]
+    lengths = np.bincount(numbers, sizes).astype(np.int64)[passages]
+    pairs = Likeness(own, lengths).near_duplicates(NEARLY_HELD)
+    if not pairs:
+        return np.zeros(len(inside), np.bool_)
+    return np.isin(numbers, passages[[p.text for p in pairs]])
 
 
 def groups_of(segments: Sequence[Segment], units: Sequence[Sequence[Unit]]) -> list[int]:

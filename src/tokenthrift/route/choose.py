@@ -68,7 +68,7 @@ def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     by_level = by_level or {None: Shape(0, request, input_tokens)}
     judge = Judge(request, by_level, routing, catalog, session=session, forecaster=forecaster)
     baseline = routing.baseline or request.model
-    made = Decision(request.model, request.model, baseline, judge.complexity, (), "")
+    made = Decision(request.model, request.model, baseline, judge.measured, (), "")
     if routing.pinned:
         own = judge.own(request.model)
         return replace(made, verdicts=(own,), reason=own.reason, level=own.level)

@@ -8,6 +8,7 @@ among models with stated abilities; it does not predict whether a particular mod
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import log2
 from typing import TYPE_CHECKING, Any, Final
 
@@ -98,6 +99,24 @@ def measure(request: Request) -> Complexity:
     signals = tuple(_signal(name, *measured[name]) for name in WEIGHTS)
     score = round(min(1.0, sum(s.contribution for s in signals)), 6)
     return Complexity(bucket_of(score), score, signals)
+
+
+class Measured:
+    """A request whose complexity is measured when it is first asked for, and then kept.
+
+    Where the policy pins the caller's own model only the record has it, so the plan does not wait.
+
+    Args:
+        request: to measure.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    @cached_property
+    def complexity(self) -> Complexity:
+        """How much the request asks."""
+        return measure(self._request)
 
 
 def bucket_of(score: float) -> ComplexityBucket:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenthrift.catalog import ComplexityBucket
-    from tokenthrift.route.complexity import Complexity
+    from tokenthrift.route.complexity import Complexity, Measured
     from tokenthrift.route.effort import Effort
     from tokenthrift.route.eligible import Refusal
     from tokenthrift.route.forecast import Forecast
@@ -73,6 +73,7 @@ class Decision:
         chosen: the model.
         requested: the one the caller asked for.
         baseline: the one that savings are measured against.
+        measured: what `complexity` is measured on.
         verdicts: one for each action, in the policy's order.
         reason: why the chosen one.
         fallbacks: models to go to when the chosen one fails, in order; all of them are eligible.
@@ -85,7 +86,7 @@ class Decision:
     chosen: str
     requested: str
     baseline: str
-    complexity: Complexity
+    measured: Measured = field(repr=False, compare=False)
     verdicts: tuple[Verdict, ...]
     reason: str
     fallbacks: tuple[str, ...] = ()
@@ -93,6 +94,11 @@ class Decision:
     level: int | None = None
     floor: float | None = None
     propensity: float | None = None
+
+    @property
+    def complexity(self) -> Complexity:
+        """How much the request asks; measured now where nothing needed it before."""
+        return self.measured.complexity
 
     @property
     def rerouted(self) -> bool:

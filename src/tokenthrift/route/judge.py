@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.catalog import ComplexityBucket
 from tokenthrift.errors import NoCandidateError
-from tokenthrift.route.complexity import measure
+from tokenthrift.route.complexity import Measured
 from tokenthrift.route.costs import Load, Outlook, expected_cost, following_cost, is_cached, owed
 from tokenthrift.route.decision import Verdict
 from tokenthrift.route.effort import effort_of
@@ -77,9 +77,13 @@ class Judge:
         self.floor = routing.floor
         if taper is not None and taper.floor is not None and routing.floor is not None:
             self.floor = taper.floor
-        easier = 0 if taper is None else taper.easier
-        self.complexity = measure(request)
-        self.bucket = ComplexityBucket(max(0, self.complexity.bucket - easier))
+        self.easier = 0 if taper is None else taper.easier
+        self.measured = Measured(request)
+
+    @property
+    def bucket(self) -> ComplexityBucket:
+        """What a model must cover."""
+        return ComplexityBucket(max(0, self.measured.complexity.bucket - self.easier))
 
     def verdicts(self, candidates: Sequence[Candidate]) -> tuple[Verdict, ...]:
         """One verdict for each action of the candidates, in their order."""

@@ -241,9 +241,9 @@ def language_of(question: Iterable[str], text: Iterable[str] = ()) -> str:
     """
     shares = dict.fromkeys(STOP_WORDS, 0.0)
     for words in (question, islice(text, SAMPLE_WORDS)):
-        sample = [word.lower() for word in words]
+        sample = "\n".join(words).lower().split("\n")
         telling = Counter(filter(_LANGUAGES_OF.__contains__, sample))
         for word, times in telling.items():
             for name in _LANGUAGES_OF[word]:
                 shares[name] += times / len(sample)
-    return max(shares, key=lambda name: shares[name])
+    return max(shares, key=shares.__getitem__)

@@ -7,9 +7,11 @@ in the windows, not in models. Scores only; choosing is in `tokenthrift.compress
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from tokenthrift.compress.relevance.languages import DEFAULT
 from tokenthrift.compress.relevance.matching import find_terms
@@ -19,6 +21,7 @@ from tokenthrift.compress.relevance.words import terms_of, words_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tokenthrift.compress.relevance.matching import Matches
     from tokenthrift.compress.relevance.material import FloatArray, Units
 
 # Okapi constants of Robertson and Zaragoza (2009). The unit itself and windows of tokens to each
@@ -54,16 +57,24 @@ def query_terms(question: str, context: str = "", language: str = DEFAULT) -> di
 
 
 def asked_terms(
-    question: str, context: str = "", language: str = DEFAULT
+    question: str | Sequence[str], context: str = "", language: str = DEFAULT
 ) -> dict[str, tuple[float, str]]:
-    """The same with the word that each term stands for, as it was first written."""
+    """The same with the word that each term stands for, as it was first written.
+
+    Args:
+        question: what is asked, or its words.
+        context: where the work is going.
+        language: of both.
+    """
     asked: dict[str, tuple[float, str]] = {}
-    for text, weight in ((question, 1.0), (context, CONTEXT_WEIGHT)):
-        for word in words_of(text):
+    own = words_of(question) if isinstance(question, str) else question
+    for words, weight in ((own, 1.0), (words_of(context), CONTEXT_WEIGHT)):
+        for word in dict.fromkeys(words):
             for term in terms_of(word, language):
-                asked.setdefault(term, (weight, word))
-                if len(asked) >= MAX_TERMS:
-                    return asked
+                if term not in asked:
+                    asked[term] = (weight, word)
+            if len(asked) >= MAX_TERMS:
+                return dict(islice(asked.items(), MAX_TERMS))
     return asked
 
 
@@ -125,39 +136,63 @@ def lexical_score(
     """
     n = len(units.texts)
     matches = find_terms(list(query), units.texts, language)
-    hits = np.zeros((len(query), n), np.float32)
-    np.add.at(hits, (matches.terms, matches.units), 1)
-    _carry(hits, list(query), units.carries, language)
-    found = np.count_nonzero(hits, axis=1) > 0
-    terms = tuple(t for t, f in zip(query, found.tolist(), strict=True) if f)
-    hits = hits[found]
+    terms, hits = _hits(matches, list(query), units.carries, language)
     if not terms:
         return Score.nothing(n)
     weights = np.array([query[t] for t in terms], np.float32)
     idf = _idf(hits, weights)
     short = units.in_passages
-    k1 = np.where(short, PASSAGE_K1, K1).astype(np.float32)
+    some, every = bool(short.any()), bool(short.all())
+    k1 = _by_passage(short, K1, PASSAGE_K1)
     own = _bm25(hits, matches.lengths, idf, k1)
-    own *= np.where(short, OWN_WEIGHTS[1], OWN_WEIGHTS[0]).astype(np.float32)
+    own *= _by_passage(short, *OWN_WEIGHTS)
     around = np.zeros(n, np.float32)
-    sums = _running_sums(np.vstack([hits, matches.lengths]))
+    sums = _running_sums(hits, matches.lengths)
     for width, weight, passage_weight in windows:
-        shares = np.where(short, passage_weight, weight).astype(np.float32)
-        if not shares.any():
+        if not ((weight and not every) or (passage_weight and some)):
             continue
         low, high = units.window(width)
-        inside = sums[:, high] - sums[:, low]
-        around += shares * _bm25(inside[:-1], inside[-1], idf, k1)
+        inside = sums[:, high]
+        inside -= sums[:, low]
+        fits = _bm25(inside[:-1], inside[-1], idf, k1)
+        around += _by_passage(short, weight, passage_weight) * fits
     around += RECORD_WEIGHT * _record_scores(hits, matches.lengths, weights, units)
-    parts = {WORDS: own * units.thrift, AROUND: around * units.thrift}
-    score = Score((own + around) * units.thrift, parts, terms, hits, np.zeros(n, np.float32))
-    if not short.any():
+    values = own + around
+    if some:
+        own, around, values = (v * units.thrift for v in (own, around, values))
+    score = Score(values, {WORDS: own, AROUND: around}, terms, hits, np.zeros(n, np.float32))
+    if not some:
         return score
     everything = np.array([query[t] for t in query], np.float32)
     fits = np.where(short, passage_scores(matches, units.numbers, everything)[units.numbers], 0)
     fits = fits.astype(np.float32)
     spread = np.float32(PASSAGE_WEIGHT * score.values[short].std())
     return replace(score, passages=fits).plus(PASSAGE, spread * fits)
+
+
+def _by_passage(short: npt.NDArray[np.bool_], long_value: float, value: float) -> FloatArray:
+    """(n,) one value in passages and another elsewhere."""
+    out = np.full(len(short), long_value, np.float32)
+    out[short] = value
+    return out
+
+
+def _hits(
+    matches: Matches, query: Sequence[str], carries: Sequence[str], language: str
+) -> tuple[tuple[str, ...], FloatArray]:
+    """The terms that stand in the text, and (terms, n) how often each does in each unit."""
+    n = len(matches.lengths)
+    carried = _carried(query, carries, language)
+    found = np.zeros(len(query), np.bool_)
+    found[matches.terms] = True
+    found[[term for term, _ in carried]] = True
+    row = found.cumsum() - 1
+    rows = int(row[-1]) + 1 if len(row) else 0
+    counts = np.bincount(row[matches.terms] * n + matches.units, minlength=rows * n)
+    hits = counts.astype(np.float32).reshape(rows, n)
+    for term, units in carried:
+        hits[row[term], units] += CARRIED
+    return tuple(t for t, f in zip(query, found.tolist(), strict=True) if f), hits
 
 
 def _record_scores(
@@ -167,8 +202,10 @@ def _record_scores(
 
     A record is named by its id and asked for another of its fields, which may stand far apart.
     """
-    firsts = np.flatnonzero(np.diff(units.numbers, prepend=-1))
-    records = np.asarray(units.records or np.zeros(len(lengths)), np.bool_)[firsts]
+    if not any(units.records):
+        return np.zeros(len(lengths), np.float32)
+    firsts = units.firsts
+    records = np.asarray(units.records, np.bool_)[firsts]
     cut = np.bincount(units.numbers)[records] > 1
     if len(cut) < FEWEST_RECORDS or not cut.any():
         return np.zeros(len(lengths), np.float32)
@@ -187,34 +224,43 @@ def _idf(hits: FloatArray, weights: FloatArray) -> FloatArray:
     return np.asarray(rarity * weights, np.float32)
 
 
-def _carry(hits: FloatArray, terms: Sequence[str], carries: Sequence[str], language: str) -> None:
-    """Count the terms that stand in what units are read under, as a share of their own."""
+def _carried(
+    terms: Sequence[str], carries: Sequence[str], language: str
+) -> list[tuple[int, list[int]]]:
+    """Terms in what units are read under, each with the units; they count a share of their own."""
     places: dict[str, list[int]] = {}
     for unit, text in enumerate(carries):
         if text:
             places.setdefault(text, []).append(unit)
     if not places:
-        return
+        return []
     found = find_terms(terms, list(places), language)
     under = list(places.values())
-    for term, carry in zip(found.terms.tolist(), found.units.tolist(), strict=True):
-        hits[term, under[carry]] += CARRIED
+    rows = zip(found.terms.tolist(), found.units.tolist(), strict=True)
+    return [(term, under[carry]) for term, carry in rows]
 
 
-def _running_sums(rows: FloatArray) -> FloatArray:
-    """Sums of each row up to every place; what stands between two is their difference."""
-    sums = np.zeros((len(rows), rows.shape[1] + 1), np.float32)
-    np.cumsum(rows, axis=1, out=sums[:, 1:])
+def _running_sums(hits: FloatArray, lengths: FloatArray) -> FloatArray:
+    """Sums of each row, and of the lengths, up to every place.
+
+    What stands between two places is the difference of their sums.
+    """
+    sums = np.zeros((len(hits) + 1, len(lengths) + 1), np.float32)
+    hits.cumsum(axis=1, out=sums[:-1, 1:])
+    lengths.cumsum(out=sums[-1, 1:])
     return sums
 
 
 def _bm25(hits: FloatArray, lengths: FloatArray, idf: FloatArray, k1: FloatArray) -> FloatArray:
     mean = float(lengths.mean()) or 1.0
     norm = k1 * (1 - B + B * lengths / mean)
+    most = k1 + 1
     total = np.zeros(hits.shape[1], np.float32)
     step = max(1, BLOCK // max(1, hits.shape[1]))
     for at in range(0, len(hits), step):
         own = hits[at : at + step]
-        gains = own * (k1 + 1) / (own + norm + 1e-9)
-        total += (idf[at : at + step, None] * gains).sum(axis=0)
-    return np.asarray(total, np.float32)
+        gains = own * most
+        gains /= own + norm
+        gains *= idf[at : at + step, None]
+        total += gains.sum(axis=0)
+    return total

@@ -56,30 +56,39 @@ class Likeness:
     """
 
     def __init__(self, ids: IntArray, sizes: IntArray, width: int = SHINGLE_TOKENS) -> None:
-        self._sets = list(_shingle_sets(ids, sizes, width))
+        self._hashes = list(_shingles(ids, sizes, width))
+        self._known: dict[int, HashArray] = {}
 
     def __len__(self) -> int:
         """How many texts there are."""
-        return len(self._sets)
+        return len(self._hashes)
+
+    def _set(self, text: int) -> HashArray:
+        """The sorted distinct hashes of a text."""
+        if text not in self._known:
+            self._known[text] = np.unique(self._hashes[text])
+        return self._known[text]
 
     def containment(self, text: int, other: int) -> float:
         """Share of a text's shingles that another has; 1.0 for a text without any."""
-        own = self._sets[text]
-        return _shared(own, self._sets[other]) / len(own) if len(own) else 1.0
+        own = self._set(text)
+        return _shared(own, self._set(other)) / len(own) if len(own) else 1.0
 
     def jaccard(self, text: int, other: int) -> float:
         """Shared shingles among those that either has; 1.0 where neither has any."""
-        own, others = self._sets[text], self._sets[other]
+        own, others = self._set(text), self._set(other)
         shared = _shared(own, others)
         either = len(own) + len(others) - shared
         return shared / either if either else 1.0
 
     def near_duplicates(self, threshold: float) -> list[NearDuplicate]:
         """Texts of which an earlier one holds at least ``threshold``, each with the fullest one."""
+        if not self._may_hold(threshold):
+            return []
         owners: dict[int, list[int]] = defaultdict(list)
         found = []
-        for n, own in enumerate(self._sets):
-            sample = _sample(own)
+        for n in range(len(self)):
+            sample = _sample(self._set(n))
             shared: dict[int, int] = defaultdict(int)
             for value in sample:
                 for other in owners[value]:
@@ -94,19 +103,34 @@ class Likeness:
                     owners[value].append(n)
         return found
 
+    def _may_hold(self, threshold: float) -> bool:
+        """Whether all earlier texts together hold so much of one; mostly they do not."""
+        flat = np.concatenate([np.zeros(0, np.uint64), *self._hashes])
+        order = np.argsort(flat, kind="stable")
+        values = flat[order]
+        owners = np.repeat(np.arange(len(self)), [len(own) for own in self._hashes])[order]
+        opens = np.ones(len(flat), np.bool_)  # of the run of one value, by rising owner
+        opens[1:] = values[1:] != values[:-1]
+        own = opens.copy()  # once for each owner of it
+        own[1:] |= owners[1:] != owners[:-1]
+        total = np.bincount(owners[own], minlength=len(self))
+        held = np.bincount(owners[own & ~opens], minlength=len(self))
+        return bool((held[total > 0] / total[total > 0] >= threshold).any())
+
     def novelty(self) -> npt.NDArray[np.float32]:
         """(n,) share of each text's shingles that stand in no earlier text."""
-        flat = np.concatenate([np.zeros(0, np.uint64), *self._sets])
-        owner = np.repeat(np.arange(len(self._sets)), [len(s) for s in self._sets])
+        sets = [self._set(n) for n in range(len(self))]
+        flat = np.concatenate([np.zeros(0, np.uint64), *sets])
+        owner = np.repeat(np.arange(len(sets)), [len(s) for s in sets])
         fresh = np.zeros(len(flat), np.bool_)
         fresh[np.unique(flat, return_index=True)[1]] = True
-        sizes = np.bincount(owner, minlength=len(self._sets))
-        new = np.bincount(owner, fresh, minlength=len(self._sets))
+        sizes = np.bincount(owner, minlength=len(sets))
+        new = np.bincount(owner, fresh, minlength=len(sets))
         return np.where(sizes > 0, new / np.maximum(sizes, 1), 1).astype(np.float32)
 
 
-def _shingle_sets(ids: IntArray, sizes: IntArray, width: int) -> Iterator[HashArray]:
-    """The sorted distinct hashes of each text; a text of fewer tokens than ``width`` has one."""
+def _shingles(ids: IntArray, sizes: IntArray, width: int) -> Iterator[HashArray]:
+    """The hashes of each text in order; a text of fewer tokens than ``width`` has one."""
     values = ids.astype(np.uint64) + np.uint64(1)
     running = values.copy()
     for step in range(1, width):  # running[i] covers the tokens from i to i + step
@@ -115,7 +139,7 @@ def _shingle_sets(ids: IntArray, sizes: IntArray, width: int) -> Iterator[HashAr
     ends = np.cumsum(sizes)
     for end, size in zip(ends.tolist(), sizes.tolist(), strict=True):
         if size >= width:
-            yield np.unique(hashes[end - size : end - width + 1])
+            yield hashes[end - size : end - width + 1]
             continue
         whole = np.zeros(1 if size else 0, np.uint64)
         for value in values[end - size : end]:

@@ -16,12 +16,15 @@ import numpy.typing as npt
 from tokenthrift.compress.relevance.words import COMPOUNDING, CONNECTORS, terms_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from tokenthrift.compress.relevance.material import FloatArray, IntArray
 
 # Languages in which a term can begin otherwise than its word: compounds, and prefixes cut off.
 _OTHER_BEGINNINGS: Final = COMPOUNDING | {"indonesian"}
+# Languages in which a term of four letters or more has the first three of its word.
+_THREE_STAY: Final = frozenset({"english"})
+_LOOKED_AT: Final = 3  # letters of a beginning
 
 _CONNECTOR, _LOWER, _UPPER, _DIGIT = 1, 2, 3, 4
 
@@ -74,101 +77,111 @@ def find_terms(terms: Sequence[str], texts: Sequence[str], language: str) -> Mat
         texts: the units.
         language: of the terms; words of the texts are stemmed alike.
     """
-    is_plain = np.fromiter(map(str.isascii, texts), np.bool_, len(texts))
-    plain, others = np.flatnonzero(is_plain), np.flatnonzero(~is_plain)
-    found = _AsciiWords([texts[n] for n in plain.tolist()])
-    spoken = [words_of(texts[n]) for n in others.tolist()]
+    plain = [n for n, text in enumerate(texts) if text.isascii()]
+    if len(plain) == len(texts):
+        return _find_in_ascii(terms, texts, language)
+    found = _find_in_ascii(terms, [texts[n] for n in plain], language)
+    others = sorted(set(range(len(texts))).difference(plain))
+    spoken = [words_of(texts[n]) for n in others]
     counts = np.zeros(len(texts), np.int64)
-    counts[plain] = found.counts
+    counts[plain] = own = found.lengths.astype(np.int64)
     counts[others] = [len(words) for words in spoken]
-    firsts = np.cumsum(counts) - counts
-    words, owners, nth = found.beginning_like(terms, language)
-    parts = [(words, plain[owners], nth)]
-    for unit, own in zip(others.tolist(), spoken, strict=True):
-        parts.append((own, np.full(len(own), unit), np.arange(len(own))))
-    seen = list(chain.from_iterable(p[0] for p in parts))
-    units = np.concatenate([p[1] for p in parts])
-    positions = firsts[units] + np.concatenate([p[2] for p in parts])
-    at, rows = _look_up(seen, {t: i for i, t in enumerate(terms)}, language)
-    units, positions = units[at], positions[at]
-    if len(others):  # the two kinds of text are interleaved
-        order = np.argsort(positions, kind="stable")
-        rows, units, positions = rows[order], units[order], positions[order]
-    return Matches(rows, units, positions, counts.astype(np.float32))
+    firsts = counts.cumsum() - counts
+    nth = found.positions - (own.cumsum() - own)[found.units]
+    units = np.array(plain, np.int64)[found.units]
+    at, rows = _look_up([*chain.from_iterable(spoken)], terms, language)
+    owners = np.repeat(np.array(others, np.int64), counts[others])
+    running = np.concatenate([np.arange(firsts[n], firsts[n] + counts[n]) for n in others])
+    rows = np.concatenate([found.terms, rows])
+    units, positions = (
+        np.concatenate([units, owners[at]]),
+        np.concatenate([firsts[units] + nth, running[at]]),
+    )
+    order = np.argsort(positions, kind="stable")  # the two kinds of text are interleaved
+    return Matches(rows[order], units[order], positions[order], counts.astype(np.float32))
 
 
 def _look_up(
-    words: Sequence[str], place: Mapping[str, int], language: str
+    words: Sequence[str], terms: Sequence[str], language: str
 ) -> tuple[IntArray, IntArray]:
     """Which of the words have a term, once for each that they have, and which terms."""
+    place = {t: i for i, t in enumerate(terms)}
     hits: dict[str, list[int]] = {}
     for word in set(words):
-        rows = [place[t] for t in terms_of(word, language) if t in place]
-        if rows:
-            hits[word] = rows
+        for term in terms_of(word, language):
+            if term in place:
+                hits.setdefault(word, []).append(place[term])
     at = [n for n, word in enumerate(words) if word in hits]
     rows_of = [hits[words[n]] for n in at]
-    repeats = np.fromiter(map(len, rows_of), np.int64, len(at))
-    flat = np.fromiter(chain.from_iterable(rows_of), np.int64, int(repeats.sum()))
-    return np.repeat(np.array(at, np.int64), repeats), flat
+    rows = np.array([*chain.from_iterable(rows_of)], np.int64)
+    where = np.array(at, np.int64)
+    return where if len(rows) == len(at) else where.repeat([*map(len, rows_of)]), rows
 
 
-class _AsciiWords:
-    """Borders of the words of ASCII texts, one after the other."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._text = "\n" + "\n".join(texts) + "\n"
-        self._bytes = np.frombuffer(self._text.encode("ascii"), np.uint8)
-        self._classes = _CLASS[self._bytes]
-        solid = self._classes > _CONNECTOR
-        inside = solid.copy()
-        joins = self._classes[1:-1] == _CONNECTOR
-        joins &= solid[:-2]
-        joins &= solid[2:]
-        inside[1:-1] |= joins
-        edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-        self._starts, self._ends = edges[::2], edges[1::2]
-        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
-        self._first_words = np.searchsorted(self._starts, np.cumsum(sizes + 1) - sizes)
-        self.counts = np.diff(self._first_words, append=len(self._starts))
-
-    def beginning_like(
-        self, terms: Sequence[str], language: str
-    ) -> tuple[list[str], IntArray, IntArray]:
-        """Words that may have one of the terms, each with its text's number and its place in it."""
-        words: IntArray = np.arange(len(self._starts))
-        if language not in _OTHER_BEGINNINGS:
-            words = self._candidates(_beginnings(terms))
-        owners = np.searchsorted(self._first_words, words, side="right") - 1
-        starts, ends = self._starts[words].tolist(), self._ends[words].tolist()
-        spoken = [self._text[a:b] for a, b in zip(starts, ends, strict=True)]
-        return spoken, owners, words - self._first_words[owners]
-
-    def _candidates(self, beginnings: npt.NDArray[np.bool_]) -> IntArray:
-        """Words of which a part begins like a term."""
-        classes, ranks = self._classes, _RANK[self._bytes]
-        likely = beginnings[ranks[:-1].astype(np.int16) * _RANKS + ranks[1:]]
-        at = np.flatnonzero(likely)
-        at = at[at > 0]
-        own, before, after = classes[at], classes[at - 1], classes[at + 1]
-        # Where a part of a name begins: "parseHTTPReply2" at p, H, R and 2.
-        begins = own != before
-        begins &= ~((own == _LOWER) & (before == _UPPER))
-        begins |= (own == _UPPER) & (after == _LOWER)
-        words = np.searchsorted(self._starts, at[begins], side="right") - 1
-        return np.asarray(words[np.diff(words, prepend=-1) != 0])
+def _find_in_ascii(terms: Sequence[str], texts: Sequence[str], language: str) -> Matches:
+    """The same in ASCII texts."""
+    text = "\n" + "\n".join(texts) + "\n\n"
+    data = np.frombuffer(text.encode("ascii"), np.uint8)
+    classes = _CLASS[data]
+    inside = classes > _CONNECTOR
+    joins = classes[1:-1] == _CONNECTOR
+    joins &= inside[:-2]
+    joins &= inside[2:]
+    inside[1:-1] |= joins
+    edges = (inside[1:] != inside[:-1]).nonzero()[0] + 1
+    starts, ends = edges[::2], edges[1::2]
+    stops = starts.searchsorted((np.fromiter(map(len, texts), np.int64, len(texts)) + 1).cumsum())
+    counts = stops.copy()
+    counts[1:] -= stops[:-1]
+    words: IntArray = np.arange(len(starts))
+    if language not in _OTHER_BEGINNINGS:
+        words = _candidates(starts, classes, _likely(data, terms, language))
+    spans = zip(starts[words].tolist(), ends[words].tolist(), strict=True)
+    at, rows = _look_up([text[a:b] for a, b in spans], terms, language)
+    positions = words[at]
+    units = stops.searchsorted(positions, side="right")
+    return Matches(rows, units, positions, counts.astype(np.float32))
 
 
-def _beginnings(terms: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """(_RANKS²,) whether a term begins with these two characters."""
-    table = np.zeros((_RANKS, _RANKS), np.bool_)
-    for term in terms:
-        first = term[:2].encode("ascii", "replace")
-        if not first:
-            continue
-        if len(first) == 1:
-            table[_RANK[first[0]], :] = True
-        else:
-            table[_RANK[first[0]], _RANK[first[1]]] = True
-    table[0, :] = False
-    return table.ravel()
+def _candidates(
+    starts: IntArray, classes: npt.NDArray[np.uint8], likely: npt.NDArray[np.bool_]
+) -> IntArray:
+    """Words of which a part begins in one of the likely places.
+
+    Args:
+        starts: of all words.
+        classes: of all characters.
+        likely: whether the characters from here on read like the beginning of a term.
+    """
+    at = likely.nonzero()[0]
+    own, before = classes[at], classes[at - 1]
+    # Where a part of a name begins: "parseHTTPReply2" at p, H, R and 2.
+    begins = own != before
+    begins &= (own != _LOWER) | (before != _UPPER)
+    begins |= (own == _UPPER) & (classes[at + 1] == _LOWER)
+    words = starts.searchsorted(at[begins], side="right") - 1
+    new = np.ones(len(words), np.bool_)
+    np.not_equal(words[1:], words[:-1], out=new[1:])
+    return np.asarray(words[new])
+
+
+def _likely(
+    data: npt.NDArray[np.uint8], terms: Sequence[str], language: str
+) -> npt.NDArray[np.bool_]:
+    """By place in the text whether it goes on like a term begins; the last two are left out."""
+    heads = "".join([(t + "\0\0")[:_LOOKED_AT] for t in terms]).encode("ascii", "replace")
+    first, second, third = _RANK[np.frombuffer(heads, np.uint8)].reshape(-1, _LOOKED_AT).T
+    sizes = np.fromiter(map(len, terms), np.int64, len(terms))
+    table = np.zeros((_RANKS, _RANKS, _RANKS), np.bool_)
+    # A stem of three letters may have one that its word has not: "use" of "using".
+    whole = (sizes > _LOOKED_AT) & (language in _THREE_STAY)
+    table[first[whole], second[whole], third[whole]] = True
+    table[first[~whole], second[~whole]] = True
+    table[first[sizes < 2]] = True
+    table[0] = False
+    ranks = _RANK[data]
+    key = ranks[:-2].astype(np.int32)
+    for following in (ranks[1:-1], ranks[2:]):
+        key *= _RANKS
+        key += following
+    return np.asarray(table.ravel()[key])

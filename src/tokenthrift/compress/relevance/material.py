@@ -42,7 +42,7 @@ class Units:
     """
 
     texts: Sequence[str]
-    tokens: Sequence[int]
+    tokens: Sequence[int] | IntArray
     groups: Sequence[int]
     wholes: Sequence[tuple[str, Sequence[int]]] = ()
     records: Sequence[bool] = ()
@@ -53,25 +53,40 @@ class Units:
         if not len(self.texts) == len(self.tokens) == len(self.groups):
             sizes = f"{len(self.texts)} texts, {len(self.tokens)} sizes, {len(self.groups)} groups"
             raise ValueError(f"each unit needs a size and a group; there are {sizes}")
-        if np.any(np.diff(np.asarray(self.groups, np.int64)) < 0):
+        groups = np.asarray(self.groups, np.int64)
+        if (groups[1:] < groups[:-1]).any():
             raise ValueError("groups must not fall: units of one group stand together")
 
     @cached_property
     def numbers(self) -> IntArray:
         """(n,) the groups numbered from 0."""
-        changes = np.diff(np.asarray(self.groups, np.int64), prepend=self.groups[:1]) != 0
-        return np.cumsum(changes)
+        groups = np.asarray(self.groups, np.int64)
+        numbers = np.zeros(len(groups), np.int64)
+        (groups[1:] != groups[:-1]).cumsum(out=numbers[1:])
+        return numbers
+
+    @cached_property
+    def firsts(self) -> IntArray:
+        """The first unit of each group."""
+        numbers = self.numbers
+        return np.append(0, (numbers[1:] != numbers[:-1]).nonzero()[0] + 1)[: len(numbers)]
 
     @cached_property
     def in_passages(self) -> npt.NDArray[np.bool_]:
         """(n,) whether a unit is part of a passage: a small group, but no single short record."""
         if not len(self.texts):
             return np.zeros(0, np.bool_)
-        sizes = np.bincount(self.numbers, self.tokens)
-        whole = (np.bincount(self.numbers) > 1) & (sizes <= PASSAGE_TOKENS)
-        single = (sizes >= SENTENCE_TOKENS) & (sizes <= PASSAGE_TOKENS)
-        records = np.asarray(self.records or np.zeros(len(self.texts)), np.bool_)
-        return np.asarray(np.where(records, whole[self.numbers], (whole | single)[self.numbers]))
+        numbers = self.numbers
+        sizes = np.bincount(numbers, self.tokens)
+        small = sizes <= PASSAGE_TOKENS
+        if not small.any():
+            return np.zeros(len(numbers), np.bool_)
+        whole = (np.bincount(numbers) > 1) & small
+        passages = (whole | (small & (sizes >= SENTENCE_TOKENS)))[numbers]
+        if any(self.records):
+            records = np.asarray(self.records, np.bool_)
+            passages[records] = whole[numbers[records]]
+        return passages
 
     @cached_property
     def thrift(self) -> FloatArray:
@@ -92,9 +107,8 @@ class Units:
         """
         encode = token_ids(encoding)
         wholes = self.wholes or [("".join(self.texts), list(accumulate(map(len, self.texts))))]
-        ids = np.concatenate([encode(text) for text, _ in wholes])
-        sizes = np.concatenate([encode.counts(text, ends) for text, ends in wholes])
-        return ids.astype(np.int64), sizes.astype(np.int64)
+        ids, sizes = zip(*(encode.cut(text, ends) for text, ends in wholes), strict=True)
+        return np.concatenate(ids).astype(np.int64), np.concatenate(sizes).astype(np.int64)
 
     def window(self, width: int) -> tuple[IntArray, IntArray]:
         """First unit and end of the window of ``width`` tokens to each side, inside the group."""

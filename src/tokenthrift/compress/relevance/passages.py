@@ -23,6 +23,7 @@ B: Final = 1.0
 # SIGIR 2005): both words within so many, and how much a pair weighs against the lighter of the two.
 NEAR_WORDS: Final = 8
 PAIR_WEIGHT: Final = 0.2
+DENSE: Final = 200_000  # so many places are counted one by one sooner than keys are sorted
 LAGS: Final = 5  # how many matched words ahead are looked at for near pairs
 
 
@@ -49,10 +50,19 @@ def _saturated(
     terms: IntArray, places: IntArray, weights: FloatArray, norm: FloatArray
 ) -> FloatArray:
     """(groups,) sum over terms of weight x saturated count, from one entry per occurrence."""
-    keys, counts = np.unique(terms * len(norm) + places, return_counts=True)
+    keys, counts = _counted(terms * len(norm) + places, len(weights) * len(norm))
     term, place = np.divmod(keys, len(norm))
     gains = weights[term] * counts * (K1 + 1) / (counts + norm[place] + 1e-9)
     return np.bincount(place, gains, minlength=len(norm)).astype(np.float32)
+
+
+def _counted(keys: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """The distinct keys below ``size`` in order, and how often each is there."""
+    if size > DENSE:
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys, minlength=size)
+    found = counts.nonzero()[0]
+    return found, counts[found]
 
 
 def _near_pairs(

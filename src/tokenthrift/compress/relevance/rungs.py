@@ -7,13 +7,13 @@ apart, so that a score can be explained.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import accumulate, chain
+from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
 
 from tokenthrift.compress.relevance.cascade import cascade
-from tokenthrift.compress.relevance.languages import language_of
+from tokenthrift.compress.relevance.languages import SAMPLE_WORDS, language_of
 from tokenthrift.compress.relevance.lexical import (
     AGENT_WINDOWS,
     WINDOWS,
@@ -106,8 +106,9 @@ def score_units(
     """
     if resources.scorer is not None:
         return _own_score(resources.scorer, question, units)
-    language = language_of(words_of(question.text), chain.from_iterable(map(words_of, units.texts)))
-    asked = asked_terms(question.text, question.trajectory, language)
+    words = words_of(question.text)
+    language = language_of(words, _beginning(units.texts))
+    asked = asked_terms(words, question.trajectory, language)
     query = {term: weight for term, (weight, _) in asked.items()}
     windows = AGENT_WINDOWS if question.trajectory else WINDOWS
     score = lexical_score(query, units, language, windows)
@@ -120,6 +121,16 @@ def score_units(
     if rung == "encoder" and model is not None and not question.trajectory:
         return _read(score, question, units, model, resources)
     return score
+
+
+def _beginning(texts: Sequence[str]) -> list[str]:
+    """The first words of texts, as many as tell their language."""
+    words: list[str] = []
+    for text in texts:
+        words += words_of(text)
+        if len(words) >= SAMPLE_WORDS:
+            break
+    return words
 
 
 def check(rung: RungName, resources: Resources) -> None:

@@ -1,0 +1,225 @@
+"""Texts as the token ids of tiktoken's encodings, and where pieces of a text begin among them.
+
+Ranks are found offline in litellm's wheel (without importing it), else in tiktoken's own cache;
+only where neither has them does tiktoken download.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from hashlib import blake2b
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import tiktoken
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+IDS_HELD: Final = 4_000_000  # ids of the last texts that are remembered, 16 MB
+
+# A text is cut inside a run of one sort of characters that is two to three times as long.
+RUN_CHARACTERS: Final = 4_096
+_RUN = re.compile(
+    rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
+)
+
+# Encodings that split a text behind a line break where anything but white space or a slash follows,
+# whatever else stands on either side: tokens of the two sides add up.
+BEGIN_ANEW: Final = frozenset({"cl100k_base", "o200k_base"})
+_ANEW = re.compile(r"(?<=\n)(?=[^\s/])")
+
+IdArray = npt.NDArray[np.uint32]
+
+_environment_lock = threading.Lock()
+
+
+def _bundled_ranks() -> str | None:
+    """Folder of litellm's wheel that holds tiktoken ranks; litellm itself is not imported."""
+    spec = importlib.util.find_spec("litellm")
+    if spec is None or spec.origin is None:
+        return None
+    root = Path(spec.origin).parent
+    for below in ("litellm_core_utils/tokenizers", "llms/tokenizers"):
+        if (root / below).is_dir():
+            return str(root / below)
+    return None
+
+
+@contextmanager
+def _ranks_offline() -> Iterator[None]:
+    """Point tiktoken at the bundled ranks while it loads, unless the user points it elsewhere."""
+    folder = None if "TIKTOKEN_CACHE_DIR" in os.environ else _bundled_ranks()
+    if folder is None:
+        yield
+        return
+    with _environment_lock:
+        os.environ["TIKTOKEN_CACHE_DIR"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("TIKTOKEN_CACHE_DIR", None)
+
+
+@lru_cache(maxsize=8)
+def encoding(name: str) -> tiktoken.Encoding:
+    """A tiktoken encoding by name, loaded once, offline where its ranks are bundled."""
+    with _ranks_offline():
+        return tiktoken.get_encoding(name)
+
+
+class TokenIds:
+    """Texts as token ids of one tiktoken encoding; remembers the last ones by content.
+
+    What is counted is also cut into units and embedded, so a text is encoded once for all three.
+
+    Attributes:
+        name: of the encoding.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._known: OrderedDict[bytes, IdArray] = OrderedDict()
+        self._held = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, text: str, key: bytes | None = None) -> IdArray:
+        """(tokens,) uint32; special-token strings count as plain text.
+
+        Args:
+            text: any.
+            key: its digest where that is known.
+        """
+        key = key or digest_of(text)
+        with self._lock:
+            found = self._known.get(key)
+            if found is not None:
+                self._known.move_to_end(key)
+                return found
+        ids = _encoded(self.name, text)
+        with self._lock:
+            if key not in self._known:
+                self._known[key] = ids
+                self._held += len(ids)
+            while self._held > IDS_HELD and self._known:
+                self._held -= len(self._known.popitem(last=False)[1])
+        return ids
+
+    def counts(self, text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
+        """(pieces,) tokens of a text cut at ``ends``; a token belongs where it begins.
+
+        Args:
+            text: the whole text.
+            ends: rising indices of characters; what lies behind the last one is not counted.
+        """
+        return self.cut(text, ends)[1]
+
+    def edited(self, text: str, before: str) -> int:
+        """Tokens of a text that has lines of another one, which was encoded before; exact.
+
+        Only what is new is encoded. Where no line begins anew, that is all of it.
+        """
+        lines = _ANEW.split(text) if self.name in BEGIN_ANEW else []
+        if len(lines) < 2 or not (_is_regular(text) and _is_regular(before)):
+            return len(self(text))
+        there = _ANEW.split(before)
+        counts = self.counts(before, [*accumulate(map(len, there))]).tolist()
+        known = dict(zip(there, counts, strict=True))
+        encode = encoding(self.name).encode_ordinary
+        total, fresh = 0, ""
+        for line in lines:
+            if line not in known:
+                fresh += line
+                continue
+            total += known[line]
+            if fresh:
+                total, fresh = total + len(encode(fresh)), ""
+        return total + len(encode(fresh))
+
+    def cut(self, text: str, ends: Sequence[int]) -> tuple[IdArray, npt.NDArray[np.int64]]:
+        """Ids of a text, and how many of them each piece has that ends at one of ``ends``."""
+        ids = self(text)
+        lengths = _byte_lengths(self.name)[ids]
+        starts = lengths.cumsum()
+        starts -= lengths
+        borders = starts.searchsorted(_byte_offsets(text, ends))
+        counts = borders.astype(np.int64)
+        counts[1:] -= borders[:-1]
+        return ids, counts
+
+
+def _encoded(name: str, text: str) -> IdArray:
+    encode = encoding(name).encode_to_numpy
+    cuts = _cuts(text)
+    stretches = [text[a:b] for a, b in pairwise([0, *cuts, len(text)])] if cuts else [text]
+    try:
+        ids = [encode(s, disallowed_special=()) for s in stretches]
+    except UnicodeEncodeError:  # halves of surrogate pairs are counted as replacement characters
+        plain = (s.encode("utf-16", "surrogatepass").decode("utf-16", "replace") for s in stretches)
+        ids = [encode(s, disallowed_special=()) for s in plain]
+    return np.concatenate(ids) if cuts else ids[0]
+
+
+def _is_regular(text: str) -> bool:
+    """Whether a text is encoded from end to end as it stands."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not _cuts(text)
+
+
+def _cuts(text: str) -> list[int]:
+    """Where endless runs of letters, white space or signs are cut before they are encoded.
+
+    A run is one word to an encoding: its time grows faster than the run, and a million blanks
+    raise an error. Blocks at fixed places tell; few texts have one. What is cut counts a token more
+    or less at each cut.
+    """
+    runs = [
+        n
+        for n in range(0, len(text) - RUN_CHARACTERS + 1, RUN_CHARACTERS)
+        if _RUN.match(text, n, n + RUN_CHARACTERS)
+    ]
+    return [b for a, b in pairwise(runs) if b - a == RUN_CHARACTERS]
+
+
+@lru_cache(maxsize=8)
+def _byte_lengths(name: str) -> npt.NDArray[np.int64]:
+    """(ids,) length of each token in bytes; 1 for ids that stand for nothing."""
+    found = encoding(name)
+    lengths = np.ones(found.n_vocab, np.int64)
+    for token in range(found.n_vocab):
+        with suppress(KeyError):
+            lengths[token] = len(found.decode_single_token_bytes(token))
+    return lengths
+
+
+def _byte_offsets(text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Places of characters in the text's UTF-8 bytes; each half of a surrogate pair takes three."""
+    at = np.asarray(ends, np.int64)
+    if text.isascii():
+        return at
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    sizes = 1 + (points >= 0x80).astype(np.int64) + (points >= 0x800) + (points >= 0x1_0000)
+    return np.asarray(np.append(0, np.cumsum(sizes))[at])
+
+
+@lru_cache(maxsize=8)
+def token_ids(name: str) -> TokenIds:
+    """Token ids of one encoding, shared by all who need them."""
+    return TokenIds(name)
+
+
+def digest_of(text: str) -> bytes:
+    """The key of a text by content."""
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
