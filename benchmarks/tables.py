@@ -350,6 +350,30 @@ def routing(result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
+def ledger(result: dict[str, Any]) -> str:
+    head = ["what", "over", "bar", "on the clock", "of processors"]
+    bar, n = result["bars"], result["writes"]
+    rows = [["one write, p50 (p99)", f"{n['n']:,} writes", f"< {bar['write_ms']:g} ms",
+             f"{n['p50_ms']:.3f} ms ({n['p99_ms']:.1f})", ""]]  # fmt: skip
+    for part, name, limit in (
+        ("sqlite", "SQLite", bar["report_s"]), ("parquet", "Parquet", bar["parquet_s"]),
+    ):  # fmt: skip
+        found = result[part]
+        over = f"{found['records']:,} calls, {name}, {found['bytes'] / 1e9:.1f} GB"
+        for row in found["rows"]:
+            by = f"by {row['by']}" if row["by"] else "totals"
+            for kind, what in (("query", "report"), ("command", "command")):
+                if f"{kind}_s" in row:
+                    took = [f"{row[f'{kind}{end}']:.2f} s" for end in ("_s", "_cpu_s")]
+                    rows.append([f"{what}, {by}", over, f"< {limit:g} s", *took])
+    note = (
+        f"Load of the machine: {result['load']:.1f} on {result['cores']} cores. The start of the "
+        f"command alone: {result['start_s']:.2f} s, {result['start_cpu_s']:.2f} s of processors. "
+        f"Medians of {result['repeats']} runs."
+    )
+    return f"{markdown(head, rows)}\n\n{note}"
+
+
 def service(result: dict[str, Any]) -> str:
     head = ["server", "callers", "requests/s (rounds)", "ms p50 / p99", "ms added at p50",
             "processor ms", "n"]  # fmt: skip
@@ -401,6 +425,61 @@ def _against_proxy(rows: list[dict[str, Any]]) -> list[str]:
     return found
 
 
+def coverage(result: dict[str, Any]) -> str:
+    head = ["sessions", "held", "saves", "tails", "share", "percentiles", "adjusted", "$ saved",
+            "outcome", "width", "adjusted"]  # fmt: skip
+    rows = []
+    for r in result["intervals"]:
+        hits = [
+            f"{100 * r['covered'][k]:.1f}"
+            for k in ("share", "percentile", "share_adjusted", "saved", "outcome")
+        ]
+        spans = [f"{r['width'][k]:.2f}" for k in ("share", "share_adjusted")]
+        rows.append([*_setting(r), *hits, *spans])
+    made = markdown(head, rows)
+    every = result["intervals"]
+    n = sum(r["n"] for r in every)
+    whole = [
+        f"{label} {100 * sum(r['covered'][k] * r['n'] for r in every) / n:.1f} %"
+        for k, label in (("share", "share"), ("saved", "$ saved"), ("percentile", "percentiles"))
+    ]
+    head = ["sessions", "held", "saves", "tails", "alarm: costs %", "alarm: outcomes %",
+            "sequence misses %", "median session of the alarm"]  # fmt: skip
+    rows = [
+        [
+            *_setting(r),
+            *(f"{100 * r[k]:.1f}" for k in ("cost", "outcome", "sequence_missed")),
+            "-" if r["median_session"] is None else f"{r['median_session']:,}",
+        ]
+        for r in result["alarms"]
+    ]
+    return f"{made}\n\nOver all {n:,}: {', '.join(whole)}.\n\n{markdown(head, rows)}"
+
+
+def _setting(row: dict[str, Any]) -> list[str]:
+    shares = [f"{100 * row[k]:.0f} %" for k in ("held", "saves")]
+    return [f"{row['sessions']:,}", *shares, f"{row['tails']:g}"]
+
+
+def cache_model(result: dict[str, Any]) -> str:
+    head = ["wire", "policy", "conversations", "requests", "with cached input", "exact"]
+    keys = ("conversations", "requests", "with_cached_input", "predicted_exactly")
+    rows = [[r["wire"], r["policy"], *(f"{r[k]:,}" for k in keys)] for r in result["exact"]]
+    made = markdown(head, rows)
+    head = ["worn", "requests", "exact", "mean error, tokens (95 %)", "other half", "inside"]
+    rows = [
+        [
+            r["wire"],
+            *(f"{r[k]:,}" for k in ("requests", "predicted_exactly")),
+            f"{r['error_tokens']:.1f} [{r['low']:.1f}, {r['high']:.1f}]",
+            f"{r['other_half']:.1f}",
+            "yes" if r["inside"] else "**no**",
+        ]
+        for r in result["worn"]
+    ]
+    return f"{made}\n\n{markdown(head, rows)}"
+
+
 CUTS = ("lines", "syntax")
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "bars": bars,
@@ -409,7 +488,8 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "scorer_speed": scorer_speed, "pages": pages, "tool_schemas": tool_schemas,
     "redaction": redaction, "forms": forms, "source_code": source_code,
     "quality_syntax": quality_syntax, "routing": routing, "routing_money": routing_money,
-    "certificate": certificate, "service": service,
+    "certificate": certificate, "ledger": ledger, "service": service,
+    "coverage": coverage, "cache_model": cache_model,
 }  # fmt: skip
 
 

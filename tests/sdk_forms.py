@@ -147,12 +147,14 @@ async def asked(
         mode: ``sync`` or ``async``.
         policy: None for the bare SDK.
         key: of the API.
-        how: arguments of the call; ``options`` are the client's.
+        how: arguments of the call; ``options`` are the client's, ``ledger`` takes the record,
+            ``wrapping`` are further arguments of `tokenthrift.wrap`.
     """
     wire, way = form
-    options = how.pop("options", {})
+    options, ledger = how.pop("options", {}), how.pop("ledger", None)
+    more = how.pop("wrapping", {})
     bare = client_of(provider, wire, key, mode, **options)
-    client = bare if policy is None else tokenthrift.wrap(bare, policy)
+    client = bare if policy is None else tokenthrift.wrap(bare, policy, ledger=ledger, **more)
     body = _asked(wire, way, body_of(wire, **how))
     try:
         if mode == "sync":
@@ -236,7 +238,7 @@ def whole(wire: str, answer: Any, holder: Any = None) -> Seen:
 def chunked(wire: str, stream: Any, chunks: list[Any]) -> Seen:
     """An answer in chunks, put together as a caller would; what a caller relies on must hold."""
     plain = [c.model_dump(mode="json", warnings=False) for c in chunks]
-    made = {CHAT: _of_chat, RESPONSES: _of_responses, MESSAGES: _of_messages}[wire](plain)
+    made = put_together(wire, plain)
     kind = next(k for k in type(stream).__mro__ if not k.__module__.startswith("tokenthrift"))
     return Seen(
         (kind, *dict.fromkeys(type(c) for c in chunks)),
@@ -312,6 +314,11 @@ def _same(value: Any) -> Any:
 
 
 # ----------------------------------------------------------------------------------------- streams
+def put_together(wire: str, events: list[Any]) -> dict[str, Any]:
+    """The answer that plain chunks or events make up, if they are one well-formed stream."""
+    return {CHAT: _of_chat, RESPONSES: _of_responses, MESSAGES: _of_messages}[wire](events)
+
+
 def _of_chat(chunks: list[Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"content": "", "tool_calls": []}
     calls: dict[int, dict[str, Any]] = {}

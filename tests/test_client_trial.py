@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -11,9 +14,11 @@ from hypothesis import given
 
 import tokenthrift
 from strategies import conversations, examples
+from tokenthrift.client import Outside
 from tokenthrift.client.account import Account
+from tokenthrift.client.openai_client import wrapped_client
 from tokenthrift.client.options import CallOptions
-from tokenthrift.ledger import MemoryLedger, SQLiteLedger
+from tokenthrift.ledger import MemoryLedger, SQLiteLedger, measured_savings
 from tokenthrift.route import Answer, Attempt, Outcome
 from tokenthrift.types import Usage
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from tokenthrift.serve.simulated import SimulatedProvider
 
 MODEL = "gpt-4o-mini"
+START = datetime(2026, 3, 1, tzinfo=UTC)
 TABLE = json.dumps([{"id": n, "state": "open", "owner": "nobody"} for n in range(300)])
 ALL_HELD: dict[str, Any] = {"share": 0.999999}
 BASE: dict[str, Any] = {
@@ -232,3 +238,112 @@ def test_answers_of_holdouts_are_not_checked() -> None:
         call = account.begin(asked())
         assert bool(account.objection(call, Answer("yes"))) is checked
     assert len(refused) == 1
+
+
+class Clock:
+    """A clock and a stopwatch that go on by two minutes at each look."""
+
+    def __init__(self) -> None:
+        self.minutes = count(step=2)
+
+    @property
+    def outside(self) -> Outside:
+        """What the account is given."""
+        return Outside(
+            now=lambda: START + timedelta(minutes=next(self.minutes)),
+            stopwatch_s=lambda: 60.0 * next(self.minutes),
+        )
+
+
+DEAR: dict[str, Any] = {
+    "routing": {"candidates": [{"model": "gpt-4.1"}], "pin": True},
+    "holdout": {"share": 0.5},
+}
+
+
+def talk(bare: openai.OpenAI, account: Account, number: int, text: str = "Say a word.") -> Any:
+    """A short call of a session of its own."""
+    client = wrapped_client(bare, account)
+    return client.chat.completions.create(
+        model=MODEL, messages=[{"role": "user", "content": f"{number}: {text}"}], max_tokens=5
+    )
+
+
+def models_of(ledger: Any) -> list[tuple[str, str | None]]:
+    """Arm and model of each call."""
+    return [(r.arm, r.model_chosen) for r in ledger.records()]
+
+
+@pytest.mark.parametrize("on_harm", ["stop", "warn"])
+def test_a_treatment_that_costs_more_is_stopped(
+    bare: Any, tmp_path: Any, caplog: Any, on_harm: str
+) -> None:
+    """Calls that are sent to a dearer model raise an alarm, which ends that, and is said once."""
+    rules = {**DEAR, "holdout": {"share": 0.5, "on_harm": on_harm, "settle_minutes": 1}}
+    with SQLiteLedger(tmp_path / "ledger.db") as ledger:
+        world = Clock().outside
+        account = Account(rules, ledger, outside=world)
+        for n in range(150):
+            talk(bare, account, n)
+        assert {m for a, m in models_of(ledger) if a == "treated"} == {"gpt-4.1"}
+        assert account.trial.look().kind == "cost"
+        assert account.trial.look().kind == "cost"
+        for n in range(150, 170):
+            talk(bare, account, n)
+        after = models_of(ledger)[150:]
+        if on_harm == "stop":
+            assert set(after) == {("off", MODEL)}
+            assert account.trial.stopped
+        else:
+            assert {a for a, _ in after} == {"treated", "holdout"}
+        found = measured_savings(ledger)
+        again = Account(rules, ledger, outside=world)
+        again.trial.look()
+        assert again.trial.harm.kind == "cost"
+    assert found is not None
+    assert found.harm.kind == "cost"
+    assert found.share is not None
+    assert found.share.high < 0
+    said = [r.getMessage() for r in caplog.records if "cost more" in r.getMessage()]
+    assert len(said) == 2  # by each account once
+    assert ("no session is treated any more" in said[0]) is (on_harm == "stop")
+
+
+def test_looks_are_made_beside_the_calls(bare: Any) -> None:
+    """Calls alone come to know of harm: now and then one of them starts a look and goes on."""
+    ledger = MemoryLedger()
+    rules = {**DEAR, "holdout": {"share": 0.5, "settle_minutes": 1}}
+    account = Account(rules, ledger, outside=Clock().outside)
+    for n in range(600):
+        if account.trial.stopped:
+            break
+        talk(bare, account, n)
+        for thread in threading.enumerate():
+            if thread.name == "tokenthrift-trial":
+                thread.join()
+    assert account.trial.stopped
+
+
+def test_a_ledger_that_cannot_be_read_stops_no_call(tmp_path: Any) -> None:
+    """The error is kept, and everything goes on as before."""
+    ledger = SQLiteLedger(tmp_path / "ledger.db")
+    account = Account(policy(share=0.5), ledger)
+    ledger.close()
+    assert not account.trial.look()
+    assert "closed" in str(account.sink_errors[-1])
+    assert account.begin(asked()).arm in ("treated", "holdout")
+
+
+def test_a_rollout_is_compared_with_what_it_has_not_reached() -> None:
+    """Unless the policy's baseline is another model than calls ask for: then with the holdout."""
+    routing = {"candidates": [{"model": "gpt-4.1"}], "pin": True}
+    for baseline, shares in ((None, {0.25}), ("gpt-4.1", {0.5, 0.0})):
+        rules = {
+            "routing": {**routing, "baseline": baseline},
+            "holdout": {"share": 0.25, "rollout": 0.25},
+        }
+        account = Account(rules, MemoryLedger())
+        calls = [account.begin(asked(f"{n}")) for n in range(60)]
+        arms = {(c.arm, c.assignment.treated_share) for c in calls if c.assignment is not None}
+        assert {arm for arm, _ in arms} == {"treated", "holdout", "off"}
+        assert {share for _, share in arms} == shares

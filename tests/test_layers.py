@@ -26,14 +26,23 @@ ROWS: Final = {
     for row, names in enumerate(
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
-            ["tokens", "images", "opaque", "encoders", "catalog", "wire", "sqlite_file"],
+            [
+                "tokens",
+                "images",
+                "opaque",
+                "encoders",
+                "catalog",
+                "wire",
+                "sqlite_file",
+                "evidence",
+            ],
             ["compress", "route", "limits", "experiment"],
             ["policy"],
             ["levels"],
             ["pipeline"],
             ["ledger", "transports", "recall", "verify"],
             ["report", "client", "telemetry"],
-            ["serve", "replay"],
+            ["serve", "replay", "litellm_proxy"],
             ["cli"],
         ]
     )

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import tokenthrift
 from strategies import examples
+from tokenthrift.client.options import CallOptions
 from tokenthrift.client.tagging import context_tags
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def test_they_come_between_the_clients_tags_and_the_calls(client):
             "cost-centre": "7",
         }
         account = tokenthrift.account_of(client)
-        call = account.begin({"model": "m", "messages": ASK}, tags={"user": "u2"})
+        options = CallOptions(tags={"user": "u2"})
+        call = account.begin({"model": "m", "messages": ASK}, options=options)
         assert call.tags["user"] == "u2"
     assert said(client) == {"team": "core", "app": "shop"}
 

@@ -139,6 +139,26 @@ def test_anthropic_counts_pass_through(provider: SimulatedProvider, api_key: str
         assert tokenthrift.account_of(client).ledger.count() == 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_anthropics_beta_is_planned_alike(
+    provider: SimulatedProvider, api_key: str, *, stream: bool
+) -> None:
+    """``beta.messages`` gives its own types, and is recorded."""
+    with client_of(provider, MESSAGES, api_key, "sync") as bare:
+        client = tokenthrift.wrap(bare)
+        body = body_of(MESSAGES, stream=stream)
+        plain, answer = bare.beta.messages.create(**body), client.beta.messages.create(**body)
+        if stream:
+            kinds = [[type(e) for e in made] for made in (plain, answer)]
+            assert kinds[0] == kinds[1]
+        else:
+            assert type(answer) is type(plain)
+        record = tokenthrift.receipt_of(answer).record
+    assert record is not None
+    assert record.savings.net_nanos > 0
+    assert record.attempts[0].input_tokens == provider.requests(api_key)[-1].usage.input_tokens
+
+
 def test_a_clients_credentials_stay_with_its_copies() -> None:
     """Anthropic's copies ask for their own class, so that no credential is lost on the way."""
     with anthropic.Anthropic(auth_token="t", base_url="http://127.0.0.1") as bare:

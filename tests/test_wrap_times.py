@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import openai
 import pytest
-from tokenthrift.client.openai_client import wrapped_client
 
 import tokenthrift
 from tokenthrift.client.account import Account
 from tokenthrift.client.call import Outside
 from tokenthrift.client.recent import RecentLedger
+from tokenthrift.client.sdk_clients import wrapped_client
 from tokenthrift.limits import Call
 from tokenthrift.telemetry import Speed
 

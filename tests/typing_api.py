@@ -1,13 +1,20 @@
-"""The public API as a user's type checker sees it: ``mypy --strict`` reads this, nothing runs."""
+"""The public API as a user's type checker sees it: mypy and pyright, both strict, read this.
+
+Nothing runs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import assert_type
+from typing import Any, assert_type
 
+import anthropic
 import openai
+from anthropic.types import Message, RawMessageStreamEvent
 from litellm.types.utils import ModelResponse, ModelResponseStream
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai.types.responses import ParsedResponse, Response, ResponseStreamEvent
+from pydantic import BaseModel
 
 import tokenthrift
 from tokenthrift.ledger import SavingsRecord, Totals
@@ -41,6 +48,56 @@ async def awaiting(bare: openai.AsyncOpenAI) -> None:
         model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}]
     )
     assert_type(answer, ChatCompletion)
+
+
+class Found(BaseModel):
+    """What an answer is parsed into."""
+
+    worker: int
+
+
+def responses(bare: openai.OpenAI) -> None:
+    """Responses of a wrapped client are the SDK's, parsed ones included."""
+    client = tokenthrift.wrap(bare)
+    answer = client.responses.create(model="gpt-5-mini", input="Hello")
+    assert_type(answer, Response)
+    stream = client.responses.create(model="gpt-5-mini", input="Hello", stream=True)
+    assert_type(stream, openai.Stream[ResponseStreamEvent])
+    parsed = client.responses.parse(model="gpt-5-mini", input="Hello", text_format=Found)
+    assert_type(parsed, ParsedResponse[Found])
+    assert_type(client.with_options(timeout=3), openai.OpenAI)
+    asks: dict[str, Any] = {"tokenthrift": {"tags": {"user": "u1"}}}
+    client.responses.create(model="gpt-5-mini", input="Hello", extra_body=asks)
+
+
+async def messages(bare: anthropic.Anthropic, awaited: anthropic.AsyncAnthropic) -> None:
+    """Wrapped clients of Anthropic have the types of the client, and so have their answers."""
+    client = tokenthrift.wrap(bare)
+    assert_type(client, anthropic.Anthropic)
+    answer = client.messages.create(
+        model="claude-haiku-4-5", max_tokens=9, messages=[{"role": "user", "content": "Hello"}]
+    )
+    assert_type(answer, Message)
+    assert_type(tokenthrift.receipt_of(answer), tokenthrift.Receipt)
+    stream = await tokenthrift.wrap(awaited).messages.create(
+        model="claude-haiku-4-5",
+        max_tokens=9,
+        messages=[{"role": "user", "content": "Hello"}],
+        stream=True,
+    )
+    assert_type(stream, anthropic.AsyncStream[RawMessageStreamEvent])
+
+
+def ask(model: str, messages: list[dict[str, str]]) -> dict[str, int]:
+    """A function of one's own."""
+    return {model: len(messages)}
+
+
+def functions() -> None:
+    """A wrapped function takes and gives what the function does."""
+    wrapped = tokenthrift.wrap(ask)
+    assert_type(wrapped("gpt-4o", [{"role": "user", "content": "Hello"}]), dict[str, int])
+    assert_type(tokenthrift.account_of(wrapped), tokenthrift.Account)
 
 
 def dry_run() -> None:

@@ -75,6 +75,11 @@ class Catalog:
             self._made.clear()
         return self._made.setdefault(name, self._find(name))
 
+    def is_own(self, name: str) -> bool:
+        """Whether the card of a name is one of the user's."""
+        card = self.get(name)
+        return card is not None and card.name in self._user
+
     def require(self, name: str) -> ModelCard:
         """The card of a model.
 

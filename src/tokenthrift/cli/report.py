@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 import typer
 
 from tokenthrift.addresses import shown
 from tokenthrift.cli.app import app
+from tokenthrift.cli.limits import limit_uses
 from tokenthrift.cli.options import JsonOption, console, print_json, write_page
 from tokenthrift.errors import RecallError
-from tokenthrift.ledger import open_account
+from tokenthrift.ledger import (
+    ParquetLedger,
+    ShadowTotals,
+    cache_checks,
+    measured_savings,
+    open_account,
+)
+from tokenthrift.policy import load_policy
 from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL
 from tokenthrift.report import (
@@ -29,13 +39,26 @@ from tokenthrift.report import (
     totals_json,
     worth_by,
 )
+from tokenthrift.report.experiment_view import (
+    cache_json,
+    cache_view,
+    measured_json,
+    measured_view,
+    shadow_view,
+)
 from tokenthrift.report.feedback_view import worth_json, worth_view
 from tokenthrift.report.gone import gone_words
+from tokenthrift.report.intervals import Interval
+from tokenthrift.report.overview import Measured
 from tokenthrift.report.tables import note, stacked
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
-    from tokenthrift.ledger import ParquetLedger, SQLiteLedger
+    from rich.console import Group
+
+    from tokenthrift import evidence
+    from tokenthrift.experiment import MeasuredSavings
+    from tokenthrift.ledger import CacheCheck, SQLiteLedger
 
 TOKENS_SHOWN: Final = 4_000
 LEDGER_FILE: Final = Path("tokenthrift.db")
@@ -61,6 +84,12 @@ def report(
     html: Annotated[
         Path | None, typer.Option("--html", help="Write a page with charts (extra charts).")
     ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="With --html or --json: how full this policy's limits are.")
+    ] = None,
+    experiment: Annotated[
+        bool, typer.Option("--experiment", help="Only what an experiment measured.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what calls cost and what was saved, from a ledger or its exports."""
@@ -71,22 +100,25 @@ def report(
         raise typer.BadParameter(str(error), param_hint="--since") from error
     if by is not None and html is not None:
         raise typer.BadParameter("the page holds all groups; leave out --by", param_hint="--html")
+    limits = () if policy is None else limit_uses(load_policy(policy))
     with open_account(where) as kept:
         if by is not None:
             _report_groups(kept, by, start, as_json=as_json)
             return
-        found = overview(kept, where.name, start, ranked=as_json or html is not None)
-        gone = gone_words(kept.folded(), start)
+        trial = _Trial.of(kept, start)
+        if experiment:
+            trial.tell(as_json=as_json)
+            return
+        short = html is None and not as_json
+        found = overview(kept, where.name, start, trial.for_overview(), limits=limits, short=short)
     if html is not None:
         write_page(html, overview_page(found))
     if as_json:
-        print_json(overview_json(found) | ({"without_details": gone} if gone else {}))
+        print_json(overview_json(found) | trial.json())
     elif not found.totals.calls:
         typer.echo(f"{where}: no calls{'' if since is None else f' since {since}'}")
     elif html is None:
-        console().print(overview_view(found))
-    if gone and not as_json:
-        console().print(note(gone))
+        console().print(stacked(overview_view(found), *trial.views()))
 
 
 def _report_groups(
@@ -109,6 +141,64 @@ def _report_groups(
         console().print(stacked(grouped_view(groups, by), worth_view(worth, by)))
     if gone and not as_json:
         console().print(note(gone))
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """What experiments and predictions of caches came to."""
+
+    measured: MeasuredSavings | None
+    shadows: ShadowTotals
+    caches: Mapping[str, CacheCheck]
+
+    @classmethod
+    def of(cls, ledger: SQLiteLedger | ParquetLedger, since: datetime | None) -> Self:
+        if isinstance(ledger, ParquetLedger):
+            return cls(None, ShadowTotals(), {})
+        found = measured_savings(ledger, since)
+        return cls(found, ledger.shadow_totals(since), cache_checks(ledger))
+
+    def for_overview(self) -> Measured | None:
+        """What a report says of it beside its estimates."""
+        found = self.measured
+        if found is None or found.share is None:
+            return None
+        share, outcome = found.share, found.outcome
+        return Measured(
+            _with_level(share, found.confidence),
+            None if outcome is None else _with_level(outcome, found.confidence),
+            found.treated,
+            found.held,
+        )
+
+    def views(self) -> tuple[Group | None, ...]:
+        """As tables; None where there is nothing to say."""
+        return measured_view(self.measured), shadow_view(self.shadows), cache_view(self.caches)
+
+    def json(self) -> dict[str, Any]:
+        """As plain data, without what there is not."""
+        data: dict[str, Any] = {}
+        if self.measured is not None:
+            data["measured"] = measured_json(self.measured)
+        if self.shadows.calls:
+            data["shadow"] = asdict(self.shadows)
+        if self.caches:
+            data["cache"] = cache_json(self.caches)
+        return data
+
+    def tell(self, *, as_json: bool) -> None:
+        """Only this, or that there is none."""
+        views = [view for view in self.views()[:2] if view is not None]
+        if as_json:
+            print_json({k: v for k, v in self.json().items() if k != "cache"})
+        elif views:
+            console().print(stacked(*views))
+        else:
+            typer.echo("no experiment: set holdout.share or holdout.rollout in the policy")
+
+
+def _with_level(found: evidence.Interval, level: float) -> Interval:
+    return Interval(found.value, found.low, found.high, level)
 
 
 @app.command("recall")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.allowance import Allowance
 from tokenthrift.client.call import Call, Outside, asks_usage
+from tokenthrift.client.debts import Debts
 from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.planner import Planner
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from tokenthrift.policy import Policy
     from tokenthrift.recall import RecallStore
     from tokenthrift.route import Answer, Forecaster, Outcome
+    from tokenthrift.transports.crossing import Elsewhere
     from tokenthrift.verify import Verifier
 
 SINK_ERRORS: Final = 100  # the newest are kept
@@ -78,6 +80,7 @@ class Account:
     Attributes:
         recall_store: what was cut, for as long as the policy says.
         trial: which sessions are treated, and what is known of the harm it does.
+        debts: what providers that hold conversations wait for after recalls.
         allowance: what the policy's limits allow.
         sink_errors: what ledger, sinks and stores raised, newest last; the calls went on.
         sink_failures: how many there have been.
@@ -115,6 +118,7 @@ class Account:
         self.recall_store: RecallStore = open_recall(
             self.policy.recall_store, ttl_days=self.policy.recall.ttl_days
         )
+        self.debts = Debts(self.recall_store, self.report)
         self._keeper = Keeper(self.policy.recall, self.recall_store, self.report)
         self._sinks: tuple[Sink, ...] = (ledger,)
         self._books = Books(self.policy, self.catalog)
@@ -130,6 +134,8 @@ class Account:
         self._planner = Planner(
             self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
         )
+        self.elsewhere: Elsewhere | None = None
+        """Where models of other sellers are asked; None where only the client's own are."""
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
@@ -169,6 +175,7 @@ class Account:
         """
         self.settle_abandoned()
         tags = {**self.tags, **context_tags(), **options.tags}
+        body = self.debts.paid(body, wire) if self.policy.recall.offer else body
         call = Call(
             record_id=self.outside.new_id(),
             body=body,

@@ -11,7 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift import limits
-from tokenthrift.limits import Limiter, open_limits
+from tokenthrift.errors import LimitError, LimitStoreError
+from tokenthrift.limits import Limiter, open_limits, usage
 from tokenthrift.route import Load, expected_cost, is_cached
 from tokenthrift.types import Money, Usage
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.call import Call
     from tokenthrift.ledger import AttemptRecord, LedgerRecord
-    from tokenthrift.limits import Lease
+    from tokenthrift.limits import AccountUse, Lease, LimitStore
     from tokenthrift.policy import Policy
     from tokenthrift.route import Outcome
 
@@ -51,9 +52,11 @@ class Allowance:
         report: Callable[[Exception], None],
     ) -> None:
         self._limiter: Limiter | None = None
+        self._store: LimitStore | None = None
+        self._rules = policy.limits
         if policy.limits:
-            store = open_limits(policy.limits_store)
-            self._limiter = Limiter(policy.limits, store, leases=policy.leases, clock=now)
+            self._store = open_limits(policy.limits_store)
+            self._limiter = Limiter(policy.limits, self._store, leases=policy.leases, clock=now)
         self._output_tokens = policy.routing.reserve_output_tokens
         self._catalog = catalog
         self._report = report
@@ -67,6 +70,14 @@ class Allowance:
     def is_limited(self) -> bool:
         """Whether there are limits."""
         return self._limiter is not None
+
+    def uses(self) -> list[AccountUse]:
+        """How full every limit is, and what of its past windows expired unused.
+
+        Raises:
+            LimitStoreError: the store cannot be read.
+        """
+        return [] if self._store is None else usage(self._rules, self._store, self._now())
 
     def spent_share(self, call: Call, model: str) -> float:
         """How much of the tightest limit on such a call is spent or held, in [0, 1].
@@ -139,6 +150,24 @@ class Allowance:
             lease = self._leases.get(call.record_id, {}).pop(outcome.attempt.number, None)
         if lease is not None:
             self._safely(lambda: lease.settle(Usage(), Money()))
+
+    def pass_on(self, call: Call, failed: Outcome, model: str, number: int) -> None:
+        """Hold something for an attempt that somebody else makes, who cannot be refused any more.
+
+        What was held for the one before it, where that took nothing; else as much again, as far as
+        there is room.
+        """
+        if failed.usage != Usage():
+            try:
+                self.reserve(call, model, number)
+            except (LimitError, LimitStoreError) as error:
+                self._report(error)
+            return
+        with self._lock:
+            leases = self._leases.get(call.record_id, {})
+            lease = leases.pop(failed.attempt.number, None)
+            if lease is not None:
+                leases[number] = lease
 
     def give_back(self, call: Call) -> None:
         """Nothing of a call was sent."""

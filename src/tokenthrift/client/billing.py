@@ -125,8 +125,8 @@ def bill(
     elif usage.cache_read_tokens > simulated.read_tokens:
         # Somebody else sent the prefix: another replica, or a run before a restart.
         held = held_blocks(sent.blocks, usage)
-        sent.cache.store(sent.blocks[:held], now_s)
-        given.cache.store(given.blocks[: _original(held, plan)], now_s)
+        sent.cache.hold(sent.blocks[:held], now_s)
+        given.cache.hold(given.blocks[: _original(held, plan)], now_s)
         simulated = sent.simulate(now_s)
     baseline = _baseline_usage(usage, simulated, given.simulate(now_s), sent, given)
     sent.cache.store(sent.blocks, now_s)
@@ -225,7 +225,7 @@ def bill_shadow(plan: Plan, model: str, usage: Usage, shadow: Plan, books: Shelf
         usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
     elif usage.cache_read_tokens > simulated.read_tokens:
         held = _kept(held_blocks(sent.blocks, usage), shadow)
-        made.cache.store(made.blocks[:held], books.now_s)
+        made.cache.hold(made.blocks[:held], books.now_s)
     would = _baseline_usage(usage, simulated, made.simulate(books.now_s), sent, made)
     made.cache.store(made.blocks, books.now_s)
     return Bill(
@@ -264,10 +264,12 @@ class _Seen:
     @classmethod
     def by(cls, request: Request, model: str, branch: CacheBranch, catalog: Catalog) -> _Seen:
         card = catalog.get(model)
-        blocks = blocks_of(replace(request, model=model), counter_for(model))
         cache = NO_CACHE if card is None else branch.cache_of(card)
-        if cache.rule is not None and cache.rule.mode == "message" and not is_marked(request):
-            cache = NO_CACHE
+        on_demand = cache.rule is not None and cache.rule.mode == "message"
+        if on_demand and not is_marked(request):
+            cache, on_demand = NO_CACHE, False
+        asked = replace(request, model=model)
+        blocks = blocks_of(asked, counter_for(model), as_marked=on_demand)
         return cls(model, card, blocks, cache)
 
     @property

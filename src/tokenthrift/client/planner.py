@@ -128,6 +128,8 @@ class Planner:
     ) -> Plan:
         """The plan of a call as the policy says."""
         restricted = self._restricted.get(request.wire)
+        if call.options.anywhere and not wire.held(request):
+            restricted = None
         policy = _with_floor(restricted or self._policy, call.options.floor)
         session = self._sessions.of(request, now_s)
         if self._allowance.is_limited and not policy.routing.pinned:

@@ -71,6 +71,7 @@ class Recalls:
         said = self._dialect.said(response)
         if said is not None and said.calls[0].name == NAME and not self.are_over:
             return said
+        self._account.debts.note(self._dialect.debt(response, NAME))
         self._dialect.without_calls(response, NAME)
         return None
 

@@ -32,6 +32,7 @@ from tokenthrift.ledger import (
     split_savings,
 )
 from tokenthrift.route import final_of, verdict_data
+from tokenthrift.tokens import count_request, counter_for
 from tokenthrift.types import Usage
 from tokenthrift.wire import read
 
@@ -129,6 +130,7 @@ def record_of(call: Call, ending: Ending, books: Books) -> LedgerRecord:
         holdout=call.arm == "holdout",
         arm=call.arm or "",
         treated_share=None if arm is None else arm.treated_share,
+        asked_tokens=_asked(call),
         shadow=_shadow(call, would, books, costs_of(embeddings)),
         plan_ms=call.plan_ms,
         total_ms=ending.total_ms,
@@ -171,6 +173,13 @@ def _bills(call: Call, ending: Ending, books: Books) -> dict[int, Bill]:
                 latest = bill_further(latest, plan, model, usage, shelf)
         bills[n] = latest
     return bills
+
+
+def _asked(call: Call) -> int:
+    """Tokens of the request as it was given, where arms are compared: the same in each of them."""
+    if call.request is None or call.assignment is None or not call.assignment.is_random:
+        return 0
+    return count_request(call.request, counter_for(call.request.model))
 
 
 def _would(call: Call, ending: Ending, books: Books) -> Bill | None:

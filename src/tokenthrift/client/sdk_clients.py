@@ -10,6 +10,7 @@ then stay out of the answer.
 from __future__ import annotations
 
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,6 +18,7 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.drive import complete, complete_async
 from tokenthrift.client.options import CallOptions
+from tokenthrift.transports.crossing import AsyncCrossingTransport, CrossingTransport, travels
 from tokenthrift.transports.posting import AsyncPostTransport, Posting, PostTransport
 
 if TYPE_CHECKING:
@@ -115,7 +117,11 @@ def _posting(kind: Any) -> Callable[..., Any]:
         if not posting.is_planned:
             body = account.cleared(posting.body, posting.wire)
             return send(path, **posting.arguments(body))
-        transport = PostTransport(send, posting, account.sdk_retries)
+        own = PostTransport(send, posting, account.sdk_retries)
+        if account.elsewhere is None or not travels(posting):
+            return complete(account, own, posting.body, posting.wire, options)
+        transport = CrossingTransport(own, account.elsewhere)
+        options = replace(options, anywhere=True)
         return complete(account, transport, posting.body, posting.wire, options)
 
     return post
@@ -132,7 +138,11 @@ def _posting_async(kind: Any) -> Callable[..., Any]:
         if not posting.is_planned:
             body = await run_sync(account.cleared, posting.body, posting.wire)
             return await send(path, **posting.arguments(body))
-        transport = AsyncPostTransport(send, posting, account.sdk_retries)
+        own = AsyncPostTransport(send, posting, account.sdk_retries)
+        if account.elsewhere is None or not travels(posting):
+            return await complete_async(account, own, posting.body, posting.wire, options)
+        transport = AsyncCrossingTransport(own, account.elsewhere)
+        options = replace(options, anywhere=True)
         return await complete_async(account, transport, posting.body, posting.wire, options)
 
     return post

@@ -99,13 +99,15 @@ class _Lookup:
     def __init__(self, caches: CacheBranch, now_s: float) -> None:
         self._caches = caches
         self._now_s = now_s
-        self._made: dict[tuple[int, str], Sequence[Block]] = {}
+        self._made: dict[tuple[int, str, bool], Sequence[Block]] = {}
 
     def __call__(self, request: Request, card: ModelCard, /) -> int:
         count = counter_for(card.name)
-        key = (id(request.body), count.name)
+        on_demand = card.cache is not None and card.cache.mode == "message"
+        key = (id(request.body), count.name, on_demand)
         if key not in self._made:
-            self._made[key] = blocks_of(replace(request, model=card.name), count)
+            asked = replace(request, model=card.name)
+            self._made[key] = blocks_of(asked, count, as_marked=on_demand)
         return held_tokens(self._made[key], card, self._caches, self._now_s)
 
 

@@ -151,6 +151,8 @@ class Recording:
             inter_chunk_ms=self._pace_ms(),
         )
         self.receipt = replace(self.receipt, record=record)
+        if self._watch is not None:
+            self.account.debts.note(self._watch.debt)
 
     def _final(self, error: BaseException | None) -> Outcome:
         """How the attempt went whose stream is over now."""

@@ -15,6 +15,7 @@ from tokenthrift.client.litellm_client import LiteLLM, RoutedLiteLLM, is_router
 from tokenthrift.client.recent import RecentLedger
 from tokenthrift.client.sdk_clients import is_sdk_client, provider_of, wrapped_client
 from tokenthrift.ledger import open_ledger
+from tokenthrift.transports.crossing import Elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,7 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
     catalog: Catalog | None = None,
     forecaster: Forecaster | None = None,
     verifiers: Sequence[Verifier] = (),
+    others: Any = None,
 ) -> T:
     """A client that plans and accounts for every call made through it.
 
@@ -54,6 +56,8 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
         forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
         verifiers: checks of answers beside those that the policy names; each is called with an
             answer and the request, and says what is wrong, or nothing.
+        others: the ``litellm`` module or a router of it, through which chat completions of an
+            OpenAI client reach candidates of other sellers; without it they are not eligible.
 
     Returns:
         An object of the same interface. Responses are the SDK's own and carry a receipt as
@@ -78,6 +82,8 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
         forecaster=forecaster,
         verifiers=verifiers,
     )
+    if others is not None:
+        _reach(account, client, others)
     if sdk_client:
         return cast("T", wrapped_client(cast("Any", client), account))
     if _is_litellm(client):
@@ -106,6 +112,20 @@ def ledger_at(where: str | os.PathLike[str] | Ledger | None) -> Ledger:
     if isinstance(where, str | os.PathLike):
         return open_ledger(where)
     return where
+
+
+def _reach(account: Account, client: object, others: Any) -> None:
+    """Let an account ask other sellers' models through litellm."""
+    if not is_sdk_client(client) or provider_of(client) not in ("openai", "azure"):
+        raise TypeError("others= is for clients of OpenAI's SDK, whose types litellm speaks")
+    if not callable(getattr(others, "completion", None)):
+        raise TypeError("others= is the litellm module, or a litellm.Router")
+
+    def seller_of(model: str) -> str | None:
+        card = account.catalog.get(model)
+        return None if card is None else card.provider
+
+    account.elsewhere = Elsewhere(others, provider_of(client), seller_of)
 
 
 def _is_litellm(client: object) -> bool:

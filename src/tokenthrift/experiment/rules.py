@@ -68,7 +68,9 @@ class Holdout(BaseModel):
             return 0.0
         return min(self.rollout, 1.0 - self.share)
 
-    def assign(self, session: str, *, stopped: bool = False) -> Assignment | None:
+    def assign(
+        self, session: str, *, stopped: bool = False, compares_off: bool = True
+    ) -> Assignment | None:
         """The arm of a session: the same for all its calls, on every replica.
 
         A session that is treated stays so when the rollout grows, and one that is held out stays so
@@ -77,6 +79,8 @@ class Holdout(BaseModel):
         Args:
             session: its key.
             stopped: whether harm was seen; then no session is treated.
+            compares_off: whether sessions that a rollout has not reached yet go the way of those
+                that are held out, so that they can be compared with as well.
 
         Returns:
             None where the policy treats everything.
@@ -87,7 +91,16 @@ class Holdout(BaseModel):
             return Assignment("off", 0.0)
         if self.rollout == "shadow":
             return Assignment("shadow", 0.0)
-        place, treated = place_of(session, self.salt), self.treated_share
+        return self._drawn(place_of(session, self.salt), compares_off=compares_off)
+
+    def _drawn(self, place: float, *, compares_off: bool) -> Assignment:
+        treated = self.treated_share
+        held = place >= 1.0 - self.share
+        if not compares_off:
+            if place >= treated and not held:
+                return Assignment("off", 0.0)
+            treated_of_compared = treated / (treated + self.share)
+            return Assignment("holdout" if held else "treated", treated_of_compared)
         if place < treated:
             return Assignment("treated", treated)
-        return Assignment("holdout" if place >= 1.0 - self.share else "off", treated)
+        return Assignment("holdout" if held else "off", treated)

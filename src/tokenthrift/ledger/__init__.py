@@ -20,11 +20,13 @@ from tokenthrift.ledger.cache import (
     fingerprint,
     held_blocks,
 )
-from tokenthrift.ledger.cells import PARTS, Cell
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, CacheCheck, Prediction, cache_checks
+from tokenthrift.ledger.cells import PARTS, Cell, Slot
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
 from tokenthrift.ledger.feedback import Feedback, outcome_of, scored_calls
 from tokenthrift.ledger.folded import ChargeKey, ChargeSums, Folded, FoldKey
 from tokenthrift.ledger.lessons import lesson_of, lessons_of
+from tokenthrift.ledger.measuring import harm_seen, measured_savings
 from tokenthrift.ledger.memory import MemoryLedger
 from tokenthrift.ledger.parquet import SUFFIX as PARQUET
 from tokenthrift.ledger.parquet import ParquetLedger
@@ -40,16 +42,19 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.survey import Survey, survey, survey_of
+from tokenthrift.ledger.survey import Survey, slots, survey, survey_of
 from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.trials import ShadowTotals
 
 __all__ = [
     "GROUP_KEYS",
+    "NEWEST_CALLS",
     "PARTS",
     "Account",
     "AttemptRecord",
     "Block",
     "CacheBranch",
+    "CacheCheck",
     "CacheSplit",
     "Cell",
     "Charge",
@@ -64,28 +69,35 @@ __all__ = [
     "LedgerRecord",
     "MemoryLedger",
     "ParquetLedger",
+    "Prediction",
     "ProviderCache",
     "SQLiteLedger",
     "Savings",
     "SavingsRecord",
     "ShadowRecord",
+    "ShadowTotals",
     "Sink",
+    "Slot",
     "StepRecord",
     "Survey",
     "Totals",
     "blocks_of",
     "buckets_of",
+    "cache_checks",
     "costs_of",
     "embedding_records",
     "fingerprint",
+    "harm_seen",
     "held_blocks",
     "lesson_of",
     "lessons_of",
+    "measured_savings",
     "open_account",
     "open_ledger",
     "outcome_of",
     "rescale",
     "scored_calls",
+    "slots",
     "split_savings",
     "survey",
     "survey_of",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, Prediction
 from tokenthrift.ledger.record import LedgerRecord, Sink
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
+    from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
     from tokenthrift.ledger.folded import Folded
     from tokenthrift.ledger.totals import GroupKey, Totals
+    from tokenthrift.ledger.trials import ShadowTotals
     from tokenthrift.tokens import Correction
 
 
@@ -63,6 +66,10 @@ class Account(Protocol):
         """The sums of calls whose details are gone; they are in all totals."""
         ...
 
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; with a limit of the newest that many records."""
+        ...
+
     def feedback(self, call_id: str | None = None) -> Iterator[Feedback]:
         """Feedback in order of writing, of one call or of all."""
         ...
@@ -94,6 +101,23 @@ class Ledger(Sink, Account, Protocol):
         keep: Collection[str] = (),
     ) -> int:
         """Turn the calls that match into sums that tell nothing of a person; how many."""
+        ...
+
+    def sessions(
+        self,
+        since: datetime | None = None,
+        policy_digest: str | None = None,
+        settle_minutes: float = 0.0,
+    ) -> list[SessionRow]:
+        """Sessions whose arm chance drew."""
+        ...
+
+    def shadow_totals(self, since: datetime | None = None) -> ShadowTotals:
+        """What shadows of calls would have saved."""
+        ...
+
+    def predictions(self, newest: int = NEWEST_CALLS) -> list[Prediction]:
+        """What was predicted of caches and reported, by model and session, of the newest calls."""
         ...
 
     def correction(self, model: str) -> Correction:

@@ -14,10 +14,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import accumulate
+from math import inf
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.ledger.stops import Stop, message_stops, tool_stops
 from tokenthrift.opaque import unmarked
-from tokenthrift.tokens import message_framing, request_framing
+from tokenthrift.tokens import REPLY_TOKENS, message_framing, request_framing
 from tokenthrift.types import Usage
 
 if TYPE_CHECKING:
@@ -27,16 +29,25 @@ if TYPE_CHECKING:
     from tokenthrift.types import Message, Request, TokenCounter
 
 DIGEST_BYTES: Final = 16  # 2**64 prefixes before a collision is likely
+LOOK_BACK: Final = 20  # blocks before a mark. Source: Anthropic, "Prompt caching"
 MAX_PREFIXES: Final = 65_536  # about 15 MB; a thousand live conversations of 65 messages
 
 
 # ------------------------------------------------------------------------------------ fingerprints
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One piece of a request: the digest of everything up to its end, and its own tokens."""
+    """One piece of a request: the digest of everything up to its end, and its own tokens.
+
+    Attributes:
+        stops: where in it a prefix may end that is cached on demand, with what the request asks
+            for there; None takes its end to be marked.
+        reply_tokens: of its tokens, those that really stand at the end of the request.
+    """
 
     digest: bytes
     tokens: int
+    stops: tuple[Stop, ...] | None = None
+    reply_tokens: int = 0
 
 
 def fingerprint(
@@ -62,18 +73,39 @@ def fingerprint(
     return tuple(blocks)
 
 
-def blocks_of(request: Request, count: TokenCounter, *, scope: str = "") -> tuple[Block, ...]:
+def blocks_of(
+    request: Request, count: TokenCounter, *, scope: str = "", as_marked: bool = False
+) -> tuple[Block, ...]:
     """Blocks of a whole request; their tokens add up to `tokenthrift.tokens.count_request`.
 
     ``cache_control`` marks are no part of the fingerprint: moving a breakpoint does
     not change the text that is cached.
+
+    Args:
+        request: to be cut.
+        count: tokens, as its model counts them.
+        scope: what never shares a cache with others, such as an account.
+        as_marked: whether prefixes end where the request's own marks say; else after any message.
     """
     pieces = [(_json([request.wire, *request.tools_text]), request_framing(request, count))]
     for message in request.messages:
         tokens = message_framing(message, count, request.model)
         tokens += sum(count(p.text) for p in message.parts if p.text and p.type != "tool_call")
         pieces.append((_key(message), tokens))
-    return fingerprint(pieces, scope=scope)
+    blocks = fingerprint(pieces, scope=scope)
+    return _with_stops(blocks, request, count) if as_marked else blocks
+
+
+def _with_stops(
+    blocks: tuple[Block, ...], request: Request, count: TokenCounter
+) -> tuple[Block, ...]:
+    """The same blocks, with the places that the request's marks name."""
+    first = blocks[0]
+    made = [Block(first.digest, first.tokens, tool_stops(request, count), REPLY_TOKENS)]
+    for message, before, block in zip(request.messages, blocks, blocks[1:], strict=False):
+        stops = message_stops(request, message, count, (before.digest, block.digest, block.tokens))
+        made.append(Block(block.digest, block.tokens, stops))
+    return tuple(made)
 
 
 def _link(text: str, last: bytes) -> bytes:
@@ -138,10 +170,11 @@ def _share(part: int, new_total: int, total: int) -> int:
 class ProviderCache:
     """The prompt cache of one model in one branch of the account. Safe with threads.
 
-    A prefix may be read back at a message boundary (mode ``message``: breakpoints after every
-    message) or at a whole number of ``block_tokens`` (mode ``block``). Inside a message that has
-    changed, nothing is known to be shared, so block mode is a lower bound by at most that message.
-    Limits on the number of breakpoints are not modelled.
+    A prefix may be read back at a whole number of ``block_tokens`` (mode ``block``), or on demand
+    (mode ``message``): where the request is marked, or up to `LOOK_BACK` stops before a mark.
+    Blocks without stops are taken to be marked at each end. Inside a message that has changed,
+    nothing is known to be shared, so block mode is a lower bound by at most that message. What is
+    read without being marked again is not taken to live longer. The number of marks is not limited.
 
     Args:
         rule: of the model's card; None is a provider without a prompt cache.
@@ -153,11 +186,11 @@ class ProviderCache:
             raise ValueError(f"max_prefixes is {max_prefixes}; it must be at least 1")
         self.rule = rule
         self._max_prefixes = max_prefixes
-        self._used_s: OrderedDict[bytes, float] = OrderedDict()
+        self._until_s: OrderedDict[bytes, float] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._used_s)
+        return len(self._until_s)
 
     def lookup(self, blocks: Sequence[Block], now_s: float) -> int:
         """Tokens of the longest known prefix that is still alive; remembers nothing.
@@ -166,8 +199,11 @@ class ProviderCache:
             blocks: the request about to be sent.
             now_s: seconds on any clock that all calls share.
         """
+        marked = _places(blocks)
         ends = list(accumulate(b.tokens for b in blocks))
         with self._lock:
+            if marked is not None:
+                return self._read_at_marks(marked, now_s)
             for block, end in zip(reversed(blocks), reversed(ends), strict=True):
                 usable = self._usable(end)
                 if usable == 0:  # shorter prefixes are below the minimum, too
@@ -178,17 +214,28 @@ class ProviderCache:
 
     def store(self, blocks: Sequence[Block], now_s: float) -> None:
         """Remember a request that was sent; every prefix of it counts as used now."""
+        marked = _places(blocks)
         ends = list(accumulate(b.tokens for b in blocks))
         with self._lock:
             # Longest first, so that short prefixes, which more requests share, are forgotten last.
             for block, end in zip(reversed(blocks), reversed(ends), strict=True):
-                if self._usable(end) == 0:
+                if self._usable(end) == 0 or marked is not None:
                     break
-                before = self._used_s.get(block.digest, now_s)
-                self._used_s[block.digest] = max(before, now_s)
-                self._used_s.move_to_end(block.digest)
-            while len(self._used_s) > self._max_prefixes:
-                self._used_s.popitem(last=False)
+                self._keep(block.digest, now_s + self._ttl_s)
+            for stop, end in reversed(marked or ()):
+                if stop.kept_s and self._usable(end):
+                    self._keep(stop.digest, now_s + stop.kept_s)
+            while len(self._until_s) > self._max_prefixes:
+                self._until_s.popitem(last=False)
+
+    def hold(self, blocks: Sequence[Block], now_s: float) -> None:
+        """Remember the beginning of a request, which a report says was held, whoever sent it."""
+        if _places(blocks) is None:
+            self.store(blocks, now_s)
+            return
+        with self._lock:
+            if self._usable(sum(b.tokens - b.reply_tokens for b in blocks)):
+                self._keep(blocks[-1].digest, now_s + self._ttl_s)
 
     def simulate(self, blocks: Sequence[Block], now_s: float) -> CacheSplit:
         """How the provider would split the input of a request; remembers nothing.
@@ -200,8 +247,30 @@ class ProviderCache:
         if self.rule is None or total < self.rule.min_tokens:
             return CacheSplit(0, 0, total)
         read = self.lookup(blocks, now_s)
-        write = max(0, self._boundary(total) - read)
+        marked = _places(blocks)
+        until = self._boundary(total)
+        if marked is not None:
+            until = max((end for s, end in marked if s.kept_s and self._usable(end)), default=0)
+        write = max(0, until - read)
         return CacheSplit(read, write, total - read - write)
+
+    def _read_at_marks(self, places: Sequence[tuple[Stop, int]], now_s: float) -> int:
+        """Up to the last mark before which something is known that is still alive."""
+        for n, (mark, end) in reversed(list(enumerate(places))):
+            if not mark.kept_s or not self._usable(end):
+                continue
+            for stop, before in reversed(places[max(0, n + 1 - LOOK_BACK) : n + 1]):
+                if self._is_alive(stop.digest, now_s):
+                    return before
+        return 0
+
+    def _keep(self, digest: bytes, until_s: float) -> None:
+        self._until_s[digest] = max(self._until_s.get(digest, -inf), until_s)
+        self._until_s.move_to_end(digest)
+
+    @property
+    def _ttl_s(self) -> float:
+        return inf if self.rule is None else self.rule.ttl_seconds
 
     def _usable(self, end_tokens: int) -> int:
         """What can be read back of a prefix that ends at a boundary of ours."""
@@ -216,11 +285,20 @@ class ProviderCache:
         return end_tokens // self.rule.block_tokens * self.rule.block_tokens
 
     def _is_alive(self, digest: bytes, now_s: float) -> bool:
-        used_s = self._used_s.get(digest)
-        if used_s is None or self.rule is None:
-            return False
-        ttl = self.rule.ttl_seconds
-        return ttl is None or now_s - used_s <= ttl
+        until_s = self._until_s.get(digest)
+        return until_s is not None and now_s <= until_s
+
+
+def _places(blocks: Sequence[Block]) -> list[tuple[Stop, int]] | None:
+    """Stops of a request with the tokens before their ends; None where every end is marked."""
+    if not blocks or blocks[0].stops is None:
+        return None
+    places: list[tuple[Stop, int]] = []
+    end = 0
+    for block in blocks:
+        places += [(stop, end + stop.tokens) for stop in block.stops or ()]
+        end += block.tokens - block.reply_tokens
+    return places
 
 
 class CacheBranch:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tokenthrift.ledger.totals import row_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenthrift.ledger.record import LedgerRecord
 
 PARTS: Final = 1_024  # a percentile of more groups than this is no better
@@ -29,6 +31,24 @@ class Cell(NamedTuple):
     net_nanos: int
 
 
+class Slot(NamedTuple):
+    """Sums over the calls of one stretch of time and one group of sessions.
+
+    Attributes:
+        start_s: where it begins, in seconds since 1970.
+        spent_nanos: all known costs; the two below are over priced calls only.
+    """
+
+    start_s: int
+    part: int
+    calls: int
+    spent_nanos: int
+    input_tokens: int
+    output_tokens: int
+    baseline_nanos: int
+    net_nanos: int
+
+
 def part_of(name: str) -> int:
     """The group of a session, the same on every machine."""
     return zlib.crc32(name.encode("utf-8", "surrogatepass")) % PARTS
@@ -37,6 +57,19 @@ def part_of(name: str) -> int:
 def session_of(record: LedgerRecord) -> str:
     """The session of a call, or the call itself where none is known."""
     return record.session or record.tags.get(SESSION) or record.record_id
+
+
+def slots_of(records: Iterable[LedgerRecord], step_s: int) -> list[Slot]:
+    """The slots of some records, in order."""
+    sums: dict[tuple[int, int], list[int]] = {}
+    for record in records:
+        row = row_of(record)
+        start_s = int(record.created_at.timestamp()) // step_s * step_s
+        own = sums.setdefault((start_s, part_of(session_of(record))), [0] * 6)
+        taken = (1, row.spent_nanos, row.input_tokens, row.output_tokens)
+        for n, amount in enumerate((*taken, row.baseline_nanos, row.net_nanos)):
+            own[n] += amount
+    return [Slot(*key, *amounts) for key, amounts in sorted(sums.items())]
 
 
 class CellSums:

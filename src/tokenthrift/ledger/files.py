@@ -110,7 +110,7 @@ class CsvWriter:
     def __init__(self, path: Path, table: Table) -> None:
         self._table = table
         self._file = path.open("w", encoding="utf-8", newline="")
-        self._csv = csv.writer(self._file, lineterminator="\n")
+        self._csv = csv.writer(self._file)  # ends lines as RFC 4180 does, and so quotes both signs
         self._csv.writerow(table.columns)
 
     def write(self, rows: Sequence[Row]) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import astuple
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.errors import LedgerError
 from tokenthrift.ledger.folded import (
     CHARGE_NAMES,
     ChargeKey,
@@ -17,7 +19,6 @@ from tokenthrift.ledger.folded import (
 from tokenthrift.ledger.totals import TOTAL_NAMES, Totals
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from tokenthrift.ledger.record import LedgerRecord
@@ -44,12 +45,15 @@ def add_folded(db: sqlite3.Connection, more: Folded) -> None:
     """Add sums to those that are there.
 
     Raises:
-        sqlite3.IntegrityError: a sum does not fit into 64 bits.
+        LedgerError: a sum does not fit into 64 bits.
     """
     calls = [(*key, *astuple(sums)) for key, sums in more.calls.items()]
-    db.executemany(_upsert(*_CALLS), calls)
     charges = [(*key, *astuple(sums)) for key, sums in more.charges.items()]
-    db.executemany(_upsert(*_CHARGES), charges)
+    try:
+        db.executemany(_upsert(*_CALLS), calls)
+        db.executemany(_upsert(*_CHARGES), charges)
+    except (OverflowError, sqlite3.IntegrityError) as exc:
+        raise LedgerError(f"sums of calls without details need 64 bits at most: {exc}") from exc
     db.executemany("INSERT OR IGNORE INTO gone (id) VALUES (?)", [(id_,) for id_ in more.gone])
 
 

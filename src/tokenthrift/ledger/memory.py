@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, Prediction, predictions_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.folded import (
     Folded,
@@ -18,12 +19,14 @@ from tokenthrift.ledger.folded import (
 )
 from tokenthrift.ledger.record import LedgerRecord, as_utc
 from tokenthrift.ledger.totals import GroupKey, Totals, added, group_of, totals_by
+from tokenthrift.ledger.trials import ShadowTotals, session_rows_of, shadow_totals_of
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
 
 
@@ -77,6 +80,25 @@ class MemoryLedger:
         with self._lock:
             found = list(self._feedback.values())
         return iter([f for f in found if call_id in (None, f.call_id)])
+
+    def sessions(
+        self,
+        since: datetime | None = None,
+        policy_digest: str | None = None,
+        settle_minutes: float = 0.0,
+    ) -> list[SessionRow]:
+        """Sessions whose arm chance drew; see `SQLiteLedger.sessions`."""
+        start = None if since is None else as_utc(since)
+        records, said = self._matching(None, None), self.feedback()
+        return session_rows_of(records, said, start, policy_digest, settle_minutes)
+
+    def shadow_totals(self, since: datetime | None = None) -> ShadowTotals:
+        """What shadows of calls would have saved."""
+        return shadow_totals_of(self._matching(since, None))
+
+    def predictions(self, newest: int = NEWEST_CALLS) -> list[Prediction]:
+        """What was predicted of caches and reported; see `SQLiteLedger.predictions`."""
+        return predictions_of(self.records(limit=newest))
 
     def get(self, record_id: str) -> LedgerRecord | None:
         """The record of an id, or None."""
@@ -134,6 +156,10 @@ class MemoryLedger:
         """The records of a UTC day, by time and id."""
         found = [r for r in self._matching(None, None) if group_of(r, "day") == day]
         return iter(sorted(found, key=lambda r: (r.created_at, r.record_id)))
+
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; see `SQLiteLedger.plan_times`."""
+        return [r.plan_ms for r in self.records(since, limit=limit)]
 
     def folded(self) -> Folded:
         """The sums of calls whose details are gone."""

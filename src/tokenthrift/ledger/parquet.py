@@ -73,8 +73,9 @@ class ParquetLedger:
             raise LedgerError(f"{wrong[0]}: is no Parquet; export again with --format parquet")
         self._folded: Folded | None = None
         self._rated: dict[str, LedgerRecord] | None = None
+        duckdb = _duckdb()
         self._spill = TemporaryDirectory(prefix="tokenthrift-")
-        self._db = _duckdb().connect(
+        self._db = duckdb.connect(
             ":memory:",
             config={"temp_directory": self._spill.name, "preserve_insertion_order": False},
         )
@@ -144,13 +145,23 @@ class ParquetLedger:
 
     def days(self) -> list[str]:
         """The UTC days of the records, in order."""
-        return list(self.totals_by("day")) if self._files else []
+        return sorted(row[0] for row in self._query(f"DISTINCT {_GROUPS['day']}", "true", []))
 
     def day(self, day: str) -> Iterator[LedgerRecord]:
         """The records of a UTC day, by time and id."""
         order = "ORDER BY created_at, record_id"
         query = f"{self._source(None, 'record')} WHERE {_GROUPS['day']} = ? {order}"
         return (_parse(row[0], self.path) for row in self._rows(query, [day]))
+
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; with a limit of the newest that many records."""
+        check_limit(limit)
+        where, values = _filter(since, None)
+        newest = "" if limit is None else f"ORDER BY created_at DESC LIMIT {limit}"
+        return [
+            r[0]
+            for r in self._rows(f"{self._source(since, 'plan_ms')} WHERE {where} {newest}", values)
+        ]
 
     def folded(self) -> Folded:
         """The sums of calls whose details are gone."""

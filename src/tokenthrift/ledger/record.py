@@ -227,6 +227,8 @@ class LedgerRecord(_Frozen):
         holdout: the request went unmodified to measure savings.
         arm: of the session, where the policy draws arms; empty where it treats everything.
         treated_share: the probability with which the session could have been treated.
+        asked_tokens: the request as it was given, by our counter for the model that it asks for:
+            what is known of it whatever its arm; 0 where chance drew none.
         shadow: the plan that was made and not carried out.
         limits: names of the limits this call touched.
         session: names the calls that belong together: as the caller says, or a digest of how the
@@ -257,6 +259,7 @@ class LedgerRecord(_Frozen):
     holdout: bool = False
     arm: Arm | Literal[""] = ""
     treated_share: Annotated[float, Field(ge=0, le=1)] | None = None
+    asked_tokens: Tokens = 0
     shadow: ShadowRecord | None = None
     limits: tuple[str, ...] = ()
     plan_ms: Milliseconds = 0.0

@@ -110,10 +110,11 @@ class SQLiteRetention(SQLiteFile):
     def _fold(
         self, where: str, values: Sequence[object], why: Why, keep: Collection[str] | None = None
     ) -> int:
-        """Turn the calls that match into sums, a chunk a transaction."""
+        """Turn the calls that match into sums, a chunk a transaction; old days come day by day."""
+        order = "created_us" if why == "pruned" else "seq"
         query = f"""
             SELECT seq, record_id, detail FROM calls JOIN details USING (seq)
-            WHERE {where} ORDER BY seq LIMIT {CHUNK_CALLS}
+            WHERE {where} ORDER BY {order} LIMIT {CHUNK_CALLS}
         """  # noqa: S608 - constants only, values are bound
         done = 0
         while True:
@@ -121,7 +122,7 @@ class SQLiteRetention(SQLiteFile):
                 db.execute("PRAGMA secure_delete = ON")
                 db.execute("BEGIN IMMEDIATE")
                 found = db.execute(query, values).fetchall()
-                records = {seq: self._parse(name, detail) for seq, name, detail in found}
+                records = {seq: self._parse(name, detail) for seq, name, detail in sorted(found)}
                 add_folded(db, Folded.of(records.values(), why, keep))
                 delete_calls(db, records)
             done += len(found)

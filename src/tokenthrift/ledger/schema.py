@@ -185,8 +185,14 @@ V4: Final = (
 TRIALS: Final = (
     "ALTER TABLE calls ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
     "ALTER TABLE calls ADD COLUMN treated_share REAL",
+    "ALTER TABLE calls ADD COLUMN asked_tokens INTEGER NOT NULL DEFAULT 0",
     "ALTER TABLE calls ADD COLUMN shadow_net_nanos INTEGER",
     "ALTER TABLE attempts ADD COLUMN predicted_cache_read_tokens INTEGER",
+    """
+    CREATE INDEX calls_drawn ON calls (session, seq)
+    WHERE treated_share > 0 AND treated_share < 1
+    """,
+    "CREATE INDEX calls_shadow ON calls (created_us) WHERE arm = 'shadow'",
 )
 
 MIGRATIONS: Final = (V1, V2, V3, V4, TRIALS)
@@ -222,6 +228,7 @@ CALL_COLUMNS: Final = (
     "holdout",
     "arm",
     "treated_share",
+    "asked_tokens",
     "shadow_net_nanos",
     "basis",
     "plan_ms",
@@ -285,6 +292,7 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
         int(record.holdout),
         record.arm,
         record.treated_share,
+        record.asked_tokens,
         None if record.shadow is None else record.shadow.savings.net_nanos,
         record.savings.basis,
         record.plan_ms,

@@ -7,9 +7,11 @@ any instant after that. Records are only ever added, until `SQLiteLedger.prune` 
 
 from __future__ import annotations
 
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cache_check import NEWEST_CALLS, Prediction
 from tokenthrift.ledger.cells import part_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.folded import DAY, midnight
@@ -33,7 +35,9 @@ from tokenthrift.ledger.schema import (
     tag_rows,
 )
 from tokenthrift.ledger.totals import TAG, GroupKey, Totals, added, check_key
+from tokenthrift.ledger.trial_rows import read_predictions, read_sessions, read_shadows
 from tokenthrift.ledger.verify import ledger_findings
+from tokenthrift.sqlite_file import MEMORY
 from tokenthrift.tokens import Correction
 
 if TYPE_CHECKING:
@@ -41,8 +45,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
     from tokenthrift.ledger.record import LedgerRecord
+    from tokenthrift.ledger.trials import ShadowTotals
 
 PAGE_RECORDS: Final = 200  # read at a time, so that a long read never holds the lock for long
 
@@ -155,6 +161,34 @@ class SQLiteLedger(SQLiteRetention):
             rows = db.execute(f"{_FEEDBACK}{where} ORDER BY seq", values).fetchall()
         return map(feedback_of, rows)
 
+    def sessions(
+        self,
+        since: datetime | None = None,
+        policy_digest: str | None = None,
+        settle_minutes: float = 0.0,
+    ) -> list[SessionRow]:
+        """Sessions whose arm chance drew, in the order that their first calls were written.
+
+        Added up by the database, on a connection of its own, so that no call waits for it.
+
+        Args:
+            since: sessions that began before this aware time are left out.
+            policy_digest: of the policy that drew them; None takes all.
+            settle_minutes: of a session, for the costs of its beginning.
+        """
+        with self._apart() as db:
+            return read_sessions(db, since, policy_digest, settle_minutes)
+
+    def shadow_totals(self, since: datetime | None = None) -> ShadowTotals:
+        """What shadows of calls would have saved."""
+        with self._session() as db:
+            return read_shadows(db, since)
+
+    def predictions(self, newest: int = NEWEST_CALLS) -> list[Prediction]:
+        """What was predicted of caches and reported, by model and session, of the newest calls."""
+        with self._session() as db:
+            return read_predictions(db, newest)
+
     def count(self) -> int:
         """How many records there are."""
         with self._session() as db:
@@ -236,6 +270,15 @@ class SQLiteLedger(SQLiteRetention):
             if len(page) < PAGE_RECORDS:
                 return
 
+    def plan_times(self, since: datetime | None = None, limit: int | None = None) -> list[float]:
+        """How long planning took, in ms; with a limit of the newest that many records."""
+        check_limit(limit)
+        where, values = filter_sql(since, None)
+        query = f"SELECT plan_ms FROM calls WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - constants only, values are bound
+        with self._session() as db:
+            found = db.execute(query, (*values, -1 if limit is None else limit))
+            return [row[0] for row in found]
+
     def verify(self) -> list[str]:
         """What is wrong: rows, sums and records that disagree, gaps, doubles, orphans."""
         with self._snapshot() as db:
@@ -251,6 +294,18 @@ class SQLiteLedger(SQLiteRetention):
             return db.execute(query, values).fetchall()
 
     # ------------------------------------------------------------------------------------ reading
+    @contextmanager
+    def _apart(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one long read; a file in memory has only the one."""
+        if self.path == MEMORY:
+            with self._session() as db:
+                yield db
+            return
+        with self._session():  # it is open, and of this process
+            pass
+        with self._explained(), closing(self._connect()) as db:
+            yield db
+
     def _prepare(self, db: sqlite3.Connection) -> None:
         migrate(db, self.path)
         db.create_function("part_of", 1, part_of, deterministic=True)

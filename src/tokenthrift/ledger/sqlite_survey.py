@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.ledger.cells import SESSION, Cell
+from tokenthrift.ledger.cells import SESSION, Cell, Slot
 from tokenthrift.ledger.record import as_utc
+from tokenthrift.ledger.retention import filter_sql
 from tokenthrift.ledger.schema import GROUP_SQL, microseconds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from tokenthrift.ledger.record import LedgerRecord
@@ -37,6 +39,30 @@ def cells(ledger: SQLiteLedger, since: datetime | None) -> list[Cell]:
     """  # noqa: S608 - constants only, values are bound
     values = ([SESSION] if tagged else []) + [_from(since)]
     return [Cell(*row) for row in ledger.rows(query, values)]
+
+
+def slots(
+    ledger: SQLiteLedger, step_s: int, since: datetime | None, tags: Mapping[str, str] | None = None
+) -> list[Slot]:
+    """Sums by stretch of time and group of sessions, in order.
+
+    Args:
+        ledger: that is asked.
+        step_s: length of a stretch.
+        since: only calls from then on.
+        tags: only calls that carry all of these.
+    """
+    where, bound = filter_sql(since, tags)
+    tagged = _tags_sessions(ledger)
+    session, join = (TAGGED_SESSION, TAGS_OF_SESSIONS) if tagged else (OWN_SESSION, "")
+    query = f"""
+        SELECT created_us / 1000000 / ? * ?, part_of({session}), COUNT(*), SUM(spent_nanos),
+            SUM(input_tokens), SUM(output_tokens),
+            SUM(IIF(net_nanos IS NULL, 0, baseline_nanos)), SUM(COALESCE(net_nanos, 0))
+        FROM calls {join} WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2
+    """  # noqa: S608 - constants only, values are bound
+    values = [step_s, step_s, *([SESSION] if tagged else []), *bound]
+    return [Slot(*row) for row in ledger.rows(query, values)]
 
 
 def knows_sessions(ledger: SQLiteLedger, since: datetime | None) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from tokenthrift.ledger import sqlite_survey
-from tokenthrift.ledger.cells import SESSION, Cell, CellSums
+from tokenthrift.ledger.cells import SESSION, Cell, CellSums, Slot, slots_of
 from tokenthrift.ledger.sqlite import SQLiteLedger
 
 if TYPE_CHECKING:
@@ -69,6 +69,25 @@ def survey(ledger: Readable, since: datetime | None = None, worst: int = 10) -> 
             tuple(sqlite_survey.tag_names(ledger)),
         )
     return survey_of(ledger.records(since, limit=READ_RECORDS), worst)
+
+
+def slots(
+    ledger: Readable,
+    step_s: int,
+    since: datetime | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> list[Slot]:
+    """Sums by stretch of time and group of sessions, in order.
+
+    Args:
+        ledger: where the records are.
+        step_s: length of a stretch.
+        since: only calls from then on.
+        tags: only calls that carry all of these.
+    """
+    if isinstance(ledger, SQLiteLedger):
+        return sqlite_survey.slots(ledger, step_s, since, tags)
+    return slots_of(ledger.records(since, tags, READ_RECORDS), step_s)
 
 
 def survey_of(records: Iterable[LedgerRecord], worst: int) -> Survey:

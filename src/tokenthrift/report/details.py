@@ -66,7 +66,7 @@ def details_of(records: Iterable[LedgerRecord]) -> Details:
         if record.savings.net_nanos is None:
             for name in _unpriced(record):
                 missing[name] = missing.get(name, 0) + 1
-    latencies = {name: Latencies.of(values) for name, values in times.items() if values}
+    latencies = {name: Latencies.of(values) for name, values in times.items() if any(values)}
     return Details(calls, mix, latencies, failures, rejections, missing)
 
 
@@ -79,7 +79,8 @@ def _time(record: LedgerRecord, times: dict[str, list[float]]) -> None:
     times["planning"].append(record.plan_ms)
     if record.status != "ok":
         return
-    times["whole call"].append(record.total_ms)
+    if record.total_ms > record.plan_ms:  # a replay calls nobody
+        times["whole call"].append(record.total_ms)
     answer = answer_of(record)
     if answer is None:
         return

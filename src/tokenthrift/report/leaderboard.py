@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.report.summary import TAG, grouped
-from tokenthrift.report.worth import Worth, tag_of, worths
+from tokenthrift.report.worth import Worth, key_of, worths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -56,7 +56,7 @@ def leaderboards(
         since: only calls from then on.
     """
     names = [name for name in TAGS if name in known]
-    keys: dict[str, Key] = {name: tag_of(name) for name in names}
+    keys: dict[str, Key] = {name: key_of(f"{TAG}{name}") for name in names}
     worth = worths(ledger, keys, since)
     found = {name: ranked(grouped(ledger, f"{TAG}{name}", since), worth[name]) for name in names}
     return {name: standings for name, standings in found.items() if standings}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -20,11 +21,44 @@ if TYPE_CHECKING:
 ACCOUNTS_SHOWN: Final = 12
 """Of each limit; the fullest."""
 ALL: Final = "all calls"
+PREPAID: Final = "Where the amount was paid for in advance, this was paid in vain."
+
+
+@dataclass(frozen=True, slots=True)
+class LimitLine:
+    """One cap of one account, in words.
+
+    Attributes:
+        first: whether it is the first of its account.
+        who: whose account it is; empty where all calls share one.
+        share: of the cap, spent and held together.
+        nearly: whether a step of the limit's taper is reached.
+        windows: how many windows that are over are known; ``unused`` of the cap in all of them,
+            ``unused_share`` on average.
+    """
+
+    first: bool
+    limit: str
+    who: str
+    spent: str
+    held: str
+    cap: str
+    share: float
+    nearly: bool
+    resets: str
+    windows: int
+    unused: str
+    unused_share: float | None
+
+
+def limit_lines(found: Sequence[AccountUse]) -> list[LimitLine]:
+    """The caps of the fullest accounts of each limit."""
+    return [line for account in _shown(found) for line in _lines(account)]
 
 
 def limits_view(found: Sequence[AccountUse]) -> Group:
     """Two tables: what is used now, and what windows that are over left unused."""
-    shown = _shown(found)
+    lines = limit_lines(found)
     used = table(
         "Limits now",
         (
@@ -36,13 +70,13 @@ def limits_view(found: Sequence[AccountUse]) -> Group:
             Column("used %"),
             Column("resets (UTC)"),
         ),
-        [row for account in shown for row in _now(account)],
+        [_now(line) for line in lines],
     )
-    hidden = len(found) - len(shown)
+    hidden = len(found) - len(_shown(found))
     return stacked(
         used,
         note(f"{hidden:,} accounts that are less full are in --json.") if hidden else None,
-        _expired(shown),
+        _expired(lines),
     )
 
 
@@ -90,43 +124,55 @@ def _shown(found: Sequence[AccountUse]) -> list[AccountUse]:
     return shown
 
 
-def _now(account: AccountUse) -> list[list[Cell]]:
-    rows: list[list[Cell]] = []
+def _lines(account: AccountUse) -> list[LimitLine]:
+    lines: list[LimitLine] = []
     for meter, cap in account.rule.caps.set():
         spent, held = getattr(account.spent, meter), getattr(account.held, meter)
         share = (spent + held) / cap if cap else 1.0
-        nearly = any(share >= step for step in account.rule.taper)
-        rows.append(
-            [
-                formats.printable(account.rule.name) if not rows else "",
-                _owner(account) if not rows else "",
-                _number(meter, spent),
-                _number(meter, held),
-                amount_words(meter, cap),
-                Text(formats.share(share, 1), style=LOSS if nearly else ""),
-                account.resets_at.strftime("%Y-%m-%d %H:%M") if not rows else "",
-            ]
-        )
-    return rows
-
-
-def _expired(shown: Sequence[AccountUse]) -> Group | None:
-    rows: list[list[Cell]] = []
-    for account in shown:
-        for meter, cap in account.rule.caps.set():
-            share = account.expired_share(meter, cap)
-            if share is None:
-                continue
-            unused = sum(window.unused(meter, cap) for window in account.past)
-            rows.append(
-                [
-                    formats.printable(account.rule.name),
-                    _owner(account),
-                    formats.count(len(account.past)),
-                    _number(meter, unused) if meter == "nanos" else amount_words(meter, unused),
-                    formats.share(share, 1),
-                ]
+        unused = sum(window.unused(meter, cap) for window in account.past)
+        lines.append(
+            LimitLine(
+                first=not lines,
+                limit=account.rule.name,
+                who=_owner(account),
+                spent=_number(meter, spent),
+                held=_number(meter, held),
+                cap=amount_words(meter, cap),
+                share=share,
+                nearly=any(share >= step for step in account.rule.taper),
+                resets=account.resets_at.strftime("%Y-%m-%d %H:%M"),
+                windows=len(account.past),
+                unused=_number(meter, unused) if meter == "nanos" else amount_words(meter, unused),
+                unused_share=account.expired_share(meter, cap),
             )
+        )
+    return lines
+
+
+def _now(line: LimitLine) -> list[Cell]:
+    return [
+        formats.printable(line.limit) if line.first else "",
+        _who(line) if line.first else "",
+        line.spent,
+        line.held,
+        line.cap,
+        Text(formats.share(line.share, 1), style=LOSS if line.nearly else ""),
+        line.resets if line.first else "",
+    ]
+
+
+def _expired(lines: Sequence[LimitLine]) -> Group | None:
+    rows: list[list[Cell]] = [
+        [
+            formats.printable(line.limit),
+            _who(line),
+            formats.count(line.windows),
+            line.unused,
+            formats.share(line.unused_share, 1),
+        ]
+        for line in lines
+        if line.unused_share is not None
+    ]
     if not rows:
         return None
     columns = (
@@ -137,14 +183,15 @@ def _expired(shown: Sequence[AccountUse]) -> Group | None:
         Column("unused %"),
     )
     made = table("Expired unused, in windows that are over", columns, rows)
-    return stacked(made, note("Where the amount was paid for in advance, this was paid in vain."))
+    return stacked(made, note(PREPAID))
 
 
-def _owner(account: AccountUse) -> Cell:
-    if not account.owner:
-        return Text(ALL, style=FAINT)
-    said = ", ".join(f"{word} {value or 'unknown'}" for word, value in account.owner.items())
-    return formats.printable(said)
+def _who(line: LimitLine) -> Cell:
+    return formats.printable(line.who) if line.who else Text(ALL, style=FAINT)
+
+
+def _owner(account: AccountUse) -> str:
+    return ", ".join(f"{word} {value or 'unknown'}" for word, value in account.owner.items())
 
 
 def _number(meter: str, amount: int) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tokenthrift.ledger import Totals, survey
 from tokenthrift.report.details import NEWEST, Details, details_of
+from tokenthrift.report.gone import gone_words
 from tokenthrift.report.intervals import Interval, share_interval
 from tokenthrift.report.leaderboard import Standing, leaderboards
 from tokenthrift.report.periods import Length, Period, length_for, pairs_of, periods_of
@@ -25,9 +26,11 @@ from tokenthrift.report.waterfall import WaterfallStep, waterfall
 from tokenthrift.report.worth import Worth, worth_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from tokenthrift.ledger import Account
+    from tokenthrift.limits import AccountUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,8 @@ class Overview:
         models: sums by the model that answered.
         worth: of calls with feedback, by model.
         boards: rankings by tag.
+        limits: how full the limits of a policy are.
+        gone: which calls are in the sums but have no details any more; empty where all have.
     """
 
     source: str
@@ -80,6 +85,8 @@ class Overview:
     worst_groups: tuple[WorstGroup, ...]
     worth: dict[str, Worth]
     boards: dict[str, tuple[Standing, ...]]
+    limits: tuple[AccountUse, ...] = ()
+    gone: str = ""
 
     @property
     def waterfall(self) -> tuple[WaterfallStep, ...]:
@@ -102,8 +109,9 @@ def overview(
     source: str,
     since: datetime | None = None,
     measured: Measured | None = None,
+    limits: Sequence[AccountUse] = (),
     *,
-    ranked: bool = True,
+    short: bool = False,
 ) -> Overview:
     """Everything a report says of a ledger.
 
@@ -112,34 +120,37 @@ def overview(
         source: what to call it.
         since: only calls from then on.
         measured: what a holdout found.
-        ranked: whether users, teams and other tags are ranked, which takes a pass each.
+        limits: how full the limits of a policy are.
+        short: without periods and rankings, each of which takes a pass: what a terminal shows.
     """
-    days = ledger.totals_by("day", since)
     models = ledger.totals_by("model_chosen", since)
+    days = {} if short else ledger.totals_by("day", since)
     found = survey(ledger, since, CALLS_SHOWN)
     pairs = pairs_of(found.cells)
     length = length_for(days)
-    boards = leaderboards(ledger, found.tags, since) if ranked else {}
+    boards = {} if short else leaderboards(ledger, found.tags, since)
     groups = {
         "model": models,
-        "policy": ledger.totals_by("policy", since),
+        "policy": {} if short else ledger.totals_by("policy", since),
         "day": days,
         **{tag: {s.value: s.totals for s in board} for tag, board in boards.items()},
     }
     return Overview(
         source=source,
         since=since,
-        totals=sum(days.values(), Totals()),
+        totals=sum(models.values(), Totals()),
         share=share_interval(pairs),
         resampled=len(pairs),
         by_session=found.by_session,
         measured=measured,
         length=length,
-        periods=tuple(periods_of(days, found.cells, length)),
+        periods=tuple(periods_of(days, found.cells, length)) if days else (),
         models=models,
         details=details_of(ledger.records(since, limit=NEWEST)),
         worst_calls=tuple(map(worst_call, found.worst)),
         worst_groups=worst_groups(groups),
         worth=worth_of(ledger, since),
         boards=boards,
+        limits=tuple(limits),
+        gone=gone_words(ledger.folded(), since),
     )

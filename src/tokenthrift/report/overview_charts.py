@@ -24,6 +24,8 @@ FRAME: Final = 0.75  # inches for the axis below rows
 SERIES: Final = ("first", "second", "third", "fourth", "others")
 OTHERS: Final = "others"
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+LEAST_MS: Final = 0.01  # a scale that multiplies has no zero
+NARROW: Final = 100.0  # a smaller spread has marks between the powers of ten, too
 PERCENTILES: Final = (50, 90, 99)
 
 
@@ -33,12 +35,21 @@ def waterfall_chart(steps: Sequence[WaterfallStep]) -> str:
     reach = max(max(s.from_nanos, s.to_nanos) for s in steps) / NANOS or 1.0
 
     def paint(_figure: Any, drawn: Any) -> None:
-        _rows(drawn, [s.name for s in steps], Axes("", "", x_format="${:g}"))
+        _rows(drawn, [s.name for s in steps], Axes("", "", x_words=_dollars))
         for row, step in enumerate(steps):
             ends = (step.from_nanos / NANOS, step.to_nanos / NANOS)
             left, width = min(ends), abs(ends[1] - ends[0])
             colour = "ink" if step.is_bill else "routing" if step.saved_nanos >= 0 else "rival"
-            drawn.barh(row, width, BAR, left=left, color=COLOURS[colour], gid=f"step-{row}")
+            colour = colour if width else "faint"
+            drawn.barh(
+                row,
+                width,
+                BAR,
+                left=left,
+                color=COLOURS[colour],
+                edgecolor=COLOURS[colour] if not width else "none",
+                gid=f"step-{row}",
+            )
             if row:
                 before = steps[row - 1].to_nanos / NANOS
                 between = [row - 1 + BAR / 2, row - BAR / 2]
@@ -101,31 +112,37 @@ def series_of(counts: Mapping[str, int], models: Sequence[str]) -> list[int]:
 
 def latency_chart(latencies: Mapping[str, Latencies]) -> str:
     """Median, 90th and 99th percentile of each latency, on a scale that multiplies."""
-    from matplotlib.ticker import LogLocator
+    times = [
+        [max(found.percentile_ms(p) or 0.0, LEAST_MS) for p in PERCENTILES]
+        for found in latencies.values()
+    ]
 
     def paint(_figure: Any, drawn: Any) -> None:
+        from matplotlib.ticker import LogLocator
+
         _rows(drawn, list(latencies), Axes("", "", log_x=True, x_words=_time))
-        for row, found in enumerate(latencies.values()):
-            times = [found.percentile_ms(p) or 0.0 for p in PERCENTILES]
-            drawn.plot(times, [row] * 3, color=COLOURS["best"], linewidth=2, alpha=0.5)
-            for time, percent, size in zip(times, PERCENTILES, (9, 6, 6), strict=True):
+        for row, own in enumerate(times):
+            drawn.plot(own, [row] * len(own), color=COLOURS["best"], linewidth=2, alpha=0.5)
+            for percent, time in zip(PERCENTILES, own, strict=True):
                 drawn.plot(
                     [time],
                     [row],
                     marker="o" if percent == PERCENTILES[0] else "|",
-                    markersize=size if percent == PERCENTILES[0] else 11,
+                    markersize=9 if percent == PERCENTILES[0] else 11,
                     markeredgewidth=2,
                     color=COLOURS["best"],
                     linestyle="none",
                     gid=f"time-{row}-{percent}",
                 )
         drawn.margins(x=0.1)
-        drawn.xaxis.set_major_locator(LogLocator(base=10, subs=(1.0,)))
+        is_narrow = max(map(max, times)) < NARROW * min(map(min, times))
+        subs = (1.0, 3.0) if is_narrow else (1.0,)
+        drawn.xaxis.set_major_locator(LogLocator(base=10, subs=subs))
 
     titles = {
-        f"time-{row}-{p}": f"{name}, p{p}: {formats.ms(found.percentile_ms(p))} ms"
-        for row, (name, found) in enumerate(latencies.items())
-        for p in PERCENTILES
+        f"time-{row}-{p}": f"{name}, p{p}: {formats.ms(time)} ms"
+        for row, (name, own) in enumerate(zip(latencies, times, strict=True))
+        for p, time in zip(PERCENTILES, own, strict=True)
     }
     name = "Latencies: a dot for the median, strokes for the 90th and 99th percentile"
     return picture(name, paint, size=_size(latencies), titles=titles)
@@ -160,6 +177,10 @@ def _amount(step: WaterfallStep, places: int) -> str:
     if step.is_bill:
         return f"${formats.usd(step.to_nanos, places)}"
     return formats.dollars(-step.saved_nanos, places, sign=True)
+
+
+def _dollars(amount: float) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):g}"
 
 
 def _day(ordinal: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.report.feedback_view import worth_json, worth_row
+from tokenthrift.report.limits_view import limits_json
 from tokenthrift.report.overview_charts import PERCENTILES
 from tokenthrift.report.summary import totals_json
 
@@ -63,6 +64,8 @@ def overview_json(found: Overview) -> dict[str, Any]:
             "calls": [_call(c) for c in found.worst_calls],
         },
         "feedback": worth_json(found.worth),
+        "without_details": found.gone,
+        "limits": limits_json(found.limits),
         "leaderboards": {tag: [_standing(s) for s in board] for tag, board in found.boards.items()},
     }
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.report import formats
 from tokenthrift.report import overview_words as words
 from tokenthrift.report.details import UNMEASURED
+from tokenthrift.report.limits_view import ALL, PREPAID, limit_lines
 from tokenthrift.report.overview_charts import (
     PERCENTILES,
     SERIES,
@@ -69,6 +70,9 @@ def overview_page(found: Overview) -> str:
         percentiles=PERCENTILES,
         failures=_ranked(found.details.failures),
         rejections=_ranked(found.details.rejections),
+        limits=limit_lines(found.limits),
+        all_calls=ALL,
+        prepaid=PREPAID,
         rows_shown=ROWS_SHOWN,
         standings_shown=STANDINGS_SHOWN,
     )

@@ -43,6 +43,7 @@ def overview_view(found: Overview) -> Group:
         _failures(found),
         note(words.unpriced_hint(found)) if found.unpriced else None,
         worth_view(found.worth),
+        note(found.gone) if found.gone else None,
     )
 
 

@@ -71,9 +71,14 @@ def sureness(found: Overview) -> str:
     )
 
 
+def resampled(found: Overview) -> str:
+    """What intervals resample."""
+    return "sessions" if found.by_session else "calls"
+
+
 def strokes(found: Overview) -> str:
     """What the strokes of the chart over time are, or why there are none."""
-    what = "sessions" if found.by_session else "calls"
+    what = resampled(found)
     if any(period.share is not None for period in found.periods):
         return f"strokes are 95 % intervals, resampling {what}"
     return f"a {found.length} has too few {what} for an interval"

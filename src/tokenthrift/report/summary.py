@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TAG: Final = "tag:"
 COMPLEXITY: Final = "complexity"
 ALIASES: Final = {"model": "model_chosen"}
-# Latencies are read from the newest records only: they drift, and reading a record costs 50 us.
+# Latencies are read from the newest records only: they drift.
 LATENCY_RECORDS: Final = 10_000
 AGE: Final = re.compile(r"^(\d+)\s*([mhdw])$")
 AGE_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -75,8 +75,7 @@ def totals_by_complexity(records: Iterable[LedgerRecord]) -> dict[str, Totals]:
 
 def plan_latencies(ledger: Account, since: datetime | None = None) -> Latencies:
     """How long planning took, over the newest records."""
-    newest = ledger.records(since, limit=LATENCY_RECORDS)
-    return Latencies.of(r.plan_ms for r in newest)
+    return Latencies.of(ledger.plan_times(since, LATENCY_RECORDS))
 
 
 def instant(text: str, now: datetime) -> datetime:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from tokenthrift.ledger import totals_by
-from tokenthrift.report.summary import ALIASES, COMPLEXITY, TAG
+from tokenthrift.ledger.totals import group_of
+from tokenthrift.report.summary import ALIASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -82,7 +82,7 @@ def worth_of(ledger: Rated, since: datetime | None = None) -> dict[str, Worth]:
 
 def worth_by(ledger: Rated, by: str, since: datetime | None = None) -> dict[str, Worth]:
     """The same by a key that `grouped` takes: ``complexity``, ``tag:NAME``, or one of sums."""
-    return worths(ledger, {by: _key(by)}, since)[by]
+    return worths(ledger, {by: key_of(by)}, since)[by]
 
 
 def worths(
@@ -103,22 +103,10 @@ def worths(
     return {name: dict(sorted(values.items())) for name, values in found.items()}
 
 
-def tag_of(name: str) -> Key:
-    """What a record says of a tag; empty where it says nothing."""
-
-    def value(record: LedgerRecord) -> str:
-        return record.tags.get(name, "")
-
-    return value
-
-
-def _key(by: str) -> Key:
-    if by == COMPLEXITY:
-        return lambda record: record.decision.complexity_bucket if record.decision else ""
-    if by.startswith(TAG):
-        return tag_of(by.removeprefix(TAG))
-    key: Any = ALIASES.get(by, by)
-    return lambda record: next(iter(totals_by([record], key)))
+def key_of(by: str) -> Key:
+    """How sums are grouped by a key, as a user writes it."""
+    key = ALIASES.get(by, by)
+    return lambda record: group_of(record, key)
 
 
 def _rated(ledger: Rated, since: datetime | None) -> Iterator[tuple[LedgerRecord, Worth]]:

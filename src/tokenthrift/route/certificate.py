@@ -9,46 +9,32 @@ fixed beforehand (learn then test, Angelopoulos et al. 2021).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
+
+from tokenthrift.evidence import FloatArray, Interval, log_wealth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FloatArray = npt.NDArray[np.float64]
+__all__ = [
+    "CONFIDENCE",
+    "FloatArray",
+    "Interval",
+    "advantage",
+    "last_proven",
+    "mean_of",
+    "p_value",
+    "rows_needed",
+    "saving_of",
+]
 
 RESAMPLES: Final = 2_000
 LEAST_ROWS: Final = 10
 MOST_ROWS: Final = 100_000
 DRAWN_AT_ONCE: Final = 2_000_000  # rows, about 16 MB
 CONFIDENCE: Final = 0.95
-# The largest share of what cannot bankrupt that is ever staked, and what is believed of the
-# variance before the first row: a weak belief, as if from so many rows.
-LARGEST_STAKE: Final = 0.9
-PRIOR_VARIANCE: Final = 0.1
-PRIOR_ROWS: Final = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A figure and how far it may be off.
-
-    Attributes:
-        value: as measured.
-        low: lower end of the two-sided interval.
-        high: upper end.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        """As it is shown: ``0.012 [-0.003, 0.027]``."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def advantage(routed: FloatArray, best: FloatArray, worse: float) -> FloatArray:
@@ -89,14 +75,7 @@ def p_value(
     if not len(values) or values.mean() <= 0:
         return 1.0
     rows = values[np.random.default_rng(seed).permutation(len(values))]
-    seen = np.arange(1, len(rows) + 1)
-    means = np.cumsum(rows) / (seen + 1)
-    spread = PRIOR_ROWS * PRIOR_VARIANCE + np.cumsum((rows - means) ** 2)
-    variance = np.concatenate([[PRIOR_VARIANCE], (spread / (seen + PRIOR_ROWS))[:-1]])
-    stakes = np.minimum(
-        np.sqrt(2 * np.log(1 / level) / (len(rows) * variance)), LARGEST_STAKE / -lowest
-    )
-    wealth = np.cumsum(np.log1p(stakes * rows))
+    wealth = log_wealth(rows, lowest, level=level, horizon=len(rows))
     return float(min(1.0, np.exp(-wealth.max())))
 
 

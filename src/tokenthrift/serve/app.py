@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from anyio.to_thread import current_default_thread_limiter, run_sync
 
 from tokenthrift.serve.calls import Endpoint, refusal_for
+from tokenthrift.serve.dashboard import dashboard_routes
 from tokenthrift.serve.errors import MESSAGES, Refusal
 from tokenthrift.serve.own import Own, dry_run, health, metrics, ready, take_feedback
 from tokenthrift.serve.passing import Passing
@@ -72,6 +73,7 @@ def _routes(desk: Desk) -> list[Route]:
         Route("/openapi.json", Own(desk, document, "docs"), methods=["GET"]),
         Route("/healthz", Own(desk, health), methods=["GET"]),
         Route("/readyz", Own(desk, ready), methods=["GET"]),
+        *dashboard_routes(desk),
     ]
 
 

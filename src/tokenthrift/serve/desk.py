@@ -13,10 +13,12 @@ from tokenthrift.client.account import Account
 from tokenthrift.errors import TokenthriftError
 from tokenthrift.ledger import open_ledger
 from tokenthrift.pipeline import plan
+from tokenthrift.serve.boards import Boards
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
 from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
+from tokenthrift.serve.visits import Visits
 from tokenthrift.telemetry import Prometheus
 
 if TYPE_CHECKING:
@@ -76,7 +78,9 @@ class Desk:
             self.accounts[self.default].catalog,
             passes_keys=self.keys is None,
         )
-        self._now = now
+        self.now = now
+        self.visits = Visits()
+        self.boards = Boards(self.ledger, self.accounts, now)
         self._session: aiohttp.ClientSession | None = None
         self.under_way = 0
         self.is_draining = False
@@ -120,9 +124,25 @@ class Desk:
         if not shown:
             what = "no API key: send it as `Authorization: Bearer …` or as `x-api-key`"
             raise Refusal(401, what, headers=SHOW_KEY)
-        key = self.keys.find(shown, self._now())
+        key = self.keys.find(shown, self.now())
         if key is None:
             raise Refusal(401, "this API key is not known, expired or revoked", headers=SHOW_KEY)
+        if not key.scope.allows_room(room):
+            raise Refusal(403, f"this API key is not for {room}")
+        return key
+
+    def admit_visit(self, headers: Mapping[str, str], room: Room) -> ApiKey | None:
+        """The key that the cookie of a browser stands for, or that is shown as for any call.
+
+        Raises:
+            Refusal: neither is there or valid (401), or the key may not enter here (403).
+        """
+        cookies = headers.get("cookie", "")
+        if self.keys is None or not cookies or credentials(headers):
+            return self.admit(headers, room)
+        key = self.visits.key_of(cookies, self.keys, self.now())
+        if key is None:
+            raise Refusal(401, "no visit, or one that is over: show an API key", headers=SHOW_KEY)
         if not key.scope.allows_room(room):
             raise Refusal(403, f"this API key is not for {room}")
         return key

@@ -190,6 +190,13 @@ class KeyFile(SQLiteFile):
         key = ApiKey.model_validate_json(row[1])
         return key if key.state(now or datetime.now(UTC)) == "active" else None
 
+    def active(self, key_id: str, now: datetime | None = None) -> ApiKey | None:
+        """The key of an id that somebody has shown before; None where it is of no use any more."""
+        with self._session() as db:
+            row = _row(db, key_id)
+        key = None if row is None else ApiKey.model_validate_json(row[1])
+        return key if key and key.state(now or datetime.now(UTC)) == "active" else None
+
 
 def _row(db: sqlite3.Connection, key_id: str) -> tuple[bytes, str] | None:
     found: tuple[bytes, str] | None = db.execute(

@@ -106,11 +106,9 @@ class Messages:
     ) -> CacheUse:
         """What is read up to the marks, and written up to the last of them."""
         found = pieces_of(ask.request, ask.count)
-        marks: dict[int, float] = {}
-        for n, piece in enumerate(found[:-1]):
-            ttl_s = _kept_s(ask.request.body, piece.path)
-            if ttl_s:
-                marks[n] = ttl_s
+        # A mark is at the end of its block, of which there may be several pieces.
+        ends = {_mark(ask.request.body, piece.path): n for n, piece in enumerate(found[:-1])}
+        marks = {n: ttl_s for (ttl_s, _), n in ends.items() if ttl_s}
         whole = ask.request.body.get("cache_control")
         if isinstance(whole, Mapping):
             marks.setdefault(len(found) - 2, _ttl_s(whole))
@@ -193,15 +191,15 @@ def usage_body(usage: Usage | None) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------ caching
-def _kept_s(body: Mapping[str, Any], path: Path) -> float:
-    """Seconds for which a mark on the block at a path asks; 0 without one."""
+def _mark(body: Mapping[str, Any], path: Path) -> tuple[float, Path]:
+    """Seconds for which a mark on the block at a path asks, and where it stands; 0 without one."""
     value: Any = body
-    for key in path:
+    for n, key in enumerate(path):
         value = value[key]
         mark = value.get("cache_control") if isinstance(value, Mapping) else None
         if isinstance(mark, Mapping):
-            return _ttl_s(mark)
-    return 0.0
+            return _ttl_s(mark), path[: n + 1]
+    return 0.0, ()
 
 
 def _ttl_s(mark: Mapping[str, Any]) -> float:

@@ -8,13 +8,12 @@ from tokenthrift.errors import WireError
 from tokenthrift.transports.dialects.anthropic_messages import AnthropicAnswers
 from tokenthrift.transports.dialects.openai_chat import ChatAnswers
 from tokenthrift.transports.dialects.openai_responses import ResponsesAnswers
-from tokenthrift.transports.dialects.seam import AskedCall, Dialect, Key, Said, Spot, Watch
+from tokenthrift.transports.dialects.seam import AskedCall, Debt, Dialect, Key, Said, Spot, Watch
 
-__all__ = ["DIALECTS", "AskedCall", "Dialect", "Key", "Said", "Spot", "Watch", "dialect_of"]
+__all__ = ["DIALECTS", "AskedCall", "Debt", "Dialect", "Key", "Said", "Spot", "Watch", "dialect_of"]
 
-DIALECTS: Final[dict[str, Dialect]] = {
-    d.name: d for d in (ChatAnswers(), ResponsesAnswers(), AnthropicAnswers())
-}
+ALL: Final[tuple[Dialect, ...]] = (ChatAnswers(), ResponsesAnswers(), AnthropicAnswers())
+DIALECTS: Final[dict[str, Dialect]] = {dialect.name: dialect for dialect in ALL}
 
 
 def dialect_of(wire: str) -> Dialect:

@@ -28,6 +28,8 @@ from tokenthrift.transports.reading import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tokenthrift.transports.dialects.seam import Debt
+
 # Pieces of blocks: the delta's type, and the key that holds the piece.
 DELTAS: Final = {
     "text_delta": "text",
@@ -109,6 +111,17 @@ class AnthropicAnswers:
     def without_calls(self, answer: Any, name: str, /) -> None:
         """Take the calls of a tool out of the content."""
         rewritten(answer, lambda body: without(body, name))
+
+    def debt(self, _answer: Any, _name: str, /) -> None:
+        """Nothing: whole conversations are sent."""
+
+    def going_on_from(self, _body: Mapping[str, Any], /) -> str:
+        """Nothing."""
+        return ""
+
+    def paid(self, body: Mapping[str, Any], _debt: Debt, /) -> Mapping[str, Any]:
+        """The body itself."""
+        return body
 
     def exchange(self, said: Said, name: str, results: Sequence[str], /) -> list[dict[str, Any]]:
         """The model's message with the calls of one tool, then the results in a user message.

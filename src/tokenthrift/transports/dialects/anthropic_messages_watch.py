@@ -14,7 +14,7 @@ from tokenthrift.transports.dialects.anthropic_messages_blocks import CALLED, As
 from tokenthrift.transports.reading import at, plain_usage, put
 
 if TYPE_CHECKING:
-    from tokenthrift.transports.dialects.seam import Said
+    from tokenthrift.transports.dialects.seam import Debt, Said
 
 THOUGHTS: Final = frozenset({"thinking", "redacted_thinking"})
 # Of the input, in the usage of `message_start`; the end of a message may say them again.
@@ -27,6 +27,8 @@ class MessagesWatch:
     Args:
         name: of the tool.
     """
+
+    debt: Debt | None = None  # whole conversations are sent
 
     def __init__(self, name: str) -> None:
         self._name = name

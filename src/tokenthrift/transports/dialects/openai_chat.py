@@ -34,6 +34,8 @@ from tokenthrift.transports.reading import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from tokenthrift.transports.dialects.seam import Debt
+
 CALLED: Final = (("function", "arguments"), ("custom", "input"))
 # What a message must bring back to the provider beside its text and calls (Anthropic's thinking).
 CARRIED: Final = ("thinking_blocks",)
@@ -133,6 +135,17 @@ class ChatAnswers:
             return sum(_strip(choice, name) for choice in at(body, "choices") or ()) > 0
 
         rewritten(answer, strip)
+
+    def debt(self, _answer: Any, _name: str, /) -> None:
+        """Nothing: whole conversations are sent."""
+
+    def going_on_from(self, _body: Mapping[str, Any], /) -> str:
+        """Nothing."""
+        return ""
+
+    def paid(self, body: Mapping[str, Any], _debt: Debt, /) -> Mapping[str, Any]:
+        """The body itself."""
+        return body
 
     def exchange(self, said: Said, name: str, results: Sequence[str], /) -> list[dict[str, Any]]:
         """The assistant's message with the calls of one tool, then a message for each result."""

@@ -19,7 +19,7 @@ from tokenthrift.transports.dialects.openai_chat_pieces import (
 from tokenthrift.transports.reading import at, put
 
 if TYPE_CHECKING:
-    from tokenthrift.transports.dialects.seam import Said
+    from tokenthrift.transports.dialects.seam import Debt, Said
 
 
 class ChatWatch:
@@ -28,6 +28,8 @@ class ChatWatch:
     Args:
         name: of the tool.
     """
+
+    debt: Debt | None = None  # whole conversations are sent
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -14,11 +14,13 @@ from tokenthrift.transports.dialects.openai_responses_items import (
     CALLS,
     ENDS,
     followed,
+    is_call_of,
+    items_of,
     said_by,
     without_tool,
 )
 from tokenthrift.transports.dialects.openai_responses_watch import ResponsesWatch
-from tokenthrift.transports.dialects.seam import Key, Said, Spot
+from tokenthrift.transports.dialects.seam import Debt, Key, Said, Spot
 from tokenthrift.transports.reading import (
     at,
     body_of,
@@ -40,6 +42,7 @@ DELTAS: Final = {
     "response.function_call_arguments": "arguments",
     "response.custom_tool_call_input": "input",
 }
+UNANSWERED: Final = "Not fetched. Ask again if the answer needs it."
 SPOKEN: Final = ("text", "refusal")
 THOUGHTS: Final = frozenset(
     {"response.reasoning_text.delta", "response.reasoning_summary_text.delta"}
@@ -106,6 +109,29 @@ class ResponsesAnswers:
         """Take the calls of a tool out of the output, and the tool out of what was offered."""
         rewritten(answer, lambda body: without_tool(body, name))
 
+    def debt(self, answer: Any, name: str, /) -> Debt | None:
+        """Calls of a tool in a response that the provider may hold."""
+        body = body_of(answer)
+        calls = [i for i in at(body, "output") or () if is_call_of(i, name)]
+        held = str(at(body, "id") or "")
+        return Debt(held, held, tuple(str(at(c, "call_id")) for c in calls)) if calls else None
+
+    def going_on_from(self, body: Mapping[str, Any], /) -> str:
+        """The ``previous_response_id``."""
+        return str(body.get("previous_response_id") or "")
+
+    def paid(self, body: Mapping[str, Any], debt: Debt, /) -> Mapping[str, Any]:
+        """The id that the provider knows, and a result for every call that nobody answered."""
+        made = [
+            {"type": "function_call_output", "call_id": call_id, "output": UNANSWERED}
+            for call_id in debt.call_ids
+        ]
+        return {
+            **body,
+            "previous_response_id": debt.held,
+            "input": [*made, *items_of(body)] if made else body.get("input"),
+        }
+
     def exchange(self, said: Said, name: str, results: Sequence[str], /) -> list[dict[str, Any]]:
         """The items as they came, with the calls of one tool only, then their outputs."""
         kept = [dict(i) for i in said.items if i.get("type") not in CALLS or i.get("name") == name]
@@ -124,9 +150,6 @@ class ResponsesAnswers:
         Where the provider stores nothing, items that only it can resolve by their id are no use to
         it: reasoning that is not sealed goes, and ids go with it.
         """
-        given = body.get("input")
-        if isinstance(given, str):
-            given = [{"role": "user", "content": given}]
         items = list(exchange)
         if body.get("store") is False:
             items = [
@@ -134,7 +157,7 @@ class ResponsesAnswers:
                 for item in items
                 if item.get("type") != "reasoning" or item.get("encrypted_content")
             ]
-        return {**body, "input": [*(given or ()), *items]}
+        return {**body, "input": [*items_of(body), *items]}
 
     def watch(self, name: str, /) -> ResponsesWatch:
         """A watch for calls of a tool."""

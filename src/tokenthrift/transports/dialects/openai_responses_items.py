@@ -32,13 +32,26 @@ def said_by(items: Sequence[Mapping[str, Any]]) -> Said | None:
 def without_tool(response: Any, name: str) -> bool:
     """Take a tool and its calls out of a response; whether there was any."""
     items, tools = list(at(response, "output") or ()), list(at(response, "tools") or ())
-    kept = [i for i in items if at(i, "type") != "function_call" or at(i, "name") != name]
+    kept = [i for i in items if not is_call_of(i, name)]
     own = [tool for tool in tools if at(tool, "name") != name]
     if len(kept) < len(items):
         put(response, "output", followed(kept))
     if len(own) < len(tools):
         put(response, "tools", own)
     return len(kept) < len(items) or len(own) < len(tools)
+
+
+def is_call_of(item: Any, name: str) -> bool:
+    """Whether an item calls a function of a name."""
+    return bool(at(item, "type") == "function_call" and at(item, "name") == name)
+
+
+def items_of(body: Mapping[str, Any]) -> list[Any]:
+    """The input of a body as items."""
+    given = body.get("input")
+    if isinstance(given, str):
+        return [{"role": "user", "content": given}]
+    return list(given or ())
 
 
 def followed(items: Sequence[Any]) -> list[Any]:

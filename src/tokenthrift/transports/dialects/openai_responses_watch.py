@@ -1,6 +1,6 @@
 """Watching a stream of Responses for calls of the recall tool: which events the caller sees.
 
-What comes before the first word is held back: the response's beginning and its reasoning. If a
+What comes before the first word is held back, and reasoning until it is known what it led to. If a
 recall comes first, that stream leaves no trace. If the caller has seen words of it, later streams
 go on under its id: their items are counted on, and the last event holds all that was shown.
 """
@@ -16,6 +16,7 @@ from tokenthrift.transports.dialects.openai_responses_items import (
     said_by,
     without_tool,
 )
+from tokenthrift.transports.dialects.seam import Debt
 from tokenthrift.transports.reading import at, plain, put
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class ResponsesWatch:
         name: of the tool.
 
     Attributes:
-        followed: the ids of the response that the caller knows and of the one that it is continued
-            by, where the caller saw words of the former.
+        debt: calls that the caller does not see, and the id of the response that ended the call
+            where the caller knows it by another one.
     """
 
     def __init__(self, name: str) -> None:
@@ -39,7 +40,7 @@ class ResponsesWatch:
         self._next = 0  # output index, as the caller counts
         self._spoke = False  # the caller has seen events of an earlier stream of this call
         self._shown: list[Any] = []  # finished items of those streams
-        self.followed: tuple[str, str] | None = None
+        self.debt: Debt | None = None
         self._begin(may_recall=True)
 
     def _begin(self, *, may_recall: bool) -> None:
@@ -49,7 +50,7 @@ class ResponsesWatch:
         self._passed = False
         self._items: list[dict[str, Any]] = []
         self._own: list[Any] = []  # finished items of this stream that the caller sees
-        self._hidden: set[Any] = set()  # output indexes of recalls
+        self._hidden: dict[Any, str] = {}  # ids of recalls by their output indexes
         self._indexes: dict[Any, int] = {}
         self._response: Any = None
 
@@ -73,11 +74,15 @@ class ResponsesWatch:
                 mine = at(item, "name") == self._name and self._may_recall
                 self._mode = "recall" if mine else "own"
             if at(item, "name") == self._name:
-                self._hidden.add(at(event, "output_index"))
+                self._hidden[at(event, "output_index")] = str(at(item, "call_id"))
         if self._mode == "recall":
             self._held.clear()
             return []
-        if not self._passed and _waits(kind, item):
+        if at(event, "output_index") in self._hidden:
+            return []
+        if kind in ENDS and self._hidden:  # what led to a recall leads nowhere
+            self._held = [e for e in self._held if not _thinks(e)]
+        if _thinks(event) or (not self._passed and _waits(kind, item)):
             self._held.append(event)
             return []
         return self._pass([*self._held, event])
@@ -100,8 +105,6 @@ class ResponsesWatch:
         kind = str(at(event, "type") or "")
         index = at(event, "output_index")
         if index is not None:
-            if index in self._hidden:
-                return False
             number = self._indexes.get(index)
             if number is None:
                 number = self._indexes[index] = self._next
@@ -124,8 +127,9 @@ class ResponsesWatch:
         if not self._spoke:
             self._id = own
         elif own != self._id:
-            self.followed = (str(self._id), str(own))
             put(response, "id", self._id)
+        if kind in ENDS and (own != self._id or self._hidden):
+            self.debt = Debt(str(self._id), str(own), tuple(self._hidden.values()))
         if kind in ENDS and self._spoke:
             put(response, "output", [*self._shown, *(at(response, "output") or ())])
         return True
@@ -133,8 +137,13 @@ class ResponsesWatch:
 
 def _waits(kind: str, item: Any) -> bool:
     """Whether an event may yet turn out to belong to a recall that nobody sees."""
-    if kind in BEGINS or kind.startswith("response.reasoning"):
+    if kind in BEGINS or kind == "response.content_part.added":
         return True
-    if kind in ("response.output_item.added", "response.output_item.done"):
-        return at(item, "type") in ("reasoning", "message")
-    return kind == "response.content_part.added"
+    items = ("response.output_item.added", "response.output_item.done")
+    return kind in items and at(item, "type") == "message"
+
+
+def _thinks(event: Any) -> bool:
+    """Whether an event is of reasoning, which belongs to whatever follows it."""
+    kind = str(at(event, "type") or "")
+    return kind.startswith("response.reasoning") or at(at(event, "item"), "type") == "reasoning"

@@ -47,6 +47,21 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
+class Debt:
+    """What a provider that holds an answer still waits for, and the caller does not know of.
+
+    Attributes:
+        told: the id that the caller has of the answer.
+        held: the id by which the provider goes on from it.
+        call_ids: calls in it that were taken out and have no result.
+    """
+
+    told: str
+    held: str
+    call_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Spot:
     """Where a text stands in an answer or an event.
 
@@ -68,6 +83,9 @@ class Watch(Protocol):
     Text flows at once. From a recall call on, everything is held back, as another stream goes on
     behind it; the caller sees one stream, with one beginning, one end and one count of its parts.
     """
+
+    debt: Debt | None
+    """Once the last stream is over."""
 
     def feed(self, event: Any, /) -> list[Any]:
         """What the caller is to see now that an event has come; events may be changed."""
@@ -122,6 +140,18 @@ class Dialect(Protocol):
 
     def without_calls(self, answer: Any, name: str, /) -> None:
         """Take the calls of a tool out of an answer, in place."""
+        ...
+
+    def debt(self, answer: Any, name: str, /) -> Debt | None:
+        """What taking out the calls of a tool leaves the provider of an answer waiting for."""
+        ...
+
+    def going_on_from(self, body: Mapping[str, Any], /) -> str:
+        """The id of the held answer that a body goes on from, or nothing."""
+        ...
+
+    def paid(self, body: Mapping[str, Any], debt: Debt, /) -> Mapping[str, Any]:
+        """A body that goes on from an answer, with what its provider waits for."""
         ...
 
     def exchange(self, said: Said, name: str, results: Sequence[str], /) -> list[dict[str, Any]]:
