@@ -2,14 +2,16 @@
 
     python benchmarks/service.py --proxy PATH/TO/bin/litellm
     python benchmarks/service.py --memory 100000
+    python benchmarks/service.py --soak 600
 
 One worker each, with API keys, the same upstream, the same bodies (about 2,000 tokens, all
 different) and the same run: direct, ours with ``off`` and ``balanced``, and LiteLLM's proxy with a
 callback that does nothing. Rounds take turns, so that what else the machine does meets all alike.
 With ``--memory`` nothing else is measured: N requests go to ours, all of them new, and how much
-memory its process holds is read on the way.
-The proxy needs an environment of its own (``pip install 'litellm[proxy]'``); its rows are skipped
-where it is absent.
+memory its process holds is read on the way. With ``--soak`` 64 callers ask for so many seconds,
+half of them for streams, of a provider that fails one time in a hundred; then every request must be
+in the ledger once, and nothing may be left open. The proxy needs an environment of its own
+(``pip install 'litellm[proxy]'``); its rows are skipped where it is absent.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -36,6 +39,7 @@ import numpy as np
 
 import shapes
 from data import RESULTS, SEED, save
+from tokenthrift.ledger import open_ledger
 from tokenthrift.policy import load_policy
 from tokenthrift.serve.keys import KeyFile
 from tokenthrift.tokens import count_request, counter_for
@@ -64,6 +68,11 @@ ANSWER = {
     ],
     "usage": {"prompt_tokens": 1_500, "completion_tokens": 80, "total_tokens": 1_580},
 }
+SOAKERS = 64
+STREAM = b', "stream": true}'
+EVENTS = [(b"content-type", b"text/event-stream")]
+DELTAS = ["Worker 3 "] * 20
+CHUNK = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": shapes.MODEL}
 CONFIG = """\
 model_list:
   - model_name: {model}
@@ -105,18 +114,40 @@ def body(seed: int) -> bytes:
 
 
 # ---------------------------------------------------------------------------------------- servers
-def upstream(port: int) -> None:
-    """A provider that says the same to everybody, at once."""
+def upstream(port: int, *, faults: bool) -> None:
+    """A provider that says the same to everybody, at once; with faults one time in a hundred."""
     import uvicorn
 
     answer = json.dumps(ANSWER).encode()
     head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
 
+    turn = iter(range(10**12))
+
     async def app(_scope: Any, receive: Any, send: Any) -> None:
-        while (await receive()).get("more_body"):
-            pass
-        await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": answer})
+        raw, more = b"", True
+        while more:
+            message = await receive()
+            raw += message.get("body", b"")
+            more = message.get("more_body", False)
+        n = next(turn) if faults else 1
+        streams = faults and raw.endswith(STREAM)
+        if n % 300 == 0:  # refused
+            await send({"type": "http.response.start", "status": 500, "headers": []})
+            await send({"type": "http.response.body", "body": b'{"error": {"message": "no"}}'})
+            return
+        given = EVENTS if streams else head
+        await send({"type": "http.response.start", "status": 200, "headers": given})
+        if n % 300 == 100:  # cut
+            await send({"type": "http.response.body", "body": answer[:9], "more_body": True})
+            return
+        if n % 300 == 200:  # slow
+            await asyncio.sleep(1)
+        for delta in DELTAS if streams else ():
+            chunk = {**CHUNK, "choices": [{"index": 0, "delta": {"content": delta}}]}
+            text = f"data: {json.dumps(chunk)}\n\n".encode()
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+        last = b"data: [DONE]\n\n" if streams else answer
+        await send({"type": "http.response.body", "body": last})
 
     uvicorn.run(app, port=port, log_level="critical", lifespan="off", access_log=False)
 
@@ -233,6 +264,44 @@ async def memory(server: Server, bodies: list[bytes], requests: int) -> list[lis
     return found
 
 
+async def soak(server: Server, bodies: list[bytes], seconds: float) -> dict[str, Any]:
+    """Callers that ask and ask, half of them for streams; what came of it."""
+    found: Counter[str] = Counter()
+    held: list[list[float]] = []
+    begun = time.perf_counter()
+    timeout = aiohttp.ClientTimeout(total=120)
+    connector = aiohttp.TCPConnector(limit=0)
+    turn = iter(range(10**12))
+
+    async with aiohttp.ClientSession(
+        connector=connector, headers=server.headers, timeout=timeout
+    ) as session:
+
+        async def caller(place: int) -> None:
+            while (at := time.perf_counter() - begun) < seconds:
+                n = next(turn)
+                raw = bodies[n % len(bodies)].replace(b"careful engineer", b"careful %d" % n, 1)
+                raw = raw[:-1] + STREAM if place % 2 else raw
+                try:
+                    async with session.post(server.url + PATH, data=raw) as answer:
+                        said = await answer.read()
+                    whole = said.endswith((b"[DONE]\n\n", b"}"))
+                    found[f"{answer.status}{'' if whole else ' not whole'}"] += 1
+                except aiohttp.ClientError as error:
+                    found[type(error).__name__] += 1
+                if n % 1_000 == 0:
+                    held.append([round(at), resident_mb(server.process), files(server.process)])
+                    print(held[-1], dict(found), flush=True)
+
+        await asyncio.gather(*(caller(place) for place in range(SOAKERS)))
+    return {"answers": dict(found), "held": held}
+
+
+def files(process: int) -> int:
+    """How many files and connections a process has open."""
+    return len(list(Path(f"/proc/{process}/fd").iterdir()))
+
+
 def resident_mb(process: int) -> float:
     status = Path(f"/proc/{process}/status").read_text()
     line = next(x for x in status.splitlines() if x.startswith("VmRSS"))
@@ -286,14 +355,31 @@ def earlier() -> dict[str, Any]:
     return dict(json.loads(path.read_text())["result"]) if path.exists() else {}
 
 
+def apart(
+    server: Server, bodies: list[bytes], seconds: float, requests: int, ledger: Path
+) -> dict[str, Any]:
+    """A soak, or a run for the memory."""
+    if not seconds:
+        return {"memory": asyncio.run(memory(server, bodies, requests))}
+    found = asyncio.run(soak(server, bodies, seconds))
+    time.sleep(2)
+    found |= {"seconds": seconds, "files_at_the_end": files(server.process)}
+    with open_ledger(ledger, create=False) as kept:
+        found["records"] = {k: t.calls for k, t in kept.totals_by("status").items()}
+    print(found)
+    return {"soak": found}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--proxy", type=Path, help="bin/litellm of an environment with the proxy")
     parser.add_argument("--memory", type=int, default=0, help="requests of a memory run")
+    parser.add_argument("--soak", type=float, default=0, help="seconds of a soak")
+    parser.add_argument("--faults", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--upstream", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.upstream:
-        upstream(options.upstream)
+        upstream(options.upstream, faults=options.faults)
         return
     policies = {"balanced": load_policy("balanced").digest}
     bodies = [body(n) for n in range(BODIES)]
@@ -303,6 +389,7 @@ def main() -> None:
         folder, ports = Path(where_to), [free_port() for _ in range(4)]
         url = f"http://127.0.0.1:{ports[0]}"
         command = [sys.executable, __file__, "--upstream", str(ports[0])]
+        command += ["--faults"] if options.soak else []
         provider = stack.enter_context(running(command, ports[0]))
         with KeyFile(folder / KEYS) as keys:
             key, _ = keys.create_key("benchmark")
@@ -312,10 +399,11 @@ def main() -> None:
             process = stack.enter_context(running(command, port, cwd=folder))
             name = f"tokenthrift, {policy}"
             servers[name] = Server(f"http://127.0.0.1:{port}", process.pid, key)
-        if options.memory:
+        if options.soak or options.memory:
             server = servers["tokenthrift, balanced"]
-            held = asyncio.run(memory(server, bodies, options.memory))
-            save("service", {**earlier(), "memory": held}, policies=policies)
+            ledger = folder / f"balanced-{ports[2]}.db"
+            found = apart(server, bodies, options.soak, options.memory, ledger)
+            save("service", {**earlier(), **found}, policies=policies)
             return
         if options.proxy is not None and options.proxy.exists():
             given = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_MASTER_KEY": PROXY_KEY}
@@ -335,7 +423,7 @@ def main() -> None:
             "tokens": [min(sizes), max(sizes)],
             "cores": os.cpu_count(),
             "rows": rows,
-            "memory": earlier().get("memory", []),
+            **{k: v for k, v in earlier().items() if k in ("memory", "soak")},
         },
         policies=policies,
     )

@@ -390,7 +390,23 @@ def service(result: dict[str, Any]) -> str:
         held = sorted(result["memory"])
         rows = [[f"{n:,.0f}", f"{mb:.0f}"] for n, mb in held[:: max(1, len(held) // 8)]]
         parts.append(markdown(["requests", "MB resident"], rows))
+    if "soak" in result:
+        parts.append(_soaked(result["soak"]))
     return "\n\n".join(parts)
+
+
+def _soaked(found: dict[str, Any]) -> str:
+    answers = ", ".join(f"{n:,} {what}" for what, n in sorted(found["answers"].items()))
+    records = ", ".join(f"{n:,} {what}" for what, n in sorted(found["records"].items()))
+    total, written = sum(found["answers"].values()), sum(found["records"].values())
+    held = sorted(found["held"])
+    middle, last = held[len(held) // 2], held[-1]
+    return (
+        f"Soak of {found['seconds']:.0f} s with 64 callers and faults in 1 %: {total:,} requests "
+        f"({answers}), {written:,} records ({records}); {middle[1]:.0f} MB half way and "
+        f"{last[1]:.0f} MB at the end, {last[2]} files open in it and "
+        f"{found['files_at_the_end']} after it."
+    )
 
 
 def _against_proxy(rows: list[dict[str, Any]]) -> list[str]:

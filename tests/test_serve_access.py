@@ -241,7 +241,7 @@ def test_methods_and_paths(service: Service) -> None:
     answer = httpx2.get(service.base_url + "/chat/completions")
     assert answer.status_code == 405
     assert answer.headers["allow"] == "POST"
-    for path in ("/dashboard", "/docs", "/", "/v1/nothing"):
+    for path in ("/docs", "/", "/v1/nothing"):
         assert httpx2.get(service.root_url + path).status_code == 404
 
 

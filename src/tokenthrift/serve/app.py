@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from anyio.to_thread import current_default_thread_limiter
+from anyio.to_thread import current_default_thread_limiter, run_sync
 
 from tokenthrift.serve.calls import Endpoint, refusal_for
 from tokenthrift.serve.dashboard import dashboard_routes
@@ -41,6 +41,7 @@ def build_app(desk: Desk) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         current_default_thread_limiter().total_tokens = desk.settings.plan_threads
+        await run_sync(desk.warm)
         try:
             yield
         finally:

@@ -5,11 +5,14 @@ One account a policy, all of them over one ledger.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.client.account import Account
+from tokenthrift.errors import TokenthriftError
 from tokenthrift.ledger import open_ledger
+from tokenthrift.pipeline import plan
 from tokenthrift.serve.boards import Boards
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
@@ -27,7 +30,10 @@ if TYPE_CHECKING:
     from tokenthrift.serve.keys import ApiKey, Room, Scope
     from tokenthrift.serve.settings import Settings
 
+WARM: Final = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello?"}]}
 SHOW_KEY: Final = {"www-authenticate": "Bearer"}
+
+log = logging.getLogger("tokenthrift.serve")
 
 
 class Desk:
@@ -85,6 +91,14 @@ class Desk:
         if self._session is None:
             self._session = session_of(self.settings)
         return self._session
+
+    def warm(self) -> None:
+        """Load what the first call would wait for: the tokenizer, by the policies' own plans."""
+        for account in self.accounts.values():
+            try:
+                plan(WARM, account.policy, catalog=account.catalog, forecaster=account.forecaster)
+            except TokenthriftError as error:  # the first call that meets it says it again
+                log.warning("policy %s: %s", account.policy.name, error)
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
