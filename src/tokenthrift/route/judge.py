@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.catalog import ComplexityBucket
 from tokenthrift.errors import NoCandidateError
 from tokenthrift.route.complexity import measure
-from tokenthrift.route.costs import Load, Outlook, expected_cost, following_cost, is_cached, owed
+from tokenthrift.route.costs import (
+    Answers,
+    Load,
+    Outlook,
+    expected_cost,
+    following_cost,
+    is_cached,
+    owed,
+)
 from tokenthrift.route.decision import Verdict
 from tokenthrift.route.effort import effort_of
 from tokenthrift.route.eligible import SOFT, Refusal, need_of, refusals
@@ -78,6 +86,7 @@ class Judge:
         if taper is not None and taper.floor is not None and routing.floor is not None:
             self.floor = taper.floor
         easier = 0 if taper is None else taper.easier
+        self.answers = Answers.of(request)
         self.complexity = measure(request)
         self.bucket = ComplexityBucket(max(0, self.complexity.bucket - easier))
 
@@ -202,8 +211,10 @@ class Judge:
     ) -> Load:
         output, reasoning = need.output_tokens, 0
         if forecast is not None and forecast.output_tokens is not None:
-            output = min(forecast.output_tokens, output)
-            reasoning = min(forecast.reasoning_tokens or 0, output)
+            hidden = min(forecast.reasoning_tokens or 0, forecast.output_tokens)
+            visible = self.answers.expected(forecast.output_tokens - hidden)
+            output = min(visible + hidden, output)
+            reasoning = min(hidden, output)
         caches = is_cached(request, need.input_tokens, card)
         cached = self.session.cached(request, card) if caches else 0
         return Load(need.input_tokens, output, reasoning, min(cached, need.input_tokens), caches)
