@@ -35,6 +35,7 @@ from tokenthrift.route import (
     following_cost,
     verdict_data,
 )
+from tokenthrift.route.costs import Answers
 from tokenthrift.types import Money, Request
 
 if TYPE_CHECKING:
@@ -259,6 +260,67 @@ def test_a_warm_model_is_left_only_where_that_pays() -> None:
     session = warm("a", 48_000)
     kept = choose(talk, 50_000, routing, catalog, session=session, forecaster=told)
     assert kept.chosen == "a"
+
+
+def test_answers_so_far_say_how_long_the_next_one_is() -> None:
+    """The forecast counts as one more answer; items of one answer are one; calls of tools count."""
+    short = {"role": "assistant", "content": "x" * 40}
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "y" * 80}}
+    talk = asked(ASK, short, ASK, {**short, "tool_calls": [call]}, short, ASK)
+    assert Answers.of(talk) == Answers(count=2, tokens=50)
+    assert Answers.of(talk).expected(250) == 100
+    assert Answers.of(asked()).expected(250) == 250
+    many = asked(ASK, *[m for _ in range(20) for m in (short, ASK)])
+    assert Answers.of(many) == Answers(count=8, tokens=80)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 5_000), st.integers(0, 2), st.integers(0, 2_000)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.integers(2_000, 50_000),
+)
+def test_a_conversation_costs_little_more_than_its_dearest_model_pinned(
+    turns: list[tuple[int, int, int]], first: int
+) -> None:
+    """Each model writes a token to its cache once, whatever the order of models.
+
+    So a walk costs at most the pinned bill of the dearest model in it, times one and the other
+    models' prices as shares of that one's; decision 30 has the proof.
+    """
+    names = ("small", "medium", "large")
+    routing = rules(*names, floor=0.75)
+    held: dict[str, int] = {}
+    kept, spent, tokens = None, 0, first
+    pinned, before = dict.fromkeys(names, 0), 0
+    messages: list[Any] = []
+    for growth, needed, answer in turns:
+        tokens += growth
+        messages += [*([SAID] if messages else []), ASK]
+        told = oracle({n: 0.9 if k >= needed else 0.4 for k, n in enumerate(names)}, output=300)
+        session = Session(kept, lambda _, card: held.get(card.name, 0))
+        model = choose(
+            asked(*messages), tokens, routing, CATALOG, session=session, forecaster=told
+        ).chosen
+        for name in names:
+            load = Load(tokens, answer, cached_tokens=before, caches=True)
+            pinned[name] += paid(name, load)
+        spent += paid(model, Load(tokens, answer, cached_tokens=held.get(model, 0), caches=True))
+        held[model] = before = tokens
+        kept = Kept(model)
+    dearest = max(held, key=names.index)
+    prices = dict(zip(names, (0.1, 1, 10), strict=True))
+    share = sum(prices[n] for n in held) / prices[dearest]
+    assert spent <= pinned[dearest] * share + len(turns)  # each call is rounded to a nano-dollar
+
+
+def paid(model: str, load: Load) -> int:
+    """Nano-dollars of a call."""
+    found = expected_cost(CATALOG.require(model), load)
+    assert found is not None
+    return found.nanos
 
 
 def test_a_switch_must_save_more_than_the_margin() -> None:

@@ -7,7 +7,7 @@ conversation at its prices. List prices with their tiers by size; None where a p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from tokenthrift.catalog import cost
 from tokenthrift.types import Money, Usage
@@ -16,6 +16,10 @@ from tokenthrift.wire import marks_cache
 if TYPE_CHECKING:
     from tokenthrift.catalog import ModelCard
     from tokenthrift.types import Request
+
+# Answers of a conversation that its next one is expected to be like, and bytes of a token of them.
+ANSWERS_SEEN: Final = 8
+BYTES_PER_TOKEN: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,37 @@ def owed(card: ModelCard, load: Load) -> int:
     new = Usage(input_tokens=usage.cache_write_tokens, cache_write_tokens=usage.cache_write_tokens)
     paid = cost(new, card)
     return 0 if paid is None else paid.nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The latest answers of a conversation.
+
+    Attributes:
+        count: how many.
+        tokens: of all of them, estimated from their size.
+    """
+
+    count: int = 0
+    tokens: int = 0
+
+    @classmethod
+    def of(cls, request: Request) -> Answers:
+        """The answers in a request, its latest `ANSWERS_SEEN`; texts and calls of tools count."""
+        count = size = 0
+        before = ""
+        for message in reversed(request.messages):
+            if message.role == "assistant":
+                count += before != "assistant"
+                if count > ANSWERS_SEEN:
+                    break
+                size += sum(len((p.text or "").encode()) for p in message.parts)
+            before = message.role
+        return cls(min(count, ANSWERS_SEEN), size // BYTES_PER_TOKEN)
+
+    def expected(self, forecast: int) -> int:
+        """Tokens expected of the next answer: those so far, and a forecast as one more of them."""
+        return round((forecast + self.tokens) / (1 + self.count))
 
 
 @dataclass(frozen=True, slots=True)

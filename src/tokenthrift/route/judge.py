@@ -6,13 +6,22 @@ An action is a candidate with a reasoning effort and a level of compression. Not
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.catalog import ComplexityBucket
 from tokenthrift.errors import NoCandidateError
 from tokenthrift.route.complexity import Measured
-from tokenthrift.route.costs import Load, Outlook, expected_cost, following_cost, is_cached, owed
+from tokenthrift.route.costs import (
+    Answers,
+    Load,
+    Outlook,
+    expected_cost,
+    following_cost,
+    is_cached,
+    owed,
+)
 from tokenthrift.route.decision import Verdict
 from tokenthrift.route.effort import effort_of
 from tokenthrift.route.eligible import SOFT, Refusal, need_of, refusals
@@ -84,6 +93,11 @@ class Judge:
     def bucket(self) -> ComplexityBucket:
         """What a model must cover."""
         return ComplexityBucket(max(0, self.measured.complexity.bucket - self.easier))
+
+    @cached_property
+    def answers(self) -> Answers:
+        """How long the conversation's answers were."""
+        return Answers.of(self.request)
 
     def verdicts(self, candidates: Sequence[Candidate]) -> tuple[Verdict, ...]:
         """One verdict for each action of the candidates, in their order."""
@@ -206,8 +220,10 @@ class Judge:
     ) -> Load:
         output, reasoning = need.output_tokens, 0
         if forecast is not None and forecast.output_tokens is not None:
-            output = min(forecast.output_tokens, output)
-            reasoning = min(forecast.reasoning_tokens or 0, output)
+            hidden = min(forecast.reasoning_tokens or 0, forecast.output_tokens)
+            visible = self.answers.expected(forecast.output_tokens - hidden)
+            output = min(visible + hidden, output)
+            reasoning = min(hidden, output)
         caches = is_cached(request, need.input_tokens, card)
         cached = self.session.cached(request, card) if caches else 0
         return Load(need.input_tokens, output, reasoning, min(cached, need.input_tokens), caches)
