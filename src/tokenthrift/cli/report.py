@@ -14,7 +14,7 @@ from tokenthrift.addresses import shown
 from tokenthrift.cli.app import app
 from tokenthrift.cli.options import JsonOption, console, print_json
 from tokenthrift.errors import RecallError
-from tokenthrift.ledger import open_account
+from tokenthrift.ledger import Totals, open_account
 from tokenthrift.recall import answer, open_recall, wish_of
 from tokenthrift.replay import DEFAULT_MODEL
 from tokenthrift.report import (
@@ -59,8 +59,8 @@ def report(
         raise typer.BadParameter(str(error), param_hint="--since") from error
     where = exports or ledger
     with open_account(where) as kept:
-        totals = kept.totals(start)
         groups = None if by is None else grouped(kept, by, start)
+        totals = kept.totals(start) if groups is None else sum(groups.values(), Totals())
         latencies = plan_latencies(kept, start) if by is None else None
         gone = gone_words(kept.folded(), start)
         worth = worth_of(kept) if by is None and since is None else {}
