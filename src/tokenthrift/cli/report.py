@@ -20,6 +20,7 @@ from tokenthrift.errors import RecallError
 from tokenthrift.ledger import (
     ParquetLedger,
     ShadowTotals,
+    Totals,
     cache_checks,
     measured_savings,
     open_account,
@@ -130,7 +131,7 @@ def _report_groups(
     if as_json:
         data = {
             "by": by,
-            "totals": totals_json(kept.totals(start)),
+            "totals": totals_json(sum(groups.values(), Totals())),
             "groups": {name: totals_json(sums) for name, sums in groups.items()},
             "feedback": worth_json(worth),
         }
