@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import openai
 import pytest
 from hypothesis import given
-from tokenthrift.client.openai_client import wrapped_client
 
 import tokenthrift
 from strategies import conversations, examples
 from tokenthrift.client import Outside
 from tokenthrift.client.account import Account
 from tokenthrift.client.options import CallOptions
+from tokenthrift.client.sdk_clients import wrapped_client
 from tokenthrift.ledger import MemoryLedger, SQLiteLedger, measured_savings
 from tokenthrift.route import Answer, Attempt, Outcome
 from tokenthrift.types import Usage

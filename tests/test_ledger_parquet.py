@@ -25,7 +25,7 @@ from tokenthrift.ledger import (
 )
 from tokenthrift.ledger.export import export_ledger
 from tokenthrift.report import plan_latencies
-from tokenthrift.report.feedback_view import worth_of
+from tokenthrift.report.worth import worth_of
 
 ROOT = Path(__file__).parents[1]
 

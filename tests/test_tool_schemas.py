@@ -129,7 +129,7 @@ def test_the_schemas_above_use_every_rule() -> None:
     seen: Counter[str] = Counter()
     verdicts: Counter[bool] = Counter()
 
-    @examples(400)
+    @examples(1500)
     @given(schema=roots(), instance=INSTANCES)
     def collect(schema: dict[str, Any], instance: Any) -> None:
         made = compacted({"name": "find_orders", "parameters": schema}, COUNT)
