@@ -99,6 +99,12 @@ def draw(setting: Setting, rng: np.random.Generator) -> Drawn:
     return Drawn(costs, asked, calls.astype(float), rated.astype(float), treated)
 
 
+def seeds(setting: Setting) -> list[int]:
+    """Other experiments for each setting."""
+    shares = (setting.held, 1 + setting.saves, setting.tails)
+    return [setting.sessions, *(round(100 * share) for share in shares)]
+
+
 def mean_cost(setting: Setting) -> float:
     """Of a session that is left alone, exactly."""
     spreads = (setting.tails * ASKED_SPREAD) ** 2 + (setting.tails * SIZE_SPREAD) ** 2
@@ -117,7 +123,7 @@ def percentiles(drawn: Drawn, rng: np.random.Generator) -> tuple[float, float]:
 
 def covered(setting: Setting, times: int) -> dict[str, Any]:
     """How often the intervals of a setting hold the truth, and how wide the share's is."""
-    rng = np.random.default_rng([SEED, setting.sessions, round(100 * setting.held)])
+    rng = np.random.default_rng([SEED, *seeds(setting)])
     saved = setting.saves * mean_cost(setting)
     hits: dict[str, list[bool]] = {}
     widths: dict[str, list[float]] = {}
@@ -183,7 +189,7 @@ def ever_outside(drawn: Drawn, held: float, truth: float) -> bool:
 
 def alarmed(setting: Setting, times: int) -> dict[str, Any]:
     """How often harm is seen at any of all moments, of which kind, and when."""
-    rng = np.random.default_rng([SEED + 1, setting.sessions, round(100 * setting.held)])
+    rng = np.random.default_rng([SEED + 1, *seeds(setting)])
     kinds, at, outside = [], [], []
     truth = setting.saves * mean_cost(setting)
     for _ in range(times):
