@@ -35,7 +35,7 @@ from tokenthrift.ledger import (
     SavingsRecord,
     SQLiteLedger,
     StepRecord,
-    open_account,
+    open_reader,
 )
 from tokenthrift.ledger.columns import CALLS, call_values
 from tokenthrift.ledger.schema import ATTEMPT_COLUMNS, CALL_COLUMNS, attempt_rows, call_row
@@ -229,7 +229,7 @@ def reports(where: Path, calls: int, repeats: int) -> list[dict[str, Any]]:
     """How long a report takes by what it is grouped by."""
     rows = []
     for by in GROUPS:
-        with open_account(where) as kept:
+        with open_reader(where) as kept:
 
             def query(kept: Any = kept, by: str | None = by) -> Any:
                 if by is None:

@@ -20,7 +20,7 @@ from tokenthrift.ledger import (
     ParquetLedger,
     SQLiteLedger,
     Totals,
-    open_account,
+    open_reader,
     totals_of,
 )
 from tokenthrift.ledger.export import export_ledger
@@ -58,7 +58,7 @@ def test_sums_equal_those_of_the_ledger(tmp_path_factory, records, chosen, prune
             ledger.erase({"b": "x"})
         if not export_ledger(ledger, folder, "parquet").days:
             return
-        with open_account(folder) as kept:
+        with open_reader(folder) as kept:
             assert isinstance(kept, ParquetLedger)
             assert kept.totals(**chosen) == ledger.totals(**chosen)
             for key in (*GROUP_KEYS, "tag:a", "tag:'", 'tag:"', "tag:nobody"):
@@ -89,7 +89,7 @@ def test_sums_beyond_64_bits_are_exact(tmp_path):
         for n in range(5)
     ]
     export_ledger(filled(records), tmp_path, "parquet")
-    with open_account(tmp_path) as kept:
+    with open_reader(tmp_path) as kept:
         assert kept.totals() == totals_of(records)
         assert kept.totals().net_nanos == 5 * 2**62
 
@@ -99,7 +99,7 @@ def test_latencies_and_feedback_are_those_of_the_ledger(tmp_path):
     records = [sample(n * 9_000, plan_ms=float(n)) for n in range(30)]
     ledger = filled(records, [said_of(r, 1, value=2.5) for r in records[::4]])
     export_ledger(ledger, tmp_path, "parquet")
-    with open_account(tmp_path) as kept:
+    with open_reader(tmp_path) as kept:
         assert plan_latencies(kept) == plan_latencies(ledger)
         assert worth_of(kept) == worth_of(ledger)
         assert kept.get("call-009000") == records[1]
@@ -119,7 +119,7 @@ def test_several_exports_and_single_files_can_be_named(tmp_path):
         (tmp_path / "a/calls/*/*.parquet", records[:4]),
         (tmp_path / "b/calls/day=2026-03-03/calls.parquet", records[6:]),
     ):
-        with open_account(where) as kept:
+        with open_reader(where) as kept:
             assert kept.totals() == totals_of(wanted)
             assert sum(kept.totals_by("day").values(), Totals()) == totals_of(wanted)
 
@@ -133,7 +133,7 @@ def test_what_cannot_be_read_is_an_error(tmp_path):
         ("csv", "export again with --format parquet"),
         ("bad.parquet", "bad.parquet"),
     ):
-        with pytest.raises(LedgerError, match=problem), open_account(tmp_path / name) as kept:
+        with pytest.raises(LedgerError, match=problem), open_reader(tmp_path / name) as kept:
             kept.totals()
 
 
@@ -142,7 +142,7 @@ def test_the_extra_is_named_where_it_is_missing(tmp_path, monkeypatch):
     export_ledger(filled([sample(1)]), tmp_path, "parquet")
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(MissingExtraError, match=r"tokenthrift\[parquet\]"):
-        open_account(tmp_path)
+        open_reader(tmp_path)
 
 
 def test_the_benchmark_runs_small():

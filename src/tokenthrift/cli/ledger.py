@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from tokenthrift.cli.app import app
-from tokenthrift.ledger import open_account, open_ledger
+from tokenthrift.ledger import open_ledger, open_reader
 from tokenthrift.ledger.export import Export, Exported, export_ledger, import_export
 from tokenthrift.ledger.files import Format  # noqa: TC001 - typer reads annotations at run time
 from tokenthrift.ledger.focus import write_focus
@@ -57,7 +57,7 @@ def export_command(
     """Write whole UTC days as Parquet or CSV, or as a bill in FOCUS columns."""
     first, last = _day(since, "--since"), _day(until, "--until")
     if file_format is ExportFormat.FOCUS:
-        with open_account(path) as kept:
+        with open_reader(path) as kept:
             rows = write_focus(kept, to, account, first, last)
         typer.echo(f"{to}: {rows:,} charges in FOCUS 1.2 columns")
         return

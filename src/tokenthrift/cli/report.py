@@ -23,7 +23,7 @@ from tokenthrift.ledger import (
     Totals,
     cache_checks,
     measured_savings,
-    open_account,
+    open_reader,
 )
 from tokenthrift.policy import load_policy
 from tokenthrift.recall import answer, open_recall, wish_of
@@ -102,7 +102,7 @@ def report(
     if by is not None and html is not None:
         raise typer.BadParameter("the page holds all groups; leave out --by", param_hint="--html")
     limits = () if policy is None else limit_uses(load_policy(policy))
-    with open_account(where) as kept:
+    with open_reader(where) as kept:
         if by is not None:
             _report_groups(kept, by, start, as_json=as_json)
             return

@@ -10,7 +10,6 @@ from glob import has_magic
 from pathlib import Path
 
 from tokenthrift.errors import LedgerError
-from tokenthrift.ledger.account import Account, Ledger
 from tokenthrift.ledger.cache import (
     Block,
     CacheBranch,
@@ -30,6 +29,7 @@ from tokenthrift.ledger.measuring import harm_seen, measured_savings
 from tokenthrift.ledger.memory import MemoryLedger
 from tokenthrift.ledger.parquet import SUFFIX as PARQUET
 from tokenthrift.ledger.parquet import ParquetLedger
+from tokenthrift.ledger.reader import Ledger, LedgerReader
 from tokenthrift.ledger.record import (
     AttemptRecord,
     DecisionRecord,
@@ -50,7 +50,6 @@ __all__ = [
     "GROUP_KEYS",
     "NEWEST_CALLS",
     "PARTS",
-    "Account",
     "AttemptRecord",
     "Block",
     "CacheBranch",
@@ -66,6 +65,7 @@ __all__ = [
     "Folded",
     "GroupKey",
     "Ledger",
+    "LedgerReader",
     "LedgerRecord",
     "MemoryLedger",
     "ParquetLedger",
@@ -92,8 +92,8 @@ __all__ = [
     "lesson_of",
     "lessons_of",
     "measured_savings",
-    "open_account",
     "open_ledger",
+    "open_reader",
     "outcome_of",
     "rescale",
     "scored_calls",
@@ -108,7 +108,7 @@ __all__ = [
 SQLITE_SCHEME = "sqlite://"
 
 
-def open_account(where: str | os.PathLike[str]) -> SQLiteLedger | ParquetLedger:
+def open_reader(where: str | os.PathLike[str]) -> SQLiteLedger | ParquetLedger:
     """What a report reads: a ledger, an export, or a pattern (``*``) of exports or of their files.
 
     Raises:

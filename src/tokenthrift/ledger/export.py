@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from tokenthrift.ledger.account import Ledger
     from tokenthrift.ledger.columns import Row, Table
     from tokenthrift.ledger.files import Format
     from tokenthrift.ledger.folded import Folded
+    from tokenthrift.ledger.reader import Ledger
 
 ABOUT: Final = "ledger.json"
 VERSION: Final = 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tokenthrift.catalog import Catalog
-    from tokenthrift.ledger.account import Account
+    from tokenthrift.ledger.reader import LedgerReader
 
 FOCUS_VERSION: Final = "1.2"
 UNKNOWN: Final = "unknown"
@@ -51,7 +51,7 @@ COUNTS: Final = {
 
 
 def write_focus(
-    ledger: Account,
+    ledger: LedgerReader,
     path: Path,
     billing_account: str,
     since: str | None = None,
@@ -87,7 +87,7 @@ def write_focus(
 
 
 def charges(
-    ledger: Account, since: str | None = None, until: str | None = None
+    ledger: LedgerReader, since: str | None = None, until: str | None = None
 ) -> Iterator[tuple[ChargeKey, ChargeSums]]:
     """The charges of each day, sorted; calls without details are in them."""
     folded = ledger.folded()

@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator
 
-    from tokenthrift.ledger.account import Account
     from tokenthrift.ledger.columns import Table
     from tokenthrift.ledger.export import Export
+    from tokenthrift.ledger.reader import LedgerReader
 
 SHOWN: Final = 5
 ORPHANS: Final = (
@@ -70,7 +70,7 @@ def ledger_findings(db: sqlite3.Connection) -> Iterator[str]:
     yield from folded_findings(folded)
 
 
-def verify_export(ledger: Account, export: Export, until: str | None = None) -> Iterator[str]:
+def verify_export(ledger: LedgerReader, export: Export, until: str | None = None) -> Iterator[str]:
     """Where an export and the ledger it was made of differ, for the days the export has.
 
     Args:
@@ -247,7 +247,9 @@ def _shortened(where: str, findings: Iterator[str]) -> Iterator[str]:
         yield f"{where}: {more:,} more"
 
 
-def _archive_findings(ledger: Account, export: Export, day: str, sums: Folded) -> Iterator[str]:
+def _archive_findings(
+    ledger: LedgerReader, export: Export, day: str, sums: Folded
+) -> Iterator[str]:
     """Whether the records of a day that was pruned add up to what the ledger has of it.
 
     Where pruning was cut short, that is sums and records.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from tokenthrift.ledger import Account, Totals
+    from tokenthrift.ledger import LedgerReader, Totals
     from tokenthrift.report.worth import Key
 
 TAGS: Final = ("user", "team", "app", "feature", "session", "environment")
@@ -46,7 +46,7 @@ class Standing:
 
 
 def leaderboards(
-    ledger: Account, known: Collection[str], since: datetime | None = None
+    ledger: LedgerReader, known: Collection[str], since: datetime | None = None
 ) -> dict[str, tuple[Standing, ...]]:
     """A ranking for each tag of `TAGS` that calls carry, the best first.
 

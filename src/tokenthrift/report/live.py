@@ -20,7 +20,7 @@ from tokenthrift.report.summary import TAG, grouped, totals_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tokenthrift.ledger import Account, LedgerRecord, Slot
+    from tokenthrift.ledger import LedgerReader, LedgerRecord, Slot
     from tokenthrift.report.intervals import Interval
 
 NEWEST: Final = 2_000
@@ -71,7 +71,7 @@ SPANS: Final = {
 
 
 def live(
-    ledger: Account,
+    ledger: LedgerReader,
     span: Span,
     now: datetime,
     tags: Mapping[str, str] | None = None,
@@ -207,7 +207,7 @@ def _group(name: str, sums: Totals) -> dict[str, Any]:
 
 
 def _tagged(
-    ledger: Account, name: str, since: datetime | None, tags: Mapping[str, str] | None
+    ledger: LedgerReader, name: str, since: datetime | None, tags: Mapping[str, str] | None
 ) -> list[dict[str, Any]]:
     groups = grouped(ledger, f"{TAG}{name}", since, tags)
     return _ranked(groups) if any(groups) else []

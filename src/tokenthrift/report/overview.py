@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from tokenthrift.ledger import Account
+    from tokenthrift.ledger import LedgerReader
     from tokenthrift.limits import AccountUse
 
 
@@ -105,7 +105,7 @@ class Overview:
 
 
 def overview(
-    ledger: Account,
+    ledger: LedgerReader,
     source: str,
     since: datetime | None = None,
     measured: Measured | None = None,

@@ -18,7 +18,7 @@ from tokenthrift.report.latency import Latencies
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tokenthrift.ledger import Account, LedgerRecord
+    from tokenthrift.ledger import LedgerReader, LedgerRecord
 
 TAG: Final = "tag:"
 COMPLEXITY: Final = "complexity"
@@ -41,7 +41,7 @@ def by_words() -> tuple[str, ...]:
 
 
 def grouped(
-    ledger: Account,
+    ledger: LedgerReader,
     by: str,
     since: datetime | None = None,
     tags: Mapping[str, str] | None = None,
@@ -73,7 +73,7 @@ def totals_by_complexity(records: Iterable[LedgerRecord]) -> dict[str, Totals]:
     return _sums(records, lambda r: r.decision.complexity_bucket if r.decision else "")
 
 
-def plan_latencies(ledger: Account, since: datetime | None = None) -> Latencies:
+def plan_latencies(ledger: LedgerReader, since: datetime | None = None) -> Latencies:
     """How long planning took, over the newest records."""
     return Latencies.of(ledger.plan_times(since, LATENCY_RECORDS))
 

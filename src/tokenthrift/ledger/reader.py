@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenthrift.tokens import Correction
 
 
-class Account(Protocol):
+class LedgerReader(Protocol):
     """What reports read: a ledger, or exports of one (`ParquetLedger`)."""
 
     def get(self, record_id: str) -> LedgerRecord | None:
@@ -79,7 +79,7 @@ class Account(Protocol):
         ...
 
 
-class Ledger(Sink, Account, Protocol):
+class Ledger(Sink, LedgerReader, Protocol):
     """A sink that can be read back; `SQLiteLedger` and `MemoryLedger` are two."""
 
     def write_feedback(self, given: Feedback) -> bool:
