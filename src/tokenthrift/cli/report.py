@@ -49,7 +49,6 @@ from tokenthrift.report.experiment_view import (
 )
 from tokenthrift.report.feedback_view import worth_json, worth_view
 from tokenthrift.report.gone import gone_words
-from tokenthrift.report.intervals import Interval
 from tokenthrift.report.overview import Measured
 from tokenthrift.report.tables import note, stacked
 from tokenthrift.tokens import counter_for
@@ -57,7 +56,6 @@ from tokenthrift.tokens import counter_for
 if TYPE_CHECKING:
     from rich.console import Group
 
-    from tokenthrift import evidence
     from tokenthrift.experiment import MeasuredSavings
     from tokenthrift.ledger import CacheCheck, SQLiteLedger
 
@@ -164,13 +162,7 @@ class _Trial:
         found = self.measured
         if found is None or found.share is None:
             return None
-        share, outcome = found.share, found.outcome
-        return Measured(
-            _with_level(share, found.confidence),
-            None if outcome is None else _with_level(outcome, found.confidence),
-            found.treated,
-            found.held,
-        )
+        return Measured(found.share, found.outcome, found.treated, found.held)
 
     def views(self) -> tuple[Group | None, ...]:
         """As tables; None where there is nothing to say."""
@@ -196,10 +188,6 @@ class _Trial:
             console().print(stacked(*views))
         else:
             typer.echo("no experiment: set holdout.share or holdout.rollout in the policy")
-
-
-def _with_level(found: evidence.Interval, level: float) -> Interval:
-    return Interval(found.value, found.low, found.high, level)
 
 
 @app.command("recall")

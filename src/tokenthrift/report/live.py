@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.ledger import Totals, slots
 from tokenthrift.report.details import UNMEASURED, Details, answer_of, details_of
-from tokenthrift.report.intervals import share_interval
+from tokenthrift.report.intervals import LEVEL, share_interval
 from tokenthrift.report.latency import Latencies
 from tokenthrift.report.regressions import worst_call
 from tokenthrift.report.summary import TAG, grouped, totals_json
@@ -20,8 +20,8 @@ from tokenthrift.report.summary import TAG, grouped, totals_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tokenthrift.evidence import Interval
     from tokenthrift.ledger import LedgerReader, LedgerRecord, Slot
-    from tokenthrift.report.intervals import Interval
 
 NEWEST: Final = 2_000
 """Records that are read for what sums do not know; 0.1 s."""
@@ -246,4 +246,4 @@ def _counted(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
 
 
 def _interval(found: Interval | None) -> dict[str, float] | None:
-    return None if found is None else {"low": found.low, "high": found.high, "level": found.level}
+    return None if found is None else {"low": found.low, "high": found.high, "level": LEVEL}

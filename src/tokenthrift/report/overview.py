@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tokenthrift.ledger import Totals, survey
 from tokenthrift.report.details import NEWEST, Details, details_of
 from tokenthrift.report.gone import gone_words
-from tokenthrift.report.intervals import Interval, share_interval
+from tokenthrift.report.intervals import share_interval
 from tokenthrift.report.leaderboard import Standing, leaderboards
 from tokenthrift.report.periods import Length, Period, length_for, pairs_of, periods_of
 from tokenthrift.report.regressions import (
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from tokenthrift.evidence import Interval
     from tokenthrift.ledger import LedgerReader
     from tokenthrift.limits import AccountUse
 

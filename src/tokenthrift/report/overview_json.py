@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.report.feedback_view import worth_json, worth_row
+from tokenthrift.report.intervals import LEVEL
 from tokenthrift.report.limits_view import limits_json
 from tokenthrift.report.overview_charts import PERCENTILES
 from tokenthrift.report.summary import totals_json
@@ -15,7 +16,7 @@ from tokenthrift.report.summary import totals_json
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenthrift.report.intervals import Interval
+    from tokenthrift.evidence import Interval
     from tokenthrift.report.latency import Latencies
     from tokenthrift.report.leaderboard import Standing
     from tokenthrift.report.overview import Measured, Overview
@@ -73,7 +74,7 @@ def overview_json(found: Overview) -> dict[str, Any]:
 def _interval(found: Interval | None) -> dict[str, float] | None:
     if found is None:
         return None
-    return {"value": found.value, "low": found.low, "high": found.high, "level": found.level}
+    return {"value": found.value, "low": found.low, "high": found.high, "level": LEVEL}
 
 
 def _measured(found: Measured | None) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.report import formats
 
 if TYPE_CHECKING:
-    from tokenthrift.report.intervals import Interval
+    from tokenthrift.evidence import Interval
     from tokenthrift.report.overview import Overview
 
 CAVEATS: Final = (

@@ -7,11 +7,12 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from tokenthrift.ledger import Totals
-from tokenthrift.report.intervals import Interval, share_interval
+from tokenthrift.report.intervals import share_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tokenthrift.evidence import Interval
     from tokenthrift.ledger import Cell
 
 Length: TypeAlias = Literal["day", "week", "month"]

@@ -6,6 +6,7 @@ that a cookie stands for it. A key that writes tags into its calls sees the call
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -22,7 +23,7 @@ from tokenthrift.serve.bodies import GoneError, body_of, parsed
 from tokenthrift.serve.calls import headers_of, refusal_for
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import SECURITY
-from tokenthrift.serve.replies import JSON, NOT_KEPT, piece, refuse
+from tokenthrift.serve.replies import JSON, NOT_KEPT, begin, piece, refuse, whole
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -101,13 +102,9 @@ class Look:
         """Of the calls that it may see."""
         return {} if self.key is None else self.key.scope.tags
 
-    async def answer(
-        self, content: bytes, headers: Iterable[tuple[str, str]], status: int = 200
-    ) -> None:
+    async def answer(self, content: bytes, headers: Iterable[tuple[str, str]]) -> None:
         """Answer it as a whole."""
-        length = ("content-length", str(len(content)))
-        await begin(self.send, status, (*headers, length))
-        await piece(self.send, content, last=True)
+        await whole(self.send, 200, headers, content, HEADERS)
 
 
 Answering: TypeAlias = "Callable[[Desk, Look], Awaitable[None]]"
@@ -236,7 +233,7 @@ async def events(desk: Desk, look: Look) -> None:
             tasks.cancel_scope.cancel()
 
         tasks.start_soon(until_gone)
-        await begin(look.send, 200, (*stream, ("x-accel-buffering", "no")))
+        await begin(look.send, 200, (*stream, ("x-accel-buffering", "no")), HEADERS)
         sent, quiet = "", BEAT
         while not desk.is_draining:
             text = await run_sync(desk.boards.text, span, look.tags)
@@ -262,12 +259,4 @@ async def call(desk: Desk, look: Look) -> None:
     found: dict[str, Any] = {"call": call_row(record), "record": record.model_dump(mode="json")}
     if (record.savings.net_nanos or 0) < 0:
         found["why"] = list(worst_call(record).why)
-    from starlette.responses import JSONResponse
-
-    await look.answer(bytes(JSONResponse(found).body), (JSON, NOT_KEPT))
-
-
-async def begin(send: Send, status: int, headers: Iterable[tuple[str, str]]) -> None:
-    """Send the head of a response of the dashboard."""
-    encoded = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in (*headers, *HEADERS)]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await look.answer(json.dumps(found).encode(), (JSON, NOT_KEPT))

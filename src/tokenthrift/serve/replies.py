@@ -19,9 +19,14 @@ FINAL: Final = ("x-should-retry", "false")
 NOT_KEPT: Final = ("cache-control", "no-store")
 
 
-async def begin(send: Send, status: int, headers: Iterable[tuple[str, str]]) -> None:
+async def begin(
+    send: Send,
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    security: Iterable[tuple[str, str]] = SECURITY,
+) -> None:
     """Send the head of a response."""
-    encoded = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in (*headers, *SECURITY)]
+    encoded = [(k.encode("latin-1"), v.encode("latin-1")) for k, v in (*headers, *security)]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
 
 
@@ -31,10 +36,14 @@ async def piece(send: Send, content: bytes, *, last: bool = False) -> None:
 
 
 async def whole(
-    send: Send, status: int, headers: Iterable[tuple[str, str]], content: bytes
+    send: Send,
+    status: int,
+    headers: Iterable[tuple[str, str]],
+    content: bytes,
+    security: Iterable[tuple[str, str]] = SECURITY,
 ) -> None:
     """Send a response."""
-    await begin(send, status, (*headers, ("content-length", str(len(content)))))
+    await begin(send, status, (*headers, ("content-length", str(len(content)))), security)
     await piece(send, content, last=True)
 
 
