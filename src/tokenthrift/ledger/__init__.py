@@ -10,15 +10,8 @@ from glob import has_magic
 from pathlib import Path
 
 from tokenthrift.errors import LedgerError
-from tokenthrift.ledger.cache import (
-    Block,
-    CacheBranch,
-    CacheSplit,
-    ProviderCache,
-    blocks_of,
-    fingerprint,
-    held_blocks,
-)
+from tokenthrift.ledger.blocks import Block, blocks_of, digests_of, fingerprint, held_blocks
+from tokenthrift.ledger.cache import CacheBranch, CacheSplit, ProviderCache
 from tokenthrift.ledger.cache_check import NEWEST_CALLS, CacheCheck, Prediction, cache_checks
 from tokenthrift.ledger.cells import PARTS, Cell, Slot
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
@@ -85,6 +78,7 @@ __all__ = [
     "buckets_of",
     "cache_checks",
     "costs_of",
+    "digests_of",
     "embedding_records",
     "fingerprint",
     "harm_seen",

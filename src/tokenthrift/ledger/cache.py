@@ -1,132 +1,35 @@
 """A model of the provider's prompt cache, on fingerprints of what was sent.
 
-A request is a tuple of `Block`s: tools and framing first, then one per message, each digest chained
-to the one before, so that equal digests mean equal prefixes. Prefixes find themselves, as at the
-providers; no session is needed and no text is kept. It is a counterfactual, not a promise: where a
-provider reports its cache, the report is billed and this model only serves the other branch.
+Prefixes find themselves, as at the providers; no session is needed. It is a counterfactual, not a
+promise: where a provider reports its cache, the report is billed and this model only serves the
+other branch.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.ledger.stops import Stop, message_stops, tool_stops
-from tokenthrift.opaque import unmarked
-from tokenthrift.tokens import REPLY_TOKENS, message_framing, request_framing
+from tokenthrift.ledger.prompt import BlockEnds, Lifetimes, block_ends, reply_ids
 from tokenthrift.types import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tokenthrift.catalog import CacheRule, ModelCard
-    from tokenthrift.types import Message, Request, TokenCounter
+    from tokenthrift.ledger.blocks import Block
+    from tokenthrift.ledger.stops import Stop
 
-DIGEST_BYTES: Final = 16  # 2**64 prefixes before a collision is likely
 LOOK_BACK: Final = 20  # blocks before a mark. Source: Anthropic, "Prompt caching"
 MAX_PREFIXES: Final = 65_536  # about 15 MB; a thousand live conversations of 65 messages
 
-
-# ------------------------------------------------------------------------------------ fingerprints
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One piece of a request: the digest of everything up to its end, and its own tokens.
-
-    Attributes:
-        stops: where in it a prefix may end that is cached on demand, with what the request asks
-            for there; None takes its end to be marked.
-        reply_tokens: of its tokens, those that really stand at the end of the request.
-    """
-
-    digest: bytes
-    tokens: int
-    stops: tuple[Stop, ...] | None = None
-    reply_tokens: int = 0
+_ENDS: Final = BlockEnds()
 
 
-def fingerprint(
-    pieces: Iterable[tuple[str, int]], *, scope: str = "", after: Sequence[Block] = ()
-) -> tuple[Block, ...]:
-    """Blocks of ``(key text, tokens)`` pairs.
-
-    Args:
-        pieces: what identifies each piece, and how many tokens it has.
-        scope: what never shares a cache with others, such as an account; seeds the chain.
-        after: blocks that the pieces continue; they come first in the result (``scope`` is theirs).
-
-    Raises:
-        ValueError: a token count is negative.
-    """
-    blocks = list(after)
-    last = blocks[-1].digest if blocks else _link(scope, b"")
-    for text, tokens in pieces:
-        if tokens < 0:
-            raise ValueError(f"piece {len(blocks)} has {tokens} tokens; counts cannot be negative")
-        last = _link(text, last)
-        blocks.append(Block(last, tokens))
-    return tuple(blocks)
-
-
-def blocks_of(
-    request: Request, count: TokenCounter, *, scope: str = "", as_marked: bool = False
-) -> tuple[Block, ...]:
-    """Blocks of a whole request; their tokens add up to `tokenthrift.tokens.count_request`.
-
-    ``cache_control`` marks are no part of the fingerprint: moving a breakpoint does
-    not change the text that is cached.
-
-    Args:
-        request: to be cut.
-        count: tokens, as its model counts them.
-        scope: what never shares a cache with others, such as an account.
-        as_marked: whether prefixes end where the request's own marks say; else after any message.
-    """
-    pieces = [(_json([request.wire, *request.tools_text]), request_framing(request, count))]
-    for message in request.messages:
-        tokens = message_framing(message, count, request.model)
-        tokens += sum(count(p.text) for p in message.parts if p.text and p.type != "tool_call")
-        pieces.append((_key(message), tokens))
-    blocks = fingerprint(pieces, scope=scope)
-    return _with_stops(blocks, request, count) if as_marked else blocks
-
-
-def _with_stops(
-    blocks: tuple[Block, ...], request: Request, count: TokenCounter
-) -> tuple[Block, ...]:
-    """The same blocks, with the places that the request's marks name."""
-    first = blocks[0]
-    made = [Block(first.digest, first.tokens, tool_stops(request, count), REPLY_TOKENS)]
-    for message, before, block in zip(request.messages, blocks, blocks[1:], strict=False):
-        stops = message_stops(request, message, count, (before.digest, block.digest, block.tokens))
-        made.append(Block(block.digest, block.tokens, stops))
-    return tuple(made)
-
-
-def _link(text: str, last: bytes) -> bytes:
-    """Digest of ``text`` keyed by the digest before it, so no length marks are needed."""
-    data = text.encode("utf-8", "surrogatepass")
-    return blake2b(data, digest_size=DIGEST_BYTES, key=last).digest()
-
-
-def _key(message: Message) -> str:
-    parts = [
-        [p.type, p.call_id, p.name, p.text if p.text is not None else unmarked(p.raw)]
-        for p in message.parts
-    ]
-    return _json([message.role, message.framing_text, parts])
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
-# ------------------------------------------------------------------------------------------- split
 @dataclass(frozen=True, slots=True)
 class CacheSplit:
     """Input tokens by what the cache does with them; the three are disjoint."""
@@ -166,15 +69,15 @@ def _share(part: int, new_total: int, total: int) -> int:
     return (2 * part * new_total + total) // (2 * total)
 
 
-# ------------------------------------------------------------------------------------------- cache
 class ProviderCache:
     """The prompt cache of one model in one branch of the account. Safe with threads.
 
     A prefix may be read back at a whole number of ``block_tokens`` (mode ``block``), or on demand
     (mode ``message``): where the request is marked, or up to `LOOK_BACK` stops before a mark.
-    Blocks without stops are taken to be marked at each end. Inside a message that has changed,
-    nothing is known to be shared, so block mode is a lower bound by at most that message. What is
-    read without being marked again is not taken to live longer. The number of marks is not limited.
+    Blocks without stops are taken to be marked at each end. In block mode a message that begins
+    like one that was sent after the same prefix shares its first blocks; where its tokens are not
+    known, nothing of it, which is a lower bound. What is read without being marked again is not
+    taken to live longer. The number of marks is not limited.
 
     Args:
         rule: of the model's card; None is a provider without a prompt cache.
@@ -187,6 +90,7 @@ class ProviderCache:
         self.rule = rule
         self._max_prefixes = max_prefixes
         self._until_s: OrderedDict[bytes, float] = OrderedDict()
+        self._inside = Lifetimes(4 * max_prefixes)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -200,38 +104,51 @@ class ProviderCache:
             now_s: seconds on any clock that all calls share.
         """
         marked = _places(blocks)
-        ends = list(accumulate(b.tokens for b in blocks))
-        with self._lock:
-            if marked is not None:
+        if marked is not None:
+            with self._lock:
                 return self._read_at_marks(marked, now_s)
-            for block, end in zip(reversed(blocks), reversed(ends), strict=True):
-                usable = self._usable(end)
-                if usable == 0:  # shorter prefixes are below the minimum, too
-                    return 0
-                if self._is_alive(block.digest, now_s):
-                    return usable
-        return 0
+        ends = self._ends(blocks)
+        with self._lock:
+            place = len(blocks)
+            while place and (usable := self._usable(ends[place - 1])):
+                if self._is_alive(blocks[place - 1].digest, now_s):
+                    break
+                place -= 1
+        known = usable if place else 0
+        for end, digest in reversed(self._ends_inside(blocks, ends, place)):
+            if self._inside.until_s(digest) >= now_s:
+                return end
+        return known
 
     def store(self, blocks: Sequence[Block], now_s: float) -> None:
         """Remember a request that was sent; every prefix of it counts as used now."""
+        self._store(blocks, now_s, whole=True)
+
+    def _store(self, blocks: Sequence[Block], now_s: float, *, whole: bool) -> None:
         marked = _places(blocks)
-        ends = list(accumulate(b.tokens for b in blocks))
+        ends = self._ends(blocks)
+        until_s = now_s + max(self._ttl_s, blocks[0].kept_s if blocks else 0.0)
+        inside: list[bytes] = []
+        if marked is None:
+            for place in range(len(blocks) + whole):
+                inside += [d for _, d in self._ends_inside(blocks, ends, place)]
         with self._lock:
             # Longest first, so that short prefixes, which more requests share, are forgotten last.
             for block, end in zip(reversed(blocks), reversed(ends), strict=True):
                 if self._usable(end) == 0 or marked is not None:
                     break
-                self._keep(block.digest, now_s + self._ttl_s)
+                self._keep(block.digest, until_s)
             for stop, end in reversed(marked or ()):
                 if stop.kept_s and self._usable(end):
                     self._keep(stop.digest, now_s + stop.kept_s)
             while len(self._until_s) > self._max_prefixes:
                 self._until_s.popitem(last=False)
+            self._inside.keep(inside, until_s)
 
     def hold(self, blocks: Sequence[Block], now_s: float) -> None:
         """Remember the beginning of a request, which a report says was held, whoever sent it."""
         if _places(blocks) is None:
-            self.store(blocks, now_s)
+            self._store(blocks, now_s, whole=False)
             return
         with self._lock:
             if self._usable(sum(b.tokens - b.reply_tokens for b in blocks)):
@@ -263,6 +180,34 @@ class ProviderCache:
                 if self._is_alive(stop.digest, now_s):
                     return before
         return 0
+
+    def _ends(self, blocks: Sequence[Block]) -> list[int]:
+        """Tokens up to the end of each block; in block mode the reply is behind them all."""
+        if self.rule is not None and self.rule.mode == "block":
+            return list(accumulate(b.tokens - b.reply_tokens for b in blocks))
+        return list(accumulate(b.tokens for b in blocks))
+
+    def _ends_inside(
+        self, blocks: Sequence[Block], ends: Sequence[int], place: int
+    ) -> list[tuple[int, bytes]]:
+        """Where the provider's blocks end inside one of ours, or behind the last in the reply."""
+        if self.rule is None or self.rule.mode == "message" or not blocks:
+            return []
+        block_tokens = self.rule.block_tokens
+        start = ends[place - 1] if place else 0
+        is_reply = place == len(blocks)
+        end = start + blocks[0].reply_tokens if is_reply else ends[place]
+        first = (start // block_tokens + 1) * block_tokens
+        if end < max(first, self.rule.min_tokens):
+            return []
+        if is_reply:
+            digests = block_ends(blocks[-1].digest, start, reply_ids(), block_tokens)
+        elif (piece := blocks[place].piece) is not None:
+            digests = _ENDS.of(piece, blocks[place].digest, start, block_tokens)
+        else:
+            return []
+        found = zip(range(first, end + 1, block_tokens), digests, strict=True)
+        return [(at, digest) for at, digest in found if at >= self.rule.min_tokens]
 
     def _keep(self, digest: bytes, until_s: float) -> None:
         self._until_s[digest] = max(self._until_s.get(digest, -inf), until_s)
@@ -316,19 +261,3 @@ class CacheBranch:
             if key not in self._caches:
                 self._caches[key] = ProviderCache(card.cache, max_prefixes=self._max_prefixes)
             return self._caches[key]
-
-
-def held_blocks(blocks: Sequence[Block], usage: Usage) -> int:
-    """How many leading blocks of a sent request its reported cache read covers.
-
-    A provider may hold more than this process knows of: another replica, or a run before a restart,
-    sent the prefix. The baseline would then have been held as well, so remember its first blocks
-    (``baseline.store(blocks[:held_blocks(sent, usage)], now_s)``) before simulating it; else
-    a cold baseline would pass for a saving. The read ends at the nearest boundary, as counts are
-    estimates; ties go to the longer prefix, which claims less.
-    """
-    if usage.cache_read_tokens <= 0 or usage.input_tokens <= 0:
-        return 0
-    ends = list(accumulate((b.tokens for b in blocks), initial=0))
-    read = usage.cache_read_tokens * ends[-1]  # in units of 1 / usage.input_tokens
-    return min(range(len(ends)), key=lambda k: (abs(ends[k] * usage.input_tokens - read), -k))
