@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenthrift.ledger.prompt import (
     DIGEST_BYTES,
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tokenthrift.types import Message, Request, TokenCounter, Usage
+
+
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def _start(request: Request, scope: str) -> bytes:
 def _chain(request: Request, start: bytes) -> list[bytes]:
     digests = [_link(_json([request.wire, *request.tools_text]), start)]
     for message in request.messages:
-        digests.append(_link(_key(message), digests[-1]))
+        digests.append(_message_digest(message, digests[-1]))
     return digests
 
 
@@ -133,16 +136,18 @@ def _link(text: str, last: bytes) -> bytes:
     return blake2b(data, digest_size=DIGEST_BYTES, key=last).digest()
 
 
-def _key(message: Message) -> str:
-    parts = [
-        [p.type, p.call_id, p.name, p.text if p.text is not None else unmarked(p.raw)]
-        for p in message.parts
-    ]
-    return _json([message.role, message.framing_text, parts])
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+def _message_digest(message: Message, last: bytes) -> bytes:
+    """Digest of all that is said of its parts, with the length of each text, and of the texts."""
+    texts: list[str] = []
+    said: list[Any] = [message.role, message.framing_text]
+    for part in message.parts:
+        said += (part.type, part.call_id, part.name)
+        if part.text is None:
+            said.append(unmarked(part.raw))
+        else:
+            said.append(len(part.text))
+            texts.append(part.text)
+    return _link("".join((_json(said), *texts)), last)
 
 
 def held_blocks(blocks: Sequence[Block], usage: Usage) -> int:

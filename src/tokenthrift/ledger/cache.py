@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 LOOK_BACK: Final = 20  # blocks before a mark. Source: Anthropic, "Prompt caching"
 MAX_PREFIXES: Final = 65_536  # about 15 MB; a thousand live conversations of 65 messages
 
+# Inside messages no more often: where any length can be read back, fewer than these are missed.
+LEAST_STEP: Final = 64
+
 _ENDS: Final = BlockEnds()
 
 
@@ -91,6 +94,8 @@ class ProviderCache:
         self._max_prefixes = max_prefixes
         self._until_s: OrderedDict[bytes, float] = OrderedDict()
         self._inside = Lifetimes(4 * max_prefixes)
+        block_tokens = 1 if rule is None else rule.block_tokens
+        self._step = -(-LEAST_STEP // block_tokens) * block_tokens
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -115,9 +120,10 @@ class ProviderCache:
                     break
                 place -= 1
         known = usable if place else 0
-        for end, digest in reversed(self._ends_inside(blocks, ends, place)):
-            if self._inside.until_s(digest) >= now_s:
-                return end
+        first, digests = self._ends_inside(blocks, ends, place)
+        for n in reversed(range(len(digests))):
+            if self._inside.until_s(digests[n]) >= now_s:
+                return first + n * self._step
         return known
 
     def store(self, blocks: Sequence[Block], now_s: float) -> None:
@@ -131,7 +137,7 @@ class ProviderCache:
         inside: list[bytes] = []
         if marked is None:
             for place in range(len(blocks) + whole):
-                inside += [d for _, d in self._ends_inside(blocks, ends, place)]
+                inside += self._ends_inside(blocks, ends, place)[1]
         with self._lock:
             # Longest first, so that short prefixes, which more requests share, are forgotten last.
             for block, end in zip(reversed(blocks), reversed(ends), strict=True):
@@ -143,7 +149,8 @@ class ProviderCache:
                     self._keep(stop.digest, now_s + stop.kept_s)
             while len(self._until_s) > self._max_prefixes:
                 self._until_s.popitem(last=False)
-            self._inside.keep(inside, until_s)
+            if inside:
+                self._inside.keep(inside, until_s)
 
     def hold(self, blocks: Sequence[Block], now_s: float) -> None:
         """Remember the beginning of a request, which a report says was held, whoever sent it."""
@@ -189,25 +196,28 @@ class ProviderCache:
 
     def _ends_inside(
         self, blocks: Sequence[Block], ends: Sequence[int], place: int
-    ) -> list[tuple[int, bytes]]:
-        """Where the provider's blocks end inside one of ours, or behind the last in the reply."""
-        if self.rule is None or self.rule.mode == "message" or not blocks:
-            return []
-        block_tokens = self.rule.block_tokens
+    ) -> tuple[int, tuple[bytes, ...]]:
+        """Where the provider's blocks end inside one of ours, or behind the last in the reply.
+
+        Returns:
+            Tokens up to the first such end that can be read back, and the digests of all of them.
+        """
+        rule, is_reply = self.rule, place == len(blocks)
+        if rule is None or rule.mode == "message" or not blocks:
+            return 0, ()
         start = ends[place - 1] if place else 0
-        is_reply = place == len(blocks)
         end = start + blocks[0].reply_tokens if is_reply else ends[place]
-        first = (start // block_tokens + 1) * block_tokens
-        if end < max(first, self.rule.min_tokens):
-            return []
+        first = (start // self._step + 1) * self._step
+        if end < first or end < rule.min_tokens:
+            return 0, ()
         if is_reply:
-            digests = block_ends(blocks[-1].digest, start, reply_ids(), block_tokens)
+            digests = block_ends(blocks[-1].digest, start, reply_ids(), self._step)
         elif (piece := blocks[place].piece) is not None:
-            digests = _ENDS.of(piece, blocks[place].digest, start, block_tokens)
+            digests = _ENDS.of(piece, blocks[place].digest, start, self._step)
         else:
-            return []
-        found = zip(range(first, end + 1, block_tokens), digests, strict=True)
-        return [(at, digest) for at, digest in found if at >= self.rule.min_tokens]
+            return 0, ()
+        short = max(0, -((first - rule.min_tokens) // self._step))
+        return first + short * self._step, digests[short:]
 
     def _keep(self, digest: bytes, until_s: float) -> None:
         self._until_s[digest] = max(self._until_s.get(digest, -inf), until_s)
