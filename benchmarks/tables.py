@@ -469,7 +469,8 @@ def cache_model(result: dict[str, Any]) -> str:
         row = sums.setdefault((r["wire"], r["policy"], r["kind"]), [0] * len(keys))
         row[:] = [total + r[k] for total, k in zip(row, keys, strict=True)]
     made = markdown(head, [[*of, *(f"{n:,}" for n in row)] for of, row in sums.items()])
-    head = ["worn", "kind", "requests", "exact", "mean error, tokens (95 %)", "other half", "inside"]
+    head = ["worn", "kind", "requests", "exact", "mean error, tokens (95 %)", "other half"]
+    head.append("inside")
     rows = [
         [
             r["wire"],

@@ -141,6 +141,8 @@ def _message_digest(message: Message, last: bytes) -> bytes:
     texts: list[str] = []
     said: list[Any] = [message.role, message.framing_text]
     for part in message.parts:
+        if part.text == "" and part.call_id is None:
+            continue  # no token of it is anywhere
         said += (part.type, part.call_id, part.name)
         if part.text is None:
             said.append(unmarked(part.raw))

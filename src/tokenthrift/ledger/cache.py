@@ -15,6 +15,7 @@ from math import inf
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.ledger.prompt import BlockEnds, Lifetimes, block_ends, reply_ids
+from tokenthrift.ledger.stops import HOUR_S
 from tokenthrift.types import Usage
 
 if TYPE_CHECKING:
@@ -35,16 +36,27 @@ _ENDS: Final = BlockEnds()
 
 @dataclass(frozen=True, slots=True)
 class CacheSplit:
-    """Input tokens by what the cache does with them; the three are disjoint."""
+    """Input tokens by what the cache does with them; the first three are disjoint.
+
+    Attributes:
+        hour_tokens: leading tokens that are asked to be kept for an hour; what of them is not read
+            is written for so long.
+    """
 
     read_tokens: int
     write_tokens: int
     plain_tokens: int
+    hour_tokens: int = 0
 
     @property
     def input_tokens(self) -> int:
         """All of them."""
         return self.read_tokens + self.write_tokens + self.plain_tokens
+
+    @property
+    def write_1h_tokens(self) -> int:
+        """Those of ``write_tokens`` that are kept for an hour."""
+        return min(max(0, self.hour_tokens - self.read_tokens), self.write_tokens)
 
     def scaled(self, input_tokens: int) -> CacheSplit:
         """The same proportions for another total, exactly; an empty bucket stays empty."""
@@ -53,7 +65,8 @@ class CacheSplit:
             return CacheSplit(0, 0, input_tokens)
         read = _share(self.read_tokens, input_tokens, total)
         cached = _share(self.read_tokens + self.write_tokens, input_tokens, total)
-        return CacheSplit(read, cached - read, input_tokens - cached)
+        hour = _share(self.hour_tokens, input_tokens, total)
+        return CacheSplit(read, cached - read, input_tokens - cached, hour)
 
     def usage(self, output_tokens: int = 0, reasoning_tokens: int = 0) -> Usage:
         """An estimated `Usage` with this input and the given output."""
@@ -62,6 +75,7 @@ class CacheSplit:
             output_tokens=output_tokens,
             cache_read_tokens=self.read_tokens,
             cache_write_tokens=self.write_tokens,
+            cache_write_1h_tokens=self.write_1h_tokens,
             reasoning_tokens=reasoning_tokens,
             estimated=True,
         )
@@ -172,11 +186,13 @@ class ProviderCache:
             return CacheSplit(0, 0, total)
         read = self.lookup(blocks, now_s)
         marked = _places(blocks)
-        until = self._boundary(total)
+        until, hour = self._boundary(total), 0
         if marked is not None:
-            until = max((end for s, end in marked if s.kept_s and self._usable(end)), default=0)
+            kept = [(end, stop.kept_s) for stop, end in marked if stop.kept_s and self._usable(end)]
+            until = max((end for end, _ in kept), default=0)
+            hour = max((end for end, kept_s in kept if kept_s >= HOUR_S), default=0)
         write = max(0, until - read)
-        return CacheSplit(read, write, total - read - write)
+        return CacheSplit(read, write, total - read - write, hour)
 
     def _read_at_marks(self, places: Sequence[tuple[Stop, int]], now_s: float) -> int:
         """Up to the last mark before which something is known that is still alive."""
