@@ -157,13 +157,12 @@ def test_what_only_one_seller_can_say_stays(
     assert provider.requests(f"{api_key}-others") == ()
 
 
-def test_others_is_litellm_beside_an_openai_client(
+def test_others_is_litellm_beside_a_client(
     provider: SimulatedProvider, api_key: str, litellm: Any
 ) -> None:
     """What cannot be crossed from or to says so when it is wrapped."""
-    foreign = client_of(provider, "anthropic-messages", api_key, "sync")
-    with foreign as bare, pytest.raises(TypeError, match="OpenAI's SDK"):
-        tokenthrift.wrap(bare, POLICY, others=litellm)
+    with pytest.raises(TypeError, match="Anthropic's SDKs"):
+        tokenthrift.wrap(litellm, POLICY, others=litellm)
     with client_of(provider, CHAT, api_key, "sync") as bare:
         with pytest.raises(TypeError, match="litellm module"):
             tokenthrift.wrap(bare, POLICY, others=object())
