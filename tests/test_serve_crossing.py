@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import json
+import socket
+import sys
+import time
 import warnings
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,13 +16,13 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from sdk_forms import put_together
+from sdk_forms import LOG, put_together
 from services import policy_at, serving
 from tokenthrift.catalog import cost, load_catalog
 from tokenthrift.serve.settings import Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tokenthrift.ledger import LedgerRecord
@@ -137,6 +140,37 @@ def asked(client: Any, form: str, model: str = "", **more: Any) -> Any:
     if form == "responses":
         return client.responses.create(model=model, input="Are you there?", store=False, **more)
     return client.messages.create(model=model, messages=HELLO, max_tokens=64, **more)
+
+
+def body_of(form: str, **more: Any) -> tuple[str, dict[str, Any]]:
+    """Path and body of one call of a form."""
+    paths = {"chat": "/chat/completions", "responses": "/responses", "messages": "/messages"}
+    body: dict[str, Any] = {"model": OWN[form], "messages": HELLO}
+    if form == "messages":
+        body["max_tokens"] = 64
+    if form == "responses":
+        body = {"model": OWN[form], "input": "Are you there?", "store": False}
+    return paths[form], {**body, **more}
+
+
+def post(service: Service, form: str, api_key: str, policy: str = "", **more: Any) -> Any:
+    """The same as plain JSON."""
+    path, body = body_of(form, **more)
+    given = {"authorization": f"Bearer {api_key}", "x-api-key": api_key}
+    return httpx2.post(
+        service.base_url + path, json=body, headers=given | headers(form, api_key, policy)
+    )
+
+
+def until(what: Callable[[], Any]) -> Any:
+    """Wait until something is there."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError("it did not come")
 
 
 def text_of(form: str, answer: Any) -> str:
@@ -271,3 +305,139 @@ def test_the_callers_own_choice_crosses(
     assert sent.model == OTHER[form]
     (record,) = records(service, api_key)
     assert (record.status, record.policy) == ("ok", "off")
+
+
+# --------------------------------------------------------------------------------- what stays
+@pytest.mark.parametrize(
+    ("form", "own", "why"),
+    [
+        ("chat", {"logprobs": True}, "'logprobs'"),
+        ("responses", {"store": True}, "store=False"),
+        ("messages", {"stop_sequences": ["END"]}, "'stop_sequences'"),
+    ],
+)
+def test_what_cannot_be_said_elsewhere_stays(
+    service: Service,
+    provider: SimulatedProvider,
+    api_key: str,
+    *,
+    form: str,
+    own: dict[str, Any],
+    why: str,
+) -> None:
+    """The caller's own seller serves it, and the verdict says what kept it there."""
+    assert post(service, form, api_key, **own).status_code == 200
+    assert provider.requests(key_of(OTHER[form])) == ()
+    (record,) = records(service, api_key)
+    assert record.decision is not None
+    (verdict,) = (v for v in record.decision.verdicts if v["model"] == OTHER[form])
+    assert verdict["refused"] == ["crossing"]
+    assert why in verdict["reason"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_litellm_nothing_crosses(
+    service: Service,
+    provider: SimulatedProvider,
+    api_key: str,
+    monkeypatch: pytest.MonkeyPatch,
+    form: str,
+) -> None:
+    """Where it is not installed, that is the verdict; whoever asks for such a model is told so."""
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    assert post(service, form, api_key).status_code == 200
+    assert provider.requests(key_of(OTHER[form])) == ()
+    (record,) = records(service, api_key)
+    assert record.decision is not None
+    (verdict,) = (v for v in record.decision.verdicts if v["model"] == OTHER[form])
+    assert verdict["refused"] == ["crossing"]
+    assert "litellm" in verdict["reason"]
+    asked_for = post(service, form, api_key, "off", model=OTHER[form])
+    assert asked_for.status_code == 422
+    assert "not installed" in asked_for.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_a_key_nothing_crosses(
+    provider: SimulatedProvider, api_key: str, tmp_path: Path, form: str
+) -> None:
+    """Callers' keys are for their own provider; without one of the service's, a seller is out."""
+    simple, hard = OTHER[form], OWN[form]
+    policy = policy_at(tmp_path, "crossing", ROUTED.format(simple=simple, hard=hard))
+    with serving(provider, policy, "off") as keyless:
+        assert post(keyless, form, api_key, "crossing").status_code == 200
+        (record,) = records(keyless, api_key)
+        assert record.decision is not None
+        (verdict,) = (v for v in record.decision.verdicts if v["model"] == OTHER[form])
+        variable = "OPENAI_API_KEY" if form == "messages" else "ANTHROPIC_API_KEY"
+        assert (verdict["refused"], variable in verdict["reason"]) == (["crossing"], True)
+        refused = post(keyless, form, api_key, "off", model=OTHER[form])
+        assert (refused.status_code, variable in refused.text) == (422, True)
+    assert {entry.model for entry in provider.requests(api_key)} == {OWN[form]}
+
+
+def test_what_cannot_be_said_and_was_asked_for_is_refused(
+    service: Service, provider: SimulatedProvider, api_key: str
+) -> None:
+    """A model of another dialect, asked for with what that has no words for, is a 422."""
+    answer = post(service, "chat", api_key, "off", model=CLAUDE, logprobs=True)
+    assert answer.status_code == 422
+    assert answer.json()["error"]["type"] == "BridgeError"
+    assert "'logprobs'" in answer.json()["error"]["message"]
+    assert provider.requests(key_of(CLAUDE)) == ()
+
+
+# ------------------------------------------------------------------------------- calls that leave
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_caller_that_leaves(
+    service: Service, provider: SimulatedProvider, api_key: str, *, form: str, stream: bool
+) -> None:
+    """The provider's answer is given up, and the record says cancelled."""
+    provider.set_faults(key_of(OTHER[form]), "drip:5" if stream else "timeout:60")
+    host, port = service.root_url.removeprefix("http://").split(":")
+    path, body = body_of(form, stream=stream)
+    raw = json.dumps(body).encode()
+    given = {"content-length": str(len(raw)), "host": "x", "x-api-key": api_key}
+    lines = [f"POST /v1{path} HTTP/1.1", *(f"{k}: {v}" for k, v in given.items())]
+    lines += [f"{k}: {v}" for k, v in headers(form, api_key).items()]
+    with socket.create_connection((host, int(port)), 20) as caller:
+        caller.sendall("\r\n".join([*lines, "", ""]).encode() + raw)
+        until(lambda: provider.requests(key_of(OTHER[form])))
+        if stream:
+            assert caller.recv(4_096)
+    (record,) = until(lambda: records(service, api_key))
+    assert (record.status, record.streamed) == ("cancelled", stream)
+    assert until(lambda: service.desk.under_way == 0)
+
+
+# ------------------------------------------------------------------------------------ whole loops
+async def test_an_agent_on_messages_works_on_other_models(
+    service: Service, provider: SimulatedProvider, api_key: str
+) -> None:
+    """Calls, results and recalls cross both ways, awaited and streamed, in one conversation."""
+    given = headers("messages", api_key)
+    tools: Any = [{"name": "read_log", "input_schema": LETTERS}]
+    async with anthropic.AsyncAnthropic(
+        base_url=service.root_url, api_key=api_key, max_retries=0, default_headers=given
+    ) as client:
+        asks: Any = {"model": CLAUDE, "max_tokens": 500, "tools": tools}
+        call: Any = {"type": "tool", "name": "read_log"}
+        messages: list[Any] = [{"role": "user", "content": "Which worker stored item 700?"}]
+        async with client.messages.stream(**asks, messages=messages, tool_choice=call) as stream:
+            first = await stream.get_final_message()
+        assert first.stop_reason == "tool_use"
+        (block,) = [b for b in first.content if b.type == "tool_use"]
+        result = {"type": "tool_result", "tool_use_id": block.id, "content": LOG}
+        messages += [
+            {"role": "assistant", "content": first.content},
+            {"role": "user", "content": [result]},
+        ]
+        second = await client.messages.create(**asks, messages=messages)
+    assert MINI in second.content[0].text  # type: ignore[union-attr]
+    sent = provider.requests(key_of(MINI))
+    assert [entry.path for entry in sent] == ["/v1/chat/completions"] * 2
+    assert json.loads(sent[1].raw)["messages"][1]["tool_calls"][0]["id"] == block.id
+    both = records(service, api_key)
+    assert [r.model_chosen for r in both] == [MINI] * 2
+    assert [r.status for r in both] == ["ok"] * 2
