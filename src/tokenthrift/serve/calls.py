@@ -20,7 +20,7 @@ from tokenthrift.errors import TokenthriftError
 from tokenthrift.serve.bodies import GoneError, body_of, parsed
 from tokenthrift.serve.errors import Refusal, refusal_of
 from tokenthrift.serve.headers import decision_headers, options_of, returned, sent_on
-from tokenthrift.serve.relay import Answered, Inbound, Relay
+from tokenthrift.serve.relay import Answered, Inbound
 from tokenthrift.serve.replies import begin, piece, refuse, whole
 from tokenthrift.serve.upstreams import (
     APIConnectionError,
@@ -116,10 +116,10 @@ class _Call:
 
     async def __call__(self) -> None:
         """Relay it; raises what breaks a stream that the caller already reads."""
-        relay = Relay(self.desk.session, self.desk.upstreams, self.inbound)
+        way = self.desk.way(self.inbound)
         try:
             response = await complete_async(
-                self.account, relay, self.inbound.body, self.inbound.wire, self.options
+                self.account, way, self.inbound.body, self.inbound.wire, self.options
             )
         except Exception as error:  # noqa: BLE001 - each of them has its answer
             await self._failed(error)
