@@ -178,8 +178,8 @@ TRIALS: Final = (
     "CREATE INDEX calls_shadow ON calls (created_us) WHERE arm = 'shadow'",
 )
 
-# Sums by day, by tag and session, and by groups of sessions, and the number of the last call that is
-# in them. See `rollups`.
+# Sums by day, by tag and session, and by groups of sessions; and the number of the last call that
+# is in them. See `rollups`.
 ROLLUPS: Final = (
     "CREATE INDEX tags_of_call ON tags (call_seq)",
     "CREATE INDEX calls_losing ON calls (net_nanos) WHERE net_nanos < 0",
