@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenthrift.ledger.record import as_utc
 from tokenthrift.ledger.schema import GROUP_SQL, SUM_COLUMNS, microseconds
-from tokenthrift.ledger.totals import GROUP_KEYS, TAG, TOTAL_NAMES, Totals
+from tokenthrift.ledger.totals import GROUP_KEYS, TAG, TOTAL_NAMES, Largest, Totals, largest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -178,12 +178,47 @@ def rolled(
     source, values = value_source(key, since)
     query = f"SELECT name, {_SUMS} FROM ({source}) GROUP BY 1 HAVING SUM(calls) > 0"  # noqa: S608 - constants, values are bound
     groups = {row[0]: totals_row(row[1:]) for row in db.execute(query, values)}
-    if _has_rest(key):
-        whole = rolled(db, None, since).get("", Totals())
-        rest = whole - sum(groups.values(), Totals())
+    if has_rest(key):
+        _, rest = _named(db, key, since)
         if rest.calls:
-            groups[""] = groups.get("", Totals()) + rest
+            groups[""] = rest
     return dict(sorted(groups.items()))
+
+
+def largest_rolled(
+    db: sqlite3.Connection, key: str, most: int, since: datetime | None = None
+) -> Largest:
+    """The values of a tag, or sessions, on which most was spent; the others are never listed.
+
+    Args:
+        db: in a transaction.
+        key: ``session``, or a tag.
+        most: how many.
+        since: only calls from then on.
+    """
+    source, values = value_source(key, since)
+    query = f"""
+        SELECT name, {_SUMS} FROM ({source}) WHERE name <> '' GROUP BY 1 HAVING SUM(calls) > 0
+        ORDER BY SUM(spent_nanos) DESC, SUM(calls) DESC, name LIMIT :most
+    """  # noqa: S608 - constants, values are bound
+    found = db.execute(query, values | {"most": most})
+    groups = {row[0]: totals_row(row[1:]) for row in found}
+    count, rest = _named(db, key, since)
+    whole = rolled(db, None, since).get("", Totals())
+    if rest.calls:
+        groups[""] = rest
+        count += 1
+    return largest_of(groups, most, (count, whole))
+
+
+def _named(db: sqlite3.Connection, key: str | None, since: datetime | None) -> tuple[int, Totals]:
+    """How many values a key has, and the sums of the calls without one."""
+    source, values = value_source(key, since)
+    query = f"""
+        SELECT COUNT(DISTINCT name), {_SUMS} FROM ({source}) WHERE name <> '' AND calls > 0
+    """  # noqa: S608 - constants, values are bound
+    count, *named = db.execute(query, values).fetchone()
+    return count, rolled(db, None, since).get("", Totals()) - totals_row(named)
 
 
 def totals_row(row: Sequence[int | None]) -> Totals:
@@ -205,7 +240,7 @@ def value_source(key: str | None, since: datetime | None) -> tuple[str, dict[str
     """A query of rows with the value of a key (``name``) and sums, and its values."""
     names = ", ".join(TOTAL_NAMES)
     own = ", ".join(map(_of_call, TOTAL_NAMES))
-    if key is None or not _has_rest(key):
+    if key is None or not has_rest(key):
         column = "''" if key is None else key
         group = "''" if key is None else GROUP_SQL.get(key, key)
         kept = f"SELECT {column} AS name, {names} FROM rollup_days WHERE day >= :border"  # noqa: S608 - constants
@@ -245,7 +280,7 @@ def _of_call(name: str) -> str:
     return f"1 AS {name}" if name == "calls" else f"COALESCE({name}, 0) AS {name}"
 
 
-def _has_rest(key: str | None) -> bool:
+def has_rest(key: str | None) -> bool:
     """Whether calls without a value are in no row: they are what is left of the whole."""
     return key is not None and (key == SESSION or key.startswith(TAG))
 

@@ -17,7 +17,15 @@ from tokenthrift.ledger.folded import DAY, midnight
 from tokenthrift.ledger.folded_tables import read_folded
 from tokenthrift.ledger.memory import check_limit
 from tokenthrift.ledger.retention import SQLiteRetention, filter_sql
-from tokenthrift.ledger.rollups import BATCH_CALLS, catch_up, roll_up, rolled, totals_row
+from tokenthrift.ledger.rollups import (
+    BATCH_CALLS,
+    catch_up,
+    has_rest,
+    largest_rolled,
+    roll_up,
+    rolled,
+    totals_row,
+)
 from tokenthrift.ledger.schema import (
     GROUP_SQL,
     INSERT_ATTEMPT,
@@ -34,7 +42,7 @@ from tokenthrift.ledger.schema import (
     migrate,
     tag_rows,
 )
-from tokenthrift.ledger.totals import TAG, GroupKey, Totals, added, check_key
+from tokenthrift.ledger.totals import TAG, GroupKey, Largest, Totals, added, check_key, largest_of
 from tokenthrift.ledger.trial_rows import read_predictions, read_sessions, read_shadows
 from tokenthrift.ledger.verify import ledger_findings
 from tokenthrift.sqlite_file import MEMORY
@@ -224,6 +232,25 @@ class SQLiteLedger(SQLiteRetention):
             groups = self._sums(db, key, since, tags)
             folded = read_folded(db)
         return added(groups, folded.totals_by(key, since, tags))
+
+    def largest(
+        self,
+        key: GroupKey | str,
+        most: int,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Largest:
+        """The groups of a key on which most was spent; no more of them are held in memory.
+
+        Raises:
+            ValueError: records are not grouped by that key.
+        """
+        check_key(key)
+        with self._snapshot() as db:
+            folded = read_folded(db).totals_by(key, since, tags)
+            if has_rest(key) and not (folded or tags):
+                return largest_rolled(db, key, most, since)
+            return largest_of(added(self._sums(db, key, since, tags), folded), most)
 
     def correction(self, model: str) -> Correction:
         """How far our input counts of a model were off: sums over all attempts with a report."""
