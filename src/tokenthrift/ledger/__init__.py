@@ -35,8 +35,16 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.survey import Survey, slots, survey, survey_of
-from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.survey import Survey, slots, survey, survey_of, totals_by_each
+from tokenthrift.ledger.totals import (
+    GROUP_KEYS,
+    GroupKey,
+    Largest,
+    Totals,
+    largest_of,
+    totals_by,
+    totals_of,
+)
 from tokenthrift.ledger.trials import ShadowTotals
 
 __all__ = [
@@ -57,6 +65,7 @@ __all__ = [
     "FoldKey",
     "Folded",
     "GroupKey",
+    "Largest",
     "Ledger",
     "LedgerReader",
     "LedgerRecord",
@@ -83,6 +92,7 @@ __all__ = [
     "fingerprint",
     "harm_seen",
     "held_blocks",
+    "largest_of",
     "lesson_of",
     "lessons_of",
     "measured_savings",
@@ -96,6 +106,7 @@ __all__ = [
     "survey",
     "survey_of",
     "totals_by",
+    "totals_by_each",
     "totals_of",
 ]
 
