@@ -238,7 +238,21 @@ class Account:
         cancelled: bool = False,
         inter_chunk_ms: float | None = None,
     ) -> LedgerRecord:
-        """Write the record of a call that is over, and return it.
+        """Write the record of a call that is over, and return it; takes the arguments of `book`."""
+        record = self.book(call, outcomes, cancelled=cancelled, inter_chunk_ms=inter_chunk_ms)
+        self.write(call, record)
+        self.settle_abandoned()
+        return record
+
+    def book(
+        self,
+        call: Call,
+        outcomes: Sequence[Outcome],
+        *,
+        cancelled: bool = False,
+        inter_chunk_ms: float | None = None,
+    ) -> LedgerRecord:
+        """The record of a call that is over, which `write` has yet to hand on.
 
         Args:
             call: from `begin`.
@@ -252,13 +266,20 @@ class Account:
             cancelled=cancelled,
             inter_chunk_ms=inter_chunk_ms,
         )
-        record = self._write(call, ending)
+        record = record_of(call, ending, self._books)
         self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
             self._sessions.served(call.plan.request, _kept(call, outcomes, call.plan))
-        self.settle_abandoned()
         return record
+
+    def write(self, call: Call, record: LedgerRecord) -> None:
+        """Hand the record of a call to the ledger and the other sinks; none of them costs it."""
+        for sink in self._sinks:
+            try:
+                call.context.copy().run(sink, record)
+            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
+                self.report(error)
 
     def elapsed_ms(self, call: Call) -> float:
         """Since the call began."""
@@ -363,16 +384,8 @@ class Account:
     def _refuse(self, call: Call) -> None:
         """Write the record of a call that planning ended."""
         refused = replace(call, plan_ms=self.elapsed_ms(call))
-        self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
-
-    def _write(self, call: Call, ending: Ending) -> LedgerRecord:
-        record = record_of(call, ending, self._books)
-        for sink in self._sinks:
-            try:
-                call.context.copy().run(sink, record)
-            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
-                self.report(error)
-        return record
+        ending = Ending((), refused.plan_ms, error=refused.problem)
+        self.write(refused, record_of(refused, ending, self._books))
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()

@@ -18,6 +18,7 @@ from tokenthrift.serve.crossing import Crossing
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
+from tokenthrift.serve.light import Light
 from tokenthrift.serve.relay import Relay
 from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
 from tokenthrift.serve.visits import Visits
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from tokenthrift.serve.relay import Inbound
     from tokenthrift.serve.settings import Settings
 
-WARM: Final = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello?"}]}
+MODEL: Final = "gpt-4o-mini"
+WARM: Final = {"model": MODEL, "messages": [{"role": "user", "content": "Hello?"}]}
 SHOW_KEY: Final = {"www-authenticate": "Bearer"}
 
 log = logging.getLogger("tokenthrift.serve")
@@ -87,6 +89,7 @@ class Desk:
         if self.crossing is not None:
             for account in self.accounts.values():
                 account.reach(self.crossing)
+        self.light = Light()
         self.now = now
         self.visits = Visits()
         self.boards = Boards(self.ledger, self.accounts, now)
@@ -113,11 +116,15 @@ class Desk:
                 plan(WARM, account.policy, catalog=account.catalog, forecaster=account.forecaster)
             except TokenthriftError as error:  # the first call that meets it says it again
                 log.warning("policy %s: %s", account.policy.name, error)
+            for candidate in account.policy.routing.candidates:
+                self.light.load(candidate.model)
+        self.light.load(MODEL)
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
         if self._session is not None:
             await self._session.close()
+        self.light.close()
         for account in self.accounts.values():
             account.settle_abandoned()
             account.recall_store.close()
