@@ -106,13 +106,16 @@ class TokenIds:
                 self._known.move_to_end(key)
                 return found
         ids = _encoded(self.name, text)
+        self._hold(key, ids)
+        return ids
+
+    def _hold(self, key: bytes, ids: IdArray) -> None:
         with self._lock:
             if key not in self._known:
                 self._known[key] = ids
                 self._held += len(ids)
             while self._held > IDS_HELD and self._known:
                 self._held -= len(self._known.popitem(last=False)[1])
-        return ids
 
     def counts(self, text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
         """(pieces,) tokens of a text cut at ``ends``; a token belongs where it begins.
@@ -122,6 +125,27 @@ class TokenIds:
             ends: rising indices of characters; what lies behind the last one is not counted.
         """
         return self.cut(text, ends)[1]
+
+    def apart(self, text: str, ends: Sequence[int]) -> list[int] | None:
+        """Tokens of each piece of a text by itself, from one encoding of the whole.
+
+        Args:
+            text: the whole text.
+            ends: rising indices of characters, the last one at its end.
+
+        Returns:
+            None where a piece does not begin anew, so that its own tokens may be others.
+        """
+        if self.name not in BEGIN_ANEW or not all(_ANEW.match(text, end) for end in ends[:-1]):
+            return None
+        pieces = [text[a:b] for a, b in pairwise([0, *ends])]
+        if not all(map(_is_regular, (text, *pieces))):
+            return None
+        ids, counts = self.cut(text, ends)
+        found: list[int] = counts.tolist()
+        for piece, end, size in zip(pieces, accumulate(found), found, strict=True):
+            self._hold(digest_of(piece), ids[end - size : end])
+        return found
 
     def edited(self, text: str, before: str) -> int:
         """Tokens of a text that has lines of another one, which was encoded before; exact.

@@ -139,15 +139,16 @@ def _groups(messages: Sequence[Message]) -> list[int]:
 
 
 def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]:
-    spans: list[tuple[int, int, int, Kind]] = []
+    spans: list[tuple[int, int, int, Kind, int]] = []
     for number, part in enumerate(message.parts):
         if part.text and part.type in ("text", "tool_result"):
             cuts = pieces(part.text)
             if message.role == "user" and len(part.text) > LONG_MESSAGE_CHARACTERS:
                 cuts = _around_the_data(part.text, cuts)
-            spans += [(number, start, end, kind) for start, end, kind in cuts]
+            counts = count.apart(part.text, [end for _, end, _ in cuts])
+            spans += [(number, *cut, tokens) for cut, tokens in zip(cuts, counts, strict=True)]
     segments = []
-    for n, (number, start, end, kind) in enumerate(spans):
+    for n, (number, start, end, kind, tokens) in enumerate(spans):
         text = (message.parts[number].text or "")[start:end]
         segments.append(
             Segment(
@@ -160,7 +161,7 @@ def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]
                 turn=turn,
                 text=text,
                 original=text,
-                tokens=count(text),
+                tokens=tokens,
             )
         )
     return segments
