@@ -234,7 +234,7 @@ def protect(
             why = RESULT if results else LATEST
         elif assistant and segment.role == "assistant":
             why = ASSISTANT
-        out.append(replace(segment, protected=why))
+        out.append(segment if segment.protected == why else replace(segment, protected=why))
     return tuple(out)
 
 

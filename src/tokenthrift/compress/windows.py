@@ -24,7 +24,6 @@ from tokenthrift.compress.segments import Parts, protect, split, turns_of
 from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
-from tokenthrift.growing import Growing
 from tokenthrift.history import History, Sums
 
 if TYPE_CHECKING:
@@ -230,32 +229,24 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     first, last = turns
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
     one_off = first < last
-    history = before.history.grown(before.segments, before.frames)
     segments = protect(
         new.segments,
         first_turn=first,
         last_turn=last,
         assistant=not (over or one_off),
-        results=acts_in_text(history.sums + Sums.of(new.segments, new.frames)),
+        results=acts_in_text(before.sums + Sums.of(new.segments, new.frames)),
     )
     messages = before.request.messages[new.begin : new.end]
     asks = any(m.role == "user" for m in messages)
-    return replace(
-        before,
-        history=history,
-        segments=Growing.of(before.segments).froze().upto(len(before.segments), segments),
-        frames=Growing.of(before.frames).froze().upto(len(before.frames), new.frames),
-        trace=Growing.of(before.trace).froze(),
-        base_tokens=new.base_tokens,
-        window=replace(
-            before.window,
-            first_turn=first,
-            last_turn=last,
-            question=question_of(messages) if asks else before.window.question,
-            budget_tokens=budget_tokens,
-            is_wish=False,
-        ),
+    window = replace(
+        before.window,
+        first_turn=first,
+        last_turn=last,
+        question=question_of(messages) if asks else before.window.question,
+        budget_tokens=budget_tokens,
+        is_wish=False,
     )
+    return before.opened(segments, new.frames, window, new.base_tokens)
 
 
 def _reopened(draft: Draft, turn: int, goal_tokens: int, *, is_wish: bool = False) -> Draft:
