@@ -8,11 +8,10 @@ the next turn cheap and never changes a result.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -340,28 +339,28 @@ def _chain(
     request: Request, turns: Sequence[int], rules: Rules, count: TokenCounter
 ) -> list[bytes]:
     """One digest per turn, of everything up to its end that a plan depends on."""
-    digest = blake2b(digest_size=16)
+    digest = sha256()
     prices = str(rules.cache) if rules.compaction.priced else ""
     for text in (rules.digest, prices, count.name, request.model, *request.tools_text):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     chain: list[bytes] = []
     for n, (message, turn) in enumerate(zip(request.messages, turns, strict=True)):
-        _digest_message(digest, message)
+        digest.update(_told(message))
         if n + 1 == len(turns) or turns[n + 1] != turn:
             chain.append(digest.digest())
     return chain
 
 
-def _digest_message(digest: blake2b, message: Message) -> None:
+def _told(message: Message) -> bytes:
+    """Everything in a message that a plan depends on."""
     pieces: list[str | None] = [message.role, str(message.pinned), message.framing_text]
     for part in message.parts:
-        raw = None if part.raw is None else json.dumps(part.raw, default=str, sort_keys=True)
-        pieces += [part.type, part.call_id, part.name, raw, part.text]
-    digest.update(b"%d;" % len(pieces))
-    for piece in pieces:  # with lengths, so that no text can pass for several pieces
-        data = b"" if piece is None else piece.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % (-1 if piece is None else len(data)))
-        digest.update(data)
+        raw = None if part.raw is None else repr(part.raw)
+        pieces += (part.type, part.call_id, part.name, raw, part.text)
+    # With lengths, so that no text can pass for several pieces.
+    sizes = [-1 if piece is None else len(piece) for piece in pieces]
+    text = "".join([piece or "" for piece in pieces])
+    return f"{sizes}{text}".encode("utf-8", "surrogatepass")
 
 
 def _resume(
