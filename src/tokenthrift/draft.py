@@ -261,7 +261,8 @@ class Draft:
         """The draft with one more window of text behind all that there is, which is frozen then.
 
         Args:
-            segments: of the window; ``frames`` of its messages.
+            segments: of the window.
+            frames: of its messages.
             window: which turns they are.
             base_tokens: what the request costs beside its messages.
         """
