@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import warnings
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -11,20 +13,42 @@ import openai
 import pytest
 
 import tokenthrift
-from litellm_clients import LITELLM_MARKS, close_litellm
+from litellm_clients import close_litellm
 from sdk_forms import CHAT, RESPONSES, Found, asked, body_of, client_of
 from tokenthrift.catalog import cost, load_catalog
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
+
     from tokenthrift.serve.simulated import SimulatedProvider
 
 # litellm leaves event loops, sockets and threads to the garbage collector.
-pytestmark = LITELLM_MARKS
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
+]
 FOREIGN = "claude-haiku-4-5"
 CANDIDATES = [{"model": FOREIGN, "covers": "simple"}, {"model": "gpt-4.1", "covers": "expert"}]
 POLICY = {"version": 1, "routing": {"candidates": CANDIDATES}}
 QUESTION = [{"role": "user", "content": "Are you there?"}]
 ORDER = {"simulate-tool-calls": '[{"name": "read_log", "arguments": {"name": "other"}}]'}
+
+
+@pytest.fixture(scope="module")
+def litellm() -> Iterator[ModuleType]:
+    """The module, without its habit of printing hints."""
+    import litellm as module
+
+    module.suppress_debug_info = True
+    module.disable_aiohttp_transport = True
+    yield module
+    module.in_memory_llm_clients_cache.flush_cache()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 @pytest.fixture
