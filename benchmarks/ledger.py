@@ -181,6 +181,7 @@ def fill_parquet(folder: Path, rows: int) -> None:
             "model_chosen": f"'model-' || (n % {MODELS})",
             "complexity": "['trivial', 'simple', 'moderate', 'complex'][1 + n % 4]",
             "session": "'session-' || (n // 20)",
+            "part": "hash(n // 20) % 1024",
             "tags": "MAP {'team': 'team-' || (n % 12), 'user': 'user-' || (n % 1000)}",
             "counted_baseline_tokens": "2400 + n % 500",
             "counted_sent_tokens": "1000 + n % 500",
