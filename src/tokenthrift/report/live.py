@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.ledger import slots
-from tokenthrift.report.details import UNMEASURED, Details, answer_of, details_of
+from tokenthrift.report.details import UNMEASURED, Details, answer_of, counts_json, details_of
 from tokenthrift.report.intervals import LEVEL, share_interval
 from tokenthrift.report.latency import Latencies
 from tokenthrift.report.regressions import worst_call
@@ -110,7 +110,7 @@ def live(
         "latencies": _latencies(details, newest),
         "limits": list(limits),
         "regressions": _regressions(newest),
-        "failures": _counted(details.failures),
+        "failures": counts_json(details.failures),
         "calls": [call_row(record) for record in reversed(newest[-CALLS_SHOWN:])],
     }
 
@@ -236,11 +236,6 @@ def _regressions(newest: Iterable[LedgerRecord]) -> list[dict[str, Any]]:
         }
         for worst in map(worst_call, losing[:WORST_SHOWN])
     ]
-
-
-def _counted(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [{"error": error, "model": model, "times": n} for (error, model), n in ranked]
 
 
 def _interval(found: Interval | None) -> dict[str, float] | None:

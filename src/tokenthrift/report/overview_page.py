@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.report import formats
 from tokenthrift.report import overview_words as words
-from tokenthrift.report.details import UNMEASURED
+from tokenthrift.report.details import UNMEASURED, ranked_counts
 from tokenthrift.report.limits_view import ALL, PREPAID, limit_lines
 from tokenthrift.report.overview_charts import (
     PERCENTILES,
@@ -68,8 +68,8 @@ def overview_page(found: Overview) -> str:
         latencies=found.details.latencies,
         latency_chart=latency_chart(found.details.latencies) if found.details.latencies else "",
         percentiles=PERCENTILES,
-        failures=_ranked(found.details.failures),
-        rejections=_ranked(found.details.rejections),
+        failures=ranked_counts(found.details.failures),
+        rejections=ranked_counts(found.details.rejections),
         limits=limit_lines(found.limits),
         all_calls=ALL,
         prepaid=PREPAID,
@@ -80,10 +80,6 @@ def overview_page(found: Overview) -> str:
 
 def _models(found: Overview) -> list[tuple[str, Totals]]:
     return sorted(found.models.items(), key=lambda item: (-item[1].spent_nanos, -item[1].calls))
-
-
-def _ranked(counts: dict[tuple[str, str], int]) -> list[tuple[tuple[str, str], int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _facts(found: Overview, places: int) -> list[tuple[str, str, str]]:
