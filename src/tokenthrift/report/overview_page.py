@@ -54,6 +54,7 @@ def overview_page(found: Overview) -> str:
         dollars=formats.dollars,
         rate=formats.rate,
         ms=formats.ms,
+        group_places=_places(found, places),
         steps=found.waterfall,
         waterfall=waterfall_chart(found.waterfall) if totals.baseline_nanos else "",
         over_time=savings_chart(priced) if len(priced) > 1 else "",
@@ -82,6 +83,12 @@ def _models(found: Overview) -> list[tuple[str, Totals]]:
     return sorted(found.models.items(), key=lambda item: (-item[1].spent_nanos, -item[1].calls))
 
 
+def _places(found: Overview, places: int) -> int:
+    """Decimals of the groups that lost, so that no loss reads as zero."""
+    nets = [formats.decimals_for([g.totals.net_nanos]) - 2 for g in found.worst_groups]
+    return max(places, *nets, 0)
+
+
 def _facts(found: Overview, places: int) -> list[tuple[str, str, str]]:
     """Name, value and remark of each figure at the top."""
     totals = found.totals
@@ -102,7 +109,11 @@ def _facts(found: Overview, places: int) -> list[tuple[str, str, str]]:
             formats.dollars(totals.baseline_nanos, places),
             "unmodified, on the baseline model",
         ),
-        ("Saved, net", formats.dollars(totals.net_nanos, places), words.net_interval(found)),
+        (
+            "Saved, net",
+            formats.dollars(totals.net_nanos, places),
+            words.net_interval(found, places),
+        ),
         ("Calls", formats.count(totals.calls), words.span(found)),
         (
             "Input tokens",
