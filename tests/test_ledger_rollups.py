@@ -175,3 +175,28 @@ def test_a_report_of_an_export_is_that_of_the_ledger(tmp_path_factory, records, 
                 assert slots(exported, *asked) == slots(ledger, *asked)
             for key in KEYS:
                 assert exported.largest(key, 2, since) == ledger.largest(key, 2, since)
+            for limit in range(len(records) + 2):
+                newest = sorted(ledger.records(since), key=lambda r: (r.created_at, r.record_id))
+                newest = newest[max(0, len(newest) - limit) :]
+                assert list(exported.records(since, limit=limit)) == newest
+
+
+def test_exports_of_an_earlier_version_have_intervals_too(tmp_path):
+    """They do not say which group of sessions a call is in; sessions are dealt out all the same."""
+    import duckdb
+
+    records = [sample(n, session=f"s{n // 5}") for n in range(200)]
+    with SQLiteLedger(":memory:") as ledger:
+        for record in records:
+            ledger.write(record)
+        export_ledger(ledger, tmp_path, "parquet")
+    (path,) = tmp_path.glob("calls/*/calls.parquet")
+    old = path.with_name("old.parquet")
+    duckdb.sql(f"COPY (SELECT * EXCLUDE part FROM '{path}') TO '{old}'")
+    old.replace(path)
+    with ParquetLedger(tmp_path) as exported:
+        found = survey(exported)
+        assert found.by_session
+        assert 35 <= len({cell.part for cell in found.cells}) <= 40
+        assert sum(cell.net_nanos for cell in found.cells) == totals_of(records).net_nanos
+        assert overview(exported, "x").share is not None
