@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.ledger.cells import PARTS, SESSION, Cell, Slot
-from tokenthrift.ledger.parquet import DAY_OF_CALL
+from tokenthrift.ledger.parquet import DATE, DAY_OF_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,10 +30,9 @@ def cells(ledger: ParquetLedger, since: datetime | None, *, by_day: bool = True)
         since: only calls from then on.
         by_day: else all days are one, whose name is empty.
     """
-    day = DAY_OF_CALL if by_day else "''"
-    rows = ledger.rows(
-        f"{day}, {_part(ledger)}, {SAVED}", since, "net_nanos IS NOT NULL", "GROUP BY 1, 2"
-    )
+    day, group = (DAY_OF_CALL, DATE) if by_day else ("''", "1")
+    what = f"{day}, {_part(ledger)}, {SAVED}"
+    rows = ledger.rows(what, since, "net_nanos IS NOT NULL", f"GROUP BY {group}, 2")
     return sorted(Cell(day, int(part), int(bill), int(net)) for day, part, bill, net in rows)
 
 
