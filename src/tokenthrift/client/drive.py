@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from anyio.to_thread import run_sync
-
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
 from tokenthrift.client.call import RECEIPT, Answered, Receipt
@@ -18,7 +16,7 @@ from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
-from tokenthrift.client.threads import once_in_thread
+from tokenthrift.client.threads import kept_or_undone, once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
 from tokenthrift.transports import is_retryable, retry_after_s
 from tokenthrift.transports.dialects.metering import Meter
@@ -80,7 +78,9 @@ async def complete_async(
     options: CallOptions = PLAIN,
 ) -> Any:
     """The same, awaiting; planning and accounting run in a worker thread."""
-    call = await run_sync(lambda: account.begin(body, wire=wire, options=options))
+    call = await kept_or_undone(
+        lambda: account.begin(body, wire=wire, options=options), account.allowance.give_back
+    )
     course = Course(account, call)
 
     async def make(steps: Sendings) -> None:

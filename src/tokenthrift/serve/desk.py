@@ -107,12 +107,14 @@ class Desk:
         return relay if self.crossing is None else self.crossing.around(relay)
 
     def warm(self) -> None:
-        """Load what the first call would wait for: the tokenizer, by the policies' own plans."""
+        """Load what the first call would wait for: the tokenizer, litellm where calls need it."""
         for account in self.accounts.values():
             try:
                 plan(WARM, account.policy, catalog=account.catalog, forecaster=account.forecaster)
             except TokenthriftError as error:  # the first call that meets it says it again
                 log.warning("policy %s: %s", account.policy.name, error)
+            if self.crossing is not None:
+                self.crossing.warm(c.model for c in account.policy.routing.candidates)
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
