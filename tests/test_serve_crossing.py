@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 import socket
 import sys
 import time
@@ -16,18 +17,20 @@ import openai
 import pytest
 from pydantic import SecretStr
 
-from sdk_forms import LOG, put_together
+from sdk_forms import LOG, calls_in, conversation, put_together, raw_text, tool
 from services import policy_at, serving
 from tokenthrift.catalog import cost, load_catalog
+from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.serve.settings import Upstream
+from tokenthrift.serve.simulated import SimulatedProvider
+from tokenthrift.serve.simulated_types import Answer, ToolCall
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from tokenthrift.ledger import LedgerRecord
     from tokenthrift.serve.running import Service
-    from tokenthrift.serve.simulated import SimulatedProvider
 
 # litellm leaves event loops, sockets and threads to the garbage collector.
 pytestmark = [
@@ -55,13 +58,22 @@ routing:
     - {{model: {simple}, covers: simple}}
     - {{model: {hard}, covers: expert}}
 """
-ORDER: Final = '[{"name": "read_log", "arguments": {"name": "other"}}]'
+MARK: Final = re.compile(r"recall ([0-9a-f]{8})\]")
 LETTERS: Final = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
 def key_of(model: str) -> str:
     """The service's own key for the seller of a model."""
     return f"sk-own-{'anthropic' if model == CLAUDE else 'openai'}"
+
+
+def keyed(provider: SimulatedProvider) -> tuple[Upstream, ...]:
+    """The simulated provider as both sellers, with the service's own keys."""
+    url, keys = provider.base_url, [SecretStr(key_of(model)) for model in (GPT, CLAUDE)]
+    return (
+        Upstream(name="openai", base_url=url, key=keys[0]),
+        Upstream(name="anthropic", base_url=url, speaks="anthropic", key=keys[1]),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,16 +84,7 @@ def service(provider: SimulatedProvider, tmp_path_factory: Any) -> Iterator[Serv
         policy_at(folder, "to-claude", ROUTED.format(simple=CLAUDE, hard=GPT)),
         policy_at(folder, "to-gpt", ROUTED.format(simple=MINI, hard=CLAUDE)),
     ]
-    upstreams = (
-        Upstream(name="openai", base_url=provider.base_url, key=SecretStr(key_of(GPT))),
-        Upstream(
-            name="anthropic",
-            base_url=provider.base_url,
-            speaks="anthropic",
-            key=SecretStr(key_of(CLAUDE)),
-        ),
-    )
-    with serving(provider, *policies, "off", upstreams=upstreams) as running:
+    with serving(provider, *policies, "off", upstreams=keyed(provider)) as running:
         yield running
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -441,3 +444,38 @@ async def test_an_agent_on_messages_works_on_other_models(
     both = records(service, api_key)
     assert [r.model_chosen for r in both] == [MINI] * 2
     assert [r.status for r in both] == ["ok"] * 2
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+def test_recalls_cross(tmp_path: Path, *, form: str, stream: bool) -> None:
+    """What was cut is fetched back for a model of the other dialect; the caller sees no call."""
+
+    def script(body: Mapping[str, Any]) -> Answer:
+        text = json.dumps(body["messages"])
+        if NAME in text:
+            return Answer(text="Worker 100.")
+        marked = [m for m in MARK.findall(text) if m != "00000000"][-1]
+        return Answer(tool_calls=(ToolCall(NAME, json.dumps({"id": marked})),))
+
+    wire = WIRES[form]
+    stages = "stages: [{stage: select, keep: 0.3}]\nrecall: {offer: true, max_tokens: 400}\n"
+    routing = ROUTED.format(simple=OTHER[form], hard=OWN[form]).replace("simple}", "expert}")
+    key = "input" if form == "responses" else "messages"
+    path, body = body_of(form, tools=[tool(wire)], stream=stream, **{key: conversation(wire)})
+    with (
+        SimulatedProvider(answers=script) as scripted,
+        serving(
+            scripted, policy_at(tmp_path, "recalls", stages + routing), upstreams=keyed(scripted)
+        ) as service,
+    ):
+        answer = httpx2.post(service.base_url + path, json=body, headers={"x-api-key": "k"})
+        assert answer.status_code == 200, answer.text
+        (record,) = service.desk.ledger.records()
+        assert len(scripted.requests(key_of(OTHER[form]))) == 2
+    assert [a.status for a in record.attempts] == ["recall", "ok"]
+    assert {a.model for a in record.attempts} == {OTHER[form]}
+    said = [json.loads(x[6:]) for x in answer.text.splitlines() if x.startswith("data: {")]
+    whole = put_together(wire, said) if stream else answer.json()
+    assert raw_text(wire, whole) == "Worker 100."
+    assert calls_in(wire, whole) == ()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.allowance import Allowance
-from tokenthrift.client.call import Call, Outside, asks_usage
+from tokenthrift.client.call import RECEIPT, Call, Outside, Receipt, asks_usage
 from tokenthrift.client.debts import Debts
 from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.options import PLAIN
@@ -204,7 +204,7 @@ class Account:
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
-                    self._refuse(replace(planned, spent=tuple(spent)))
+                    self._refuse(replace(planned, spent=tuple(spent)), error)
                     raise
             except Exception as error:  # a fault of ours must not cost the caller a call
                 if self.policy.on_stage_error == "raise":
@@ -226,7 +226,7 @@ class Account:
         try:
             touched = self.allowance.reserve(planned, model, 1)
         except (LimitError, LimitStoreError) as error:
-            self._refuse(replace(planned, problem=type(error).__name__))
+            self._refuse(replace(planned, problem=type(error).__name__), error)
             raise
         return replace(planned, plan_ms=self.elapsed_ms(call), limits=touched)
 
@@ -381,11 +381,13 @@ class Account:
             return forecaster
         return Learned(forecaster, learned(lessons_of(self.ledger), self.policy.routing.forget))
 
-    def _refuse(self, call: Call) -> None:
-        """Write the record of a call that planning ended."""
+    def _refuse(self, call: Call, error: TokenthriftError) -> None:
+        """Write the record of a call that planning ended; its error carries the receipt."""
         refused = replace(call, plan_ms=self.elapsed_ms(call))
         ending = Ending((), refused.plan_ms, error=refused.problem)
-        self.write(refused, record_of(refused, ending, self._books))
+        record = record_of(refused, ending, self._books)
+        self.write(refused, record)
+        vars(error)[RECEIPT] = Receipt(call.record_id, call.plan, record)
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import Request
 
 RECEIPT: str = "tokenthrift"
-"""The attribute of responses and streams that holds the `Receipt`."""
+"""The attribute of responses, streams and errors of calls that holds the `Receipt`."""
 
 
 def _now() -> datetime:
@@ -167,7 +167,7 @@ def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a caller can read on a response, as ``response.tokenthrift``.
+    """What a caller can read on a response or an error, as ``response.tokenthrift``.
 
     Attributes:
         record_id: of the ledger record.
@@ -192,7 +192,7 @@ class Answered(dict[str, Any]):
 
 
 def receipt_of(response: object) -> Receipt:
-    """The receipt of a response or stream that a wrapped client gave.
+    """The receipt of a response or stream that a wrapped client gave, or of an error it raised.
 
     The same as ``response.tokenthrift``, in a form that type checkers understand.
 

@@ -11,8 +11,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from anyio.to_thread import run_sync
-
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
 from tokenthrift.client.call import RECEIPT, Answered, Receipt
@@ -20,7 +18,7 @@ from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
-from tokenthrift.client.threads import once_in_thread
+from tokenthrift.client.threads import kept_or_undone, once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
 from tokenthrift.transports import is_retryable, retry_after_s
 from tokenthrift.transports.dialects.metering import Meter
@@ -98,7 +96,9 @@ async def complete_async(
             done right here.
     """
     if aside is None:
-        call = await run_sync(lambda: account.begin(body, wire=wire, options=options))
+        call = await kept_or_undone(
+            lambda: account.begin(body, wire=wire, options=options), account.allowance.give_back
+        )
     else:
         call = account.begin(body, wire=wire, options=options)
     course = Course(account, call)

@@ -1,7 +1,8 @@
 """Calls that go to a provider of another dialect: through litellm, and back in the caller's own.
 
 A relay cannot pass bytes between dialects, so this is the slow way, taken only where a model's
-seller does not speak the caller's dialect. litellm is imported when the first such call comes.
+seller does not speak the caller's dialect. litellm is imported when the first such call comes, or
+at the start where a policy makes such calls.
 Where a provider is, and with which key, is the service's to say; callers' own keys do not cross.
 """
 
@@ -36,7 +37,7 @@ from tokenthrift.transports.retelling import chat_of
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import ModuleType
     from typing import Self
 
@@ -90,6 +91,13 @@ class Crossing:
         if upstream.key is None:
             return f"there is no key for it, which {upstream.key_variable} would be"
         return "" if is_installed() else MISSING
+
+    def warm(self, models: Iterable[str]) -> None:
+        """Import litellm, which takes seconds, where a policy's models are of several dialects."""
+        sellers = [found[0] for found in map(self.upstreams.selling, models) if found]
+        reached = {u.speaks for u in sellers if not self.problem(u.name)}
+        if len(reached) > 1:
+            litellm()
 
     def around(self, relay: Relay) -> Crossed:
         """One call's way to providers of all dialects."""

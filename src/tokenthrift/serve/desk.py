@@ -110,7 +110,7 @@ class Desk:
         return relay if self.crossing is None else self.crossing.around(relay)
 
     def warm(self) -> None:
-        """Load what the first call would wait for: the tokenizer, by the policies' own plans."""
+        """Load what the first call would wait for: the tokenizer, litellm where calls need it."""
         for account in self.accounts.values():
             try:
                 plan(WARM, account.policy, catalog=account.catalog, forecaster=account.forecaster)
@@ -118,6 +118,8 @@ class Desk:
                 log.warning("policy %s: %s", account.policy.name, error)
             for candidate in account.policy.routing.candidates:
                 self.light.load(candidate.model)
+            if self.crossing is not None:
+                self.crossing.warm(c.model for c in account.policy.routing.candidates)
         self.light.load(MODEL)
 
     async def close(self) -> None:
