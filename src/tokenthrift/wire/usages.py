@@ -186,10 +186,7 @@ def _mapped(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _first(raw: Mapping[str, Any], *keys: str) -> int:
     """The first of these counts that is given and not zero; one below zero is not hidden."""
-    for key in keys:
-        if key in raw and (count := whole(raw[key])):
-            return count
-    return 0
+    return next((count for count in (whole(raw.get(key)) for key in keys) if count), 0)
 
 
 def _part(raw: Mapping[str, Any], key: str) -> int:
