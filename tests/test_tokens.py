@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from math import ceil
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,31 @@ def test_a_piece_is_as_long_as_its_tokens() -> None:
     assert count.pieces("one two three", [3, 7, 13]) == [1, 1, 1]
     assert count.pieces("unbelievable", [1, 12]) == [1, count("unbelievable") - 1]
     assert count.pieces("日本語 text", [3, 8]) == [count("日本語"), 1]
+
+
+@examples(150)
+@given(
+    st.lists(
+        st.sampled_from(["one two\n", "\n", "  x\n", "/x\n", "\r\n", "é\n", "\ud800", "{7}", "a"]),
+        max_size=60,
+    ),
+    st.integers(1, 4),
+    st.sampled_from(["gpt-4o", "gpt-4", "claude-sonnet-4-5"]),
+)
+def test_pieces_counted_apart_count_as_texts_of_their_own(
+    lines: list[str], step: int, model: str
+) -> None:
+    """One look at the whole, where borders allow, gives each piece and the whole their counts."""
+    pieces = ["".join(lines[n : n + step]) for n in range(0, len(lines), step)]
+    text, family = "".join(pieces), counter_for(model)
+    alone = [
+        ceil(len(encoding(family.encoding_name).encode_ordinary(piece)) * family.factor)
+        for piece in (*pieces, text)
+    ]
+    fresh = tokens.TiktokenCounter(family.encoding_name, family.factor, family.error)
+    counted = fresh.apart(text, [*accumulate(map(len, pieces))])
+    assert [*counted, fresh(text)] == alone
+    assert [*map(fresh, pieces)] == alone[:-1]
 
 
 @examples(150)

@@ -134,14 +134,21 @@ class Account:
         self._planner = Planner(
             self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
         )
-        self.elsewhere: Elsewhere | None = None
-        """Where models of other sellers are asked; None where only the client's own are."""
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         """The policy, and how many calls are in the ledger."""
         return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where models of other sellers are asked; None where only the client's own are."""
+        return self._planner.elsewhere
+
+    def reach(self, elsewhere: Elsewhere) -> None:
+        """Let calls go to other sellers as well, where they can."""
+        self._planner.elsewhere = elsewhere
 
     def add_sink(self, sink: Sink) -> None:
         """Hand every further record to a sink as well, in the context in which its call began."""

@@ -257,10 +257,14 @@ def _settled(course: Course) -> LedgerRecord:
 
 
 def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:
-    """The response with its receipt, kept where dumps and comparisons do not see it."""
-    if outcome.error is not None:
-        raise outcome.error
+    """The response with its receipt, kept where dumps and comparisons do not see it.
+
+    An error carries one as well.
+    """
     response, receipt = outcome.response, Receipt(call.record_id, call.plan, record)
+    if outcome.error is not None:
+        vars(outcome.error)[RECEIPT] = receipt
+        raise outcome.error
     if type(response) is dict:
         response = Answered(response)
     if hasattr(response, "__dict__"):

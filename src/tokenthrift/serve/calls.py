@@ -21,7 +21,7 @@ from tokenthrift.errors import TokenthriftError
 from tokenthrift.serve.bodies import GoneError, body_of, parsed
 from tokenthrift.serve.errors import Refusal, refusal_of
 from tokenthrift.serve.headers import decision_headers, options_of, returned, sent_on
-from tokenthrift.serve.relay import Answered, Inbound, Relay
+from tokenthrift.serve.relay import Answered, Inbound
 from tokenthrift.serve.replies import begin, piece, refuse, whole
 from tokenthrift.serve.upstreams import (
     APIConnectionError,
@@ -119,11 +119,11 @@ class _Call:
     async def __call__(self) -> None:
         """Relay it; raises what breaks a stream that the caller already reads."""
         inbound = self.inbound
-        relay = Relay(self.desk.session, self.desk.upstreams, inbound)
+        way = self.desk.way(inbound)
         try:
-            aside = await self.desk.light.aside(self.account, self.inbound)
+            aside = await self.desk.light.aside(self.account, inbound)
             response = await complete_async(
-                self.account, relay, inbound.body, inbound.wire, self.options, aside=aside
+                self.account, way, inbound.body, inbound.wire, self.options, aside=aside
             )
         except Exception as error:  # noqa: BLE001 - each of them has its answer
             await self._failed(error)

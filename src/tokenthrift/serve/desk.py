@@ -14,10 +14,12 @@ from tokenthrift.errors import TokenthriftError
 from tokenthrift.ledger import open_ledger
 from tokenthrift.pipeline import plan
 from tokenthrift.serve.boards import Boards
+from tokenthrift.serve.crossing import Crossing
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
 from tokenthrift.serve.light import Light
+from tokenthrift.serve.relay import Relay
 from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
 from tokenthrift.serve.visits import Visits
 from tokenthrift.telemetry import Prometheus
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tokenthrift.ledger import Ledger
+    from tokenthrift.serve.crossing import Crossed
     from tokenthrift.serve.keys import ApiKey, Room, Scope
+    from tokenthrift.serve.relay import Inbound
     from tokenthrift.serve.settings import Settings
 
 MODEL: Final = "gpt-4o-mini"
@@ -80,6 +84,11 @@ class Desk:
             self.accounts[self.default].catalog,
             passes_keys=self.keys is None,
         )
+        catalog = self.accounts[self.default].catalog
+        self.crossing = Crossing.of(settings, self.upstreams, catalog)
+        if self.crossing is not None:
+            for account in self.accounts.values():
+                account.reach(self.crossing)
         self.light = Light()
         self.now = now
         self.visits = Visits()
@@ -94,6 +103,11 @@ class Desk:
         if self._session is None:
             self._session = session_of(self.settings)
         return self._session
+
+    def way(self, inbound: Inbound) -> Relay | Crossed:
+        """A call's way to its provider and back."""
+        relay = Relay(self.session, self.upstreams, inbound)
+        return relay if self.crossing is None else self.crossing.around(relay)
 
     def warm(self) -> None:
         """Load what the first call would wait for: the tokenizer, by the policies' own plans."""
