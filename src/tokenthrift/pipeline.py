@@ -133,7 +133,10 @@ class Plan:
     @cached_property
     def tokens_before(self) -> int:
         """Tokens of the request as given."""
-        texts = sum(self.count(s.original) for s in self.draft.segments)
+        texts = sum(
+            s.tokens if s.text is s.original else self.count(s.original)
+            for s in self.draft.segments
+        )
         secrets = sum(s.tokens_before - s.tokens_after for s in self.redacted.steps)
         return self.framing_tokens_before + texts + secrets
 

@@ -19,7 +19,7 @@ from tokenthrift.types import RESULT, Frame, Segment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tokenthrift.types import Kind, Message, Path, Request, TokenCounter
+    from tokenthrift.types import Kind, Message, Path, Request, Role, TokenCounter
 
 # A long user message is data with an ask around it: its first and last paragraph, up to this many
 # characters, are the ask; what lies between is open.
@@ -95,10 +95,19 @@ def turns_of(messages: Sequence[Message]) -> list[int]:
     return turns
 
 
-def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
+def split(
+    request: Request, count: TokenCounter, first_turn: int = 0, *, as_given: bool = False
+) -> Parts:
     """Take a request apart, from a turn on.
 
     Segments of a part cover its text without gaps. Empty texts have no segment.
+
+    Args:
+        request: to be taken apart.
+        count: tokens of a text.
+        first_turn: what turns before it sent is left out.
+        as_given: whether nothing will be changed, so that no text is looked into: each part is one
+            segment of prose.
     """
     turns = turns_of(request.messages)
     groups = _groups(request.messages)
@@ -117,7 +126,7 @@ def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
                 pinned=message.pinned,
             )
         )
-        segments += _segments(message, turn, count)
+        segments += _segments(message, turn, count, as_given=as_given)
     base = request_framing(request, count)
     return Parts(tuple(segments), tuple(frames), base)
 
@@ -137,13 +146,11 @@ def _groups(messages: Sequence[Message]) -> list[int]:
     return groups
 
 
-def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]:
+def _segments(message: Message, turn: int, count: TokenCounter, *, as_given: bool) -> list[Segment]:
     spans: list[tuple[int, int, int, Kind, int]] = []
     for number, part in enumerate(message.parts):
         if part.text and part.type in ("text", "tool_result"):
-            cuts = pieces(part.text)
-            if message.role == "user" and len(part.text) > LONG_MESSAGE_CHARACTERS:
-                cuts = _around_the_data(part.text, cuts)
+            cuts = [_as_given(part.text)] if as_given else _cuts(part.text, message.role)
             counts = count.apart(part.text, [end for _, end, _ in cuts])
             spans += [(number, *cut, tokens) for cut, tokens in zip(cuts, counts, strict=True)]
     segments = []
@@ -164,6 +171,17 @@ def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]
             )
         )
     return segments
+
+
+def _as_given(text: str) -> tuple[int, int, Kind]:
+    return 0, len(text), "prose"
+
+
+def _cuts(text: str, role: Role) -> Sequence[tuple[int, int, Kind]]:
+    cuts = pieces(text)
+    if role == "user" and len(text) > LONG_MESSAGE_CHARACTERS:
+        return _around_the_data(text, cuts)
+    return cuts
 
 
 def _around_the_data(

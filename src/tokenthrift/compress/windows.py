@@ -100,6 +100,12 @@ class Rules:
     raise_stage_errors: bool = False
     cache: CachePrices | None = None
 
+    @property
+    def change_nothing(self) -> bool:
+        """Whether every request is left as it is given."""
+        bounds = (self.budget.hard_tokens, self.compaction.at_tokens)
+        return not self.stages and bounds == (None, None)
+
     def up_to(self, level: int) -> Rules:
         """The same with the stages of this level and below only."""
         stages = tuple(s for s in self.stages if int(getattr(s, "level", 0)) <= level)
@@ -146,6 +152,11 @@ def compress(
     """
     turns = turns_of(request.messages)
     last = turns[-1] if turns else 0
+    if rules.change_nothing:
+        parts = split(request, count, as_given=True)
+        kept = replace(_empty(request, rules, count), base_tokens=parts.base_tokens)
+        window = replace(kept.window, first_turn=last, last_turn=last)
+        return replace(kept, segments=parts.segments, frames=parts.frames, window=window)
     if rules.scope == "request" or not turns:
         draft = _empty(request, rules, count)
         draft = _opened(draft, split(request, count), (0, last), rules.budget.hard_tokens)
