@@ -96,8 +96,8 @@ def measure(request: Request) -> Complexity:
     """Measure a request; deterministic, and without any knowledge of models."""
     ask = latest_ask(request)
     measured = {**_of_ask(ask), **_of_request(request, ask)}
-    signals = tuple(_signal(name, *measured[name]) for name in WEIGHTS)
-    score = round(min(1.0, sum(s.contribution for s in signals)), 6)
+    signals = tuple([_signal(name, *measured[name]) for name in WEIGHTS])
+    score = round(min(1.0, sum([s.contribution for s in signals])), 6)
     return Complexity(bucket_of(score), score, signals)
 
 
@@ -129,8 +129,11 @@ def bucket_of(score: float) -> ComplexityBucket:
 
 
 def _signal(name: str, value: float, reason: str) -> Signal:
-    value = min(1.0, max(0.0, value))
-    return Signal(name, round(value, 6), WEIGHTS[name], round(value * WEIGHTS[name], 6), reason)
+    weight = WEIGHTS[name]
+    if value <= 0:  # most of them
+        return Signal(name, 0.0, weight, 0.0, reason)
+    value = min(1.0, value)
+    return Signal(name, round(value, 6), weight, round(value * weight, 6), reason)
 
 
 def _of_ask(ask: Ask) -> dict[str, tuple[float, str]]:
