@@ -8,7 +8,6 @@ provider reports its cache, the report is billed and this model only serves the 
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.canonical import canonical
 from tokenthrift.ledger.stops import Stop, message_stops, tool_stops
 from tokenthrift.opaque import unmarked
 from tokenthrift.tokens import REPLY_TOKENS, message_framing, request_framing
@@ -51,9 +51,9 @@ class Block:
 
 
 def fingerprint(
-    pieces: Iterable[tuple[str, int]], *, scope: str = "", after: Sequence[Block] = ()
+    pieces: Iterable[tuple[str | bytes, int]], *, scope: str = "", after: Sequence[Block] = ()
 ) -> tuple[Block, ...]:
-    """Blocks of ``(key text, tokens)`` pairs.
+    """Blocks of ``(key, tokens)`` pairs.
 
     Args:
         pieces: what identifies each piece, and how many tokens it has.
@@ -65,10 +65,10 @@ def fingerprint(
     """
     blocks = list(after)
     last = blocks[-1].digest if blocks else _link(scope, b"")
-    for text, tokens in pieces:
+    for key, tokens in pieces:
         if tokens < 0:
             raise ValueError(f"piece {len(blocks)} has {tokens} tokens; counts cannot be negative")
-        last = _link(text, last)
+        last = _link(key, last)
         blocks.append(Block(last, tokens))
     return tuple(blocks)
 
@@ -87,7 +87,7 @@ def blocks_of(
         scope: what never shares a cache with others, such as an account.
         as_marked: whether prefixes end where the request's own marks say; else after any message.
     """
-    pieces = [(_json([request.wire, *request.tools_text]), request_framing(request, count))]
+    pieces = [(canonical([request.wire, *request.tools_text]), request_framing(request, count))]
     for message in request.messages:
         tokens = message_framing(message, count, request.model)
         tokens += sum(count(p.text) for p in message.parts if p.text and p.type != "tool_call")
@@ -108,22 +108,18 @@ def _with_stops(
     return tuple(made)
 
 
-def _link(text: str, last: bytes) -> bytes:
-    """Digest of ``text`` keyed by the digest before it, so no length marks are needed."""
-    data = text.encode("utf-8", "surrogatepass")
+def _link(key: str | bytes, last: bytes) -> bytes:
+    """Digest of a key, itself keyed by the digest before it, so no length marks are needed."""
+    data = key.encode("utf-8", "surrogatepass") if isinstance(key, str) else key
     return blake2b(data, digest_size=DIGEST_BYTES, key=last).digest()
 
 
-def _key(message: Message) -> str:
+def _key(message: Message) -> bytes:
     parts = [
         [p.type, p.call_id, p.name, p.text if p.text is not None else unmarked(p.raw)]
         for p in message.parts
     ]
-    return _json([message.role, message.framing_text, parts])
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return canonical([message.role, message.framing_text, parts])
 
 
 # ------------------------------------------------------------------------------------------- split

@@ -70,9 +70,7 @@ def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     model, baseline = request.model, routing.baseline or request.model
     if routing.pinned:
         own = judge.own(model)
-        return Decision(
-            model, model, baseline, judge.measured, (own,), own.reason, level=own.level
-        )
+        return Decision(model, model, baseline, judge.measured, (own,), own.reason, level=own.level)
     made = Decision(model, model, baseline, judge.measured, (), "")
     verdicts = judge.verdicts(routing.candidates)
     chooser = _Chooser(judge, routing, replace(made, floor=judge.floor))

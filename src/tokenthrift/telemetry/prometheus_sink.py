@@ -105,9 +105,7 @@ class Prometheus:
         """Count a call."""
         policy = self._bounded("policy", record.policy)
         model = self._model(record.model_chosen or record.model_requested)
-        tags = [
-            self._bounded(label, record.tags.get(tag, "")) for tag, label in self._tags.items()
-        ]
+        tags = [self._bounded(label, record.tags.get(tag, "")) for tag, label in self._tags.items()]
         self._calls.of(model, policy, record.status, *tags).inc()
         if record.error:
             self._errors.of(policy, self._bounded("error", record.error)).inc()
