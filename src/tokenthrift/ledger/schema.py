@@ -8,6 +8,7 @@ database at all are refused and left as they are.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
@@ -254,6 +255,10 @@ ATTEMPT_COLUMNS: Final = (
     "predicted_cache_read_tokens",
 )
 
+_texts: Final = attrgetter(*TEXT_COLUMNS)
+_sums: Final = attrgetter(*SUM_COLUMNS)
+_attempt: Final = attrgetter(*ATTEMPT_COLUMNS)
+
 
 def _insert(table: str, columns: Sequence[str], suffix: str = "") -> str:
     marks = ", ".join("?" * len(columns))
@@ -288,7 +293,7 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
     return (
         record.record_id,
         microseconds(record.created_at),
-        *(getattr(record, name) or "" for name in TEXT_COLUMNS),
+        *[text or "" for text in _texts(record)],
         int(record.holdout),
         record.arm,
         record.treated_share,
@@ -297,14 +302,14 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
         record.savings.basis,
         record.plan_ms,
         record.total_ms,
-        *(_sum_value(sums, name) for name in SUM_COLUMNS),
+        *(_unpriced(sums) if sums.unpriced_calls else _sums(sums)),
         group_of(record, "complexity"),
     )
 
 
 def attempt_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
     """The attempts of a record as rows of ``attempts``."""
-    return [(seq, *(getattr(a, name) for name in ATTEMPT_COLUMNS)) for a in record.attempts]
+    return [(seq, *_attempt(a)) for a in record.attempts]
 
 
 def tag_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
@@ -330,11 +335,8 @@ def feedback_of(row: tuple[Any, ...]) -> Feedback:
     )
 
 
-def _sum_value(sums: Totals, name: str) -> int | None:
-    if sums.unpriced_calls and name in PRICED_COLUMNS:
-        return None
-    value: int = getattr(sums, name)
-    return value
+def _unpriced(sums: Totals) -> list[int | None]:
+    return [None if n in PRICED_COLUMNS else getattr(sums, n) for n in SUM_COLUMNS]
 
 
 def migrate(db: sqlite3.Connection, where: str) -> None:

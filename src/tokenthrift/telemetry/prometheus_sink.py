@@ -122,8 +122,9 @@ class Prometheus:
         both = (self._model(attempt.model), policy)
         self._attempts.of(*both, attempt.status).inc()
         for bucket in BUCKETS:
-            tokens = getattr(attempt, f"{bucket}_tokens")
-            self._tokens.of(*both, bucket, *tags).inc(tokens)
+            series = self._tokens.of(*both, bucket, *tags)
+            if tokens := getattr(attempt, f"{bucket}_tokens"):
+                series.inc(tokens)
         if attempt.cost_nanos is None:
             self._unpriced.of(*both).inc()
         else:
@@ -134,9 +135,9 @@ class Prometheus:
             (self._between, speed.inter_chunk_s),
             (self._pace, speed.tokens_per_s),
         )
-        for series, value in figures:
+        for histogram, value in figures:
             if value is not None:
-                series.of(*both).observe(value)
+                histogram.of(*both).observe(value)
 
     def _model(self, name: str) -> str:
         return self._bounded("model", name)
