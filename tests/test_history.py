@@ -14,7 +14,7 @@ from tokenthrift.compress import split
 from tokenthrift.compress.changes import key_of
 from tokenthrift.compress.names import name_set
 from tokenthrift.compress.pointers import lines_of
-from tokenthrift.history import History
+from tokenthrift.history import History, Sums
 from tokenthrift.tokens import counter_for
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ def segments(rows: list[list[int]]) -> list[Segment]:
     messages = [{"role": "user", "content": text} for text in texts]
     request = wire.read({"model": "gpt-4o", "messages": messages})
     return list(split(request, counter_for("gpt-4o")).segments)
+
+
+def grown_to(history: History, own: list[Segment]) -> History:
+    """The history of a draft of these segments, which begin with its own."""
+    return history.grown(own, Sums.of(own, ()))
 
 
 def shown(history: History) -> tuple[object, ...]:
@@ -58,19 +63,19 @@ def test_a_view_sees_its_own_turns_only(
     grown = []
     history = History()
     for n in range(1, len(own) + 1):
-        history = history.grown(own[:n])
+        history = grown_to(history, own[:n])
         grown.append(history)
     start = grown[min(at, len(grown)) - 1] if at else History()
-    branch = start.grown([*own[: start.size], *fork[start.size :]])
+    branch = grown_to(start, [*own[: start.size], *fork[start.size :]])
     shown(grown[-1])
     for n, view in enumerate(grown, 1):
-        assert shown(view) == shown(History().grown(own[:n]))
-    alone = History().grown([*own[: start.size], *fork[start.size :]])
+        assert shown(view) == shown(grown_to(History(), own[:n]))
+    alone = grown_to(History(), [*own[: start.size], *fork[start.size :]])
     assert shown(branch) == shown(alone)
 
 
 def test_a_copy_covers_nothing() -> None:
     """Copies do not share the index; what they do not cover is looked at anew."""
-    history = History().grown(segments([[0], [1]]))
+    history = grown_to(History(), segments([[0], [1]]))
     assert history.size == 2
     assert copy.deepcopy(history).size == 0

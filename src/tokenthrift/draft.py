@@ -7,8 +7,9 @@ data that did the work, and replaying it over the original gives what was sent.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 from tokenthrift.errors import EditError
 from tokenthrift.growing import Beginning, Growing
@@ -128,9 +129,12 @@ class Window:
     compacted_tokens: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
     """Segments on their way through the stages. Changes only through `edit`.
+
+    Without slots, as every stage of every turn ends in a new draft: the values of one are copied in
+    one step, with what was worked out of them.
 
     Attributes:
         request: what the caller sent.
@@ -156,7 +160,6 @@ class Draft:
     floor_tokens: int = 0
     trace: Sequence[Step] = ()
     history: History = field(default_factory=History, compare=False, repr=False)
-    _size: int = field(default=-1, init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Keep sequences so that they can grow."""
@@ -175,20 +178,15 @@ class Draft:
         """The frames that the history does not cover."""
         return self.frames[self.history.sums.frames :]
 
-    @property
+    @cached_property
     def sums(self) -> Sums:
         """What all messages up to the end of the window add up to."""
         return self.history.sums + Sums.of(self.new_segments, self.new_frames)
 
-    @property
+    @cached_property
     def tokens(self) -> int:
-        """Tokens of the draft as it would be sent; added up once."""
-        if self._size < 0:
-            size = self.base_tokens + self.history.sums.tokens
-            size += sum([s.tokens for s in self.new_segments])
-            size += sum([f.tokens for f in self.new_frames if not f.removed])
-            object.__setattr__(self, "_size", size)
-        return self._size
+        """Tokens of the draft as it would be sent."""
+        return self.base_tokens + self.sums.tokens
 
     @property
     def seen(self) -> Sequence[Message]:
@@ -212,6 +210,10 @@ class Draft:
 
     def open_segments(self) -> list[Segment]:
         """The segments a stage may edit, in order; those under the floor are left out."""
+        return self._open.copy()
+
+    @cached_property
+    def _open(self) -> list[Segment]:
         return [s for s in self.new_segments if self.is_open(s) and s.tokens >= self.floor_tokens]
 
     def edit(
@@ -253,17 +255,35 @@ class Draft:
         )
         return after.noting(step)
 
+    def opened(
+        self, segments: Iterable[Segment], frames: Iterable[Frame], window: Window, base_tokens: int
+    ) -> Draft:
+        """The draft with one more window of text behind all that there is, which is frozen then.
+
+        Args:
+            segments: of the window.
+            frames: of its messages.
+            window: which turns they are.
+            base_tokens: what the request costs beside its messages.
+        """
+        return replace(
+            self,
+            segments=Growing.of(self.segments).froze().upto(len(self.segments), segments),
+            frames=Growing.of(self.frames).froze().upto(len(self.frames), frames),
+            trace=Growing.of(self.trace).froze(),
+            history=self.history.grown(self.segments, self.sums),
+            window=window,
+            base_tokens=base_tokens,
+        )
+
     def noting(self, *steps: Step) -> Draft:
         """The draft with steps behind those of its trace."""
-        after = self.__copy__()  # every stage of every turn ends here, and `replace` takes its time
-        object.__setattr__(after, "trace", Growing.of(self.trace).then(steps))
-        return after
+        return self._but(trace=Growing.of(self.trace).then(steps))
 
-    def __copy__(self) -> Draft:
-        """The same draft, with what it adds up to."""
+    def _but(self, **values: Any) -> Draft:
+        """The draft with other values, that nothing was worked out of."""
         after = object.__new__(Draft)
-        for name in _FIELDS:
-            object.__setattr__(after, name, getattr(self, name))
+        after.__dict__.update(self.__dict__, **values)
         return after
 
     def _with(self, changed: Mapping[str, Segment], gone: Collection[int]) -> Draft:
@@ -354,9 +374,6 @@ class Draft:
             error=f"{type(error).__name__}: {error}"[:300],
         )
         return self.noting(step)
-
-
-_FIELDS: Final = tuple(f.name for f in fields(Draft))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,10 @@ _RUN = re.compile(
 # Encodings that split a text behind a line break where anything but white space or a slash follows,
 # whatever else stands on either side: tokens of the two sides add up.
 BEGIN_ANEW: Final = frozenset({"cl100k_base", "o200k_base"})
-_ANEW = re.compile(r"(?<=\n)(?=[^\s/])")
+_ANEW = re.compile(r"\n(?=[^\s/])")
+# Texts that are being cut: so many are remembered by their lines, and so many lines of cuts.
+TABLES_HELD: Final = 32
+LINES_HELD: Final = 512
 
 IdArray = npt.NDArray[np.uint32]
 
@@ -136,7 +139,7 @@ class TokenIds:
         Returns:
             None where a piece does not begin anew, so that its own tokens may be others.
         """
-        if self.name not in BEGIN_ANEW or not all(_ANEW.match(text, end) for end in ends[:-1]):
+        if self.name not in BEGIN_ANEW or not all(_ANEW.match(text, end - 1) for end in ends[:-1]):
             return None
         pieces = [text[a:b] for a, b in pairwise([0, *ends])]
         if not all(map(_is_regular, (text, *pieces))):
@@ -152,22 +155,15 @@ class TokenIds:
 
         Only what is new is encoded. Where no line begins anew, that is all of it.
         """
-        lines = _ANEW.split(text) if self.name in BEGIN_ANEW else []
-        if len(lines) < 2 or not (_is_regular(text) and _is_regular(before)):
+        known = _line_tokens(self.name, before) if self.name in BEGIN_ANEW else {}
+        lines = _begun_anew(text) if known else []
+        if len(lines) < 2 or not _is_regular(text):
             return len(self(text))
-        there = _ANEW.split(before)
-        counts = self.counts(before, [*accumulate(map(len, there))]).tolist()
-        known = dict(zip(there, counts, strict=True))
-        encode = encoding(self.name).encode_ordinary
-        total, fresh = 0, ""
+        total = 0
         for line in lines:
-            if line not in known:
-                fresh += line
-                continue
-            total += known[line]
-            if fresh:
-                total, fresh = total + len(encode(fresh)), ""
-        return total + len(encode(fresh))
+            tokens = known.get(line)
+            total += _tokens_in(self.name, line) if tokens is None else tokens
+        return total
 
     def cut(self, text: str, ends: Sequence[int]) -> tuple[IdArray, npt.NDArray[np.int64]]:
         """Ids of a text, and how many of them each piece has that ends at one of ``ends``."""
@@ -179,6 +175,28 @@ class TokenIds:
         counts = borders.astype(np.int64)
         counts[1:] -= borders[:-1]
         return ids, counts
+
+
+def _begun_anew(text: str) -> list[str]:
+    """A text cut where a line begins anew."""
+    ends = [match.end() for match in _ANEW.finditer(text)]
+    return [text[a:b] for a, b in pairwise([0, *ends, len(text)])]
+
+
+@lru_cache(maxsize=TABLES_HELD)
+def _line_tokens(name: str, text: str) -> dict[str, int]:
+    """The lines of a text with the tokens of each; empty where they do not add up."""
+    if not _is_regular(text):
+        return {}
+    lines = _begun_anew(text)
+    counts = token_ids(name).counts(text, [*accumulate(map(len, lines))]).tolist()
+    return dict(zip(lines, counts, strict=True))
+
+
+@lru_cache(maxsize=LINES_HELD)
+def _tokens_in(name: str, line: str) -> int:
+    """Tokens of a line; marks recur, and what is cut is weighed before it is sent."""
+    return len(encoding(name).encode_ordinary(line))
 
 
 def _encoded(name: str, text: str) -> IdArray:

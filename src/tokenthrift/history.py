@@ -60,11 +60,12 @@ class Sums:
     def of(cls, segments: Sequence[Segment], frames: Sequence[Frame]) -> Sums:
         """The sums over whole messages."""
         own = [s for s in segments if s.role == "assistant"]
+        tokens = sum([s.tokens for s in segments])
         return cls(
             len(frames),
-            sum(s.tokens for s in segments) + sum(f.tokens for f in frames if not f.removed),
+            tokens + sum([f.tokens for f in frames if not f.removed]),
             len({f.group for f in frames if f.role == "assistant"}),
-            sum(f.role == "tool" for f in frames),
+            [f.role for f in frames].count("tool"),
             len({s.message for s in own}),
             len({s.message for s in own if s.kind not in ("prose", "markdown")}),
         )
@@ -112,17 +113,17 @@ class History:
         """Copies cover nothing: a draft without its history gives the same results, slower."""
         return History, ()
 
-    def grown(self, segments: Sequence[Segment], frames: Sequence[Frame] = ()) -> History:
+    def grown(self, segments: Sequence[Segment], sums: Sums) -> History:
         """The history of a draft whose first segments this one covers.
 
         Args:
             segments: all that are frozen, those of this history first.
-            frames: of all messages up to there.
+            sums: what they and their messages add up to.
         """
         new = History()
         new.size = len(segments)
+        new.sums = sums
         more = segments[self.size :]
-        new.sums = self.sums + Sums.of(more, frames[self.sums.frames :])
         with self._index.lock:
             if len(self._index.segments) == self.size:
                 new._index = self._index

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
-    from tokenthrift.route import Decision, Effort, Forecaster, Routing, Session
+    from tokenthrift.route import Decision, Effort, Forecaster, Session
     from tokenthrift.types import TokenCounter
 
 
@@ -197,15 +197,19 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         levels = Levels.of(policy, session, asked)
         made = levels.compressed(asked, rules, count, resources or policy.resources, memo)
     first = made[0]
+    held = "" if policy.routing.pinned else wire.held(first.sent)
     decision = choose(
         first.sent,
         first.tokens,
-        _routing_of(first.sent, policy.routing),
+        # What only one provider can serve stays with the caller's model.
+        policy.routing.model_copy(update={"candidates": ()}) if held else policy.routing,
         catalog,
         session=session,
         forecaster=forecaster or policy.forecaster,
         shapes=[m.shape for m in made] if levels.are_listed else (),
     )
+    if held:
+        decision = replace(decision, reason=f"{decision.reason}; {held}")
     if call_id:
         share = policy.routing.explore
         decision = explored(decision, first.sent, session, share=share, call_id=call_id)
@@ -227,11 +231,6 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         offer,
         compressed=chosen.sent,
     )
-
-
-def _routing_of(request: Request, routing: Routing) -> Routing:
-    """The policy's routing; what only one provider can serve stays with the caller's model."""
-    return routing.model_copy(update={"candidates": ()}) if wire.held(request) else routing
 
 
 def _cache_prices(card: ModelCard | None) -> CachePrices | None:

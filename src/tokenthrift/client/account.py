@@ -134,14 +134,21 @@ class Account:
         self._planner = Planner(
             self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
         )
-        self.elsewhere: Elsewhere | None = None
-        """Where models of other sellers are asked; None where only the client's own are."""
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         """The policy, and how many calls are in the ledger."""
         return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where models of other sellers are asked; None where only the client's own are."""
+        return self._planner.elsewhere
+
+    def reach(self, elsewhere: Elsewhere) -> None:
+        """Let calls go to other sellers as well, where they can."""
+        self._planner.elsewhere = elsewhere
 
     def add_sink(self, sink: Sink) -> None:
         """Hand every further record to a sink as well, in the context in which its call began."""
@@ -231,7 +238,21 @@ class Account:
         cancelled: bool = False,
         inter_chunk_ms: float | None = None,
     ) -> LedgerRecord:
-        """Write the record of a call that is over, and return it.
+        """Write the record of a call that is over, and return it; takes the arguments of `book`."""
+        record = self.book(call, outcomes, cancelled=cancelled, inter_chunk_ms=inter_chunk_ms)
+        self.write(call, record)
+        self.settle_abandoned()
+        return record
+
+    def book(
+        self,
+        call: Call,
+        outcomes: Sequence[Outcome],
+        *,
+        cancelled: bool = False,
+        inter_chunk_ms: float | None = None,
+    ) -> LedgerRecord:
+        """The record of a call that is over, which `write` has yet to hand on.
 
         Args:
             call: from `begin`.
@@ -245,13 +266,20 @@ class Account:
             cancelled=cancelled,
             inter_chunk_ms=inter_chunk_ms,
         )
-        record = self._write(call, ending)
+        record = record_of(call, ending, self._books)
         self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
             self._sessions.served(call.plan.request, _kept(call, outcomes, call.plan))
-        self.settle_abandoned()
         return record
+
+    def write(self, call: Call, record: LedgerRecord) -> None:
+        """Hand the record of a call to the ledger and the other sinks; none of them costs it."""
+        for sink in self._sinks:
+            try:
+                call.context.copy().run(sink, record)
+            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
+                self.report(error)
 
     def elapsed_ms(self, call: Call) -> float:
         """Since the call began."""
@@ -356,16 +384,8 @@ class Account:
     def _refuse(self, call: Call) -> None:
         """Write the record of a call that planning ended."""
         refused = replace(call, plan_ms=self.elapsed_ms(call))
-        self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
-
-    def _write(self, call: Call, ending: Ending) -> LedgerRecord:
-        record = record_of(call, ending, self._books)
-        for sink in self._sinks:
-            try:
-                call.context.copy().run(sink, record)
-            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
-                self.report(error)
-        return record
+        ending = Ending((), refused.plan_ms, error=refused.problem)
+        self.write(refused, record_of(refused, ending, self._books))
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()

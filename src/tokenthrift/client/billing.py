@@ -325,7 +325,7 @@ def _baseline_usage(
         # The cache held more or less than simulated, and would have for the baseline as well.
         cacheable = split.read_tokens + split.write_tokens
         read = min(split.read_tokens * usage.cache_read_tokens // believed, cacheable)
-        split = CacheSplit(read, cacheable - read, split.plain_tokens)
+        split = replace(split, read_tokens=read, write_tokens=cacheable - read)
     return split.usage(usage.output_tokens, usage.reasoning_tokens)
 
 

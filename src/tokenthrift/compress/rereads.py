@@ -42,11 +42,11 @@ class Dedupe(BaseModel):
     def __call__(self, draft: Draft, _resources: Resources, /) -> Draft:
         """Point open segments to earlier text."""
         edits: list[Edit] = []
-        if all(s.tokens < self.min_tokens for s in draft.new_segments):
-            return draft.edit(self.name, edits)  # nothing to look up; a short turn costs nothing
+        least = max(self.min_tokens, draft.floor_tokens)
+        if not any(s.tokens >= least and draft.may_point(s) for s in draft.new_segments):
+            return draft.edit(self.name, edits)  # nothing is looked up for a short turn
         past = draft.history.copies(lines_of)
         whole: dict[str, Segment] = {}
-        least = max(self.min_tokens, draft.floor_tokens)
         for segment in draft.segments[draft.history.size :]:
             if not segment.text or segment.level > 1:
                 continue

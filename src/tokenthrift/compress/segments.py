@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -234,23 +233,31 @@ def protect(
             why = RESULT if results else LATEST
         elif assistant and segment.role == "assistant":
             why = ASSISTANT
-        out.append(replace(segment, protected=why))
+        out.append(segment if segment.protected == why else replace(segment, protected=why))
     return tuple(out)
 
 
 def join(request: Request, segments: Iterable[Segment], removed: frozenset[int]) -> Request:
     """Put a request back together; the same object where nothing changed."""
-    texts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
+    texts: dict[tuple[int, int], list[str]] = {}
     for segment in segments:
-        texts[segment.message, segment.part].append(segment)
+        texts.setdefault((segment.message, segment.part), []).append(segment.text)
     changed: dict[Path, str] = {}
-    for (message, number), group in texts.items():
-        if message in removed:
+    messages = list(request.messages)
+    for (number, place), own in texts.items():
+        if number in removed:
             continue
-        part = request.messages[message].parts[number]
-        text = "".join(s.text for s in group)
+        message = messages[number]
+        part = message.parts[place]
+        text = "".join(own)
         if text != part.text:
             changed[part.path] = text
+            parts = list(message.parts)
+            parts[place] = replace(part, text=text)
+            messages[number] = replace(message, parts=tuple(parts))
     if not changed and not removed:
         return request
-    return wire.read(wire.write(request, changed, removed), request.wire)
+    body = wire.write(request, changed, removed)
+    if removed:  # all that stands behind has another place
+        return wire.read(body, request.wire)
+    return replace(request, body=body, messages=tuple(messages))

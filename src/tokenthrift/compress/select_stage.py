@@ -71,24 +71,20 @@ class Select(BaseModel):
         check(self.relevance, resources)
         if self.code == "syntax":
             syntax.check()
-        manner = Manner(rung=self.relevance, resources=resources, pages=self.pages, code=self.code)
         budget = draft.window.budget_tokens
         over = 0 if budget is None else draft.tokens - budget
         if over > 0:
             segments = [s for s in draft.open_segments() if s.level <= self.level]
             if size_of(draft, segments) <= over and not draft.window.is_wish:
                 segments = draft.open_segments()  # what a digest left is cut last
-            return select(
-                draft,
-                segments,
-                size_of(draft, segments) - over,
-                manner,
-            )
+            return select(draft, segments, size_of(draft, segments) - over, self._manner(resources))
         if self.when != "always" and (self.when == "loop") != in_loop(draft):
             why = f"{ELSEWHERE} {WHERE[self.when]}"
             return draft.edit(self.name, [], [(s.id, why) for s in draft.open_segments()])
-        cut = _cut_before(draft, self.name)
-        whole = [s for s in draft.open_segments() if s.id not in cut]
+        whole = draft.open_segments()
+        if whole:
+            cut = _cut_before(draft, self.name)
+            whole = [s for s in whole if s.id not in cut]
         segments = [s for s in whole if s.role in self.roles and s.tokens >= self.min_tokens]
         notes = [
             (s.id, f"select: under {self.min_tokens} tokens, left whole")
@@ -100,14 +96,17 @@ class Select(BaseModel):
             for s in whole
             if s.role not in self.roles
         ]
+        if not segments:
+            return draft.edit(self.name, [], notes)
         target = int(self.keep * size_of(draft, segments))
         if self.keep >= 1:
             segments = [s for s in segments if self.pages == "main" and is_page_mark(s.text)]
             target = 2 * size_of(draft, segments)  # no limit: only what is beside main text goes
-        manner = replace(manner, core_stays=True)
-        if not segments:
-            return draft.edit(self.name, [], notes)
-        return select(draft, segments, target, replace(manner, notes=notes, exact=False))
+        manner = replace(self._manner(resources), core_stays=True, notes=notes, exact=False)
+        return select(draft, segments, target, manner)
+
+    def _manner(self, resources: Resources) -> Manner:
+        return Manner(rung=self.relevance, resources=resources, pages=self.pages, code=self.code)
 
 
 def _cut_before(draft: Draft, stage: str) -> set[str]:

@@ -8,11 +8,10 @@ the next turn cheap and never changes a result.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,7 +23,6 @@ from tokenthrift.compress.segments import Parts, protect, split, turns_of
 from tokenthrift.compress.trimming import TRIM, Shares, trim
 from tokenthrift.draft import Draft, Resources, Stage, Step, Window
 from tokenthrift.errors import OverBudgetError
-from tokenthrift.growing import Growing
 from tokenthrift.history import History, Sums
 
 if TYPE_CHECKING:
@@ -230,32 +228,24 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     first, last = turns
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
     one_off = first < last
-    history = before.history.grown(before.segments, before.frames)
     segments = protect(
         new.segments,
         first_turn=first,
         last_turn=last,
         assistant=not (over or one_off),
-        results=acts_in_text(history.sums + Sums.of(new.segments, new.frames)),
+        results=acts_in_text(before.sums + Sums.of(new.segments, new.frames)),
     )
     messages = before.request.messages[new.begin : new.end]
     asks = any(m.role == "user" for m in messages)
-    return replace(
-        before,
-        history=history,
-        segments=Growing.of(before.segments).froze().upto(len(before.segments), segments),
-        frames=Growing.of(before.frames).froze().upto(len(before.frames), new.frames),
-        trace=Growing.of(before.trace).froze(),
-        base_tokens=new.base_tokens,
-        window=replace(
-            before.window,
-            first_turn=first,
-            last_turn=last,
-            question=question_of(messages) if asks else before.window.question,
-            budget_tokens=budget_tokens,
-            is_wish=False,
-        ),
+    window = replace(
+        before.window,
+        first_turn=first,
+        last_turn=last,
+        question=question_of(messages) if asks else before.window.question,
+        budget_tokens=budget_tokens,
+        is_wish=False,
     )
+    return before.opened(segments, new.frames, window, new.base_tokens)
 
 
 def _reopened(draft: Draft, turn: int, goal_tokens: int, *, is_wish: bool = False) -> Draft:
@@ -349,28 +339,28 @@ def _chain(
     request: Request, turns: Sequence[int], rules: Rules, count: TokenCounter
 ) -> list[bytes]:
     """One digest per turn, of everything up to its end that a plan depends on."""
-    digest = blake2b(digest_size=16)
+    digest = sha256()
     prices = str(rules.cache) if rules.compaction.priced else ""
     for text in (rules.digest, prices, count.name, request.model, *request.tools_text):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     chain: list[bytes] = []
     for n, (message, turn) in enumerate(zip(request.messages, turns, strict=True)):
-        _digest_message(digest, message)
+        digest.update(_told(message))
         if n + 1 == len(turns) or turns[n + 1] != turn:
             chain.append(digest.digest())
     return chain
 
 
-def _digest_message(digest: blake2b, message: Message) -> None:
+def _told(message: Message) -> bytes:
+    """Everything in a message that a plan depends on."""
     pieces: list[str | None] = [message.role, str(message.pinned), message.framing_text]
     for part in message.parts:
-        raw = None if part.raw is None else json.dumps(part.raw, default=str, sort_keys=True)
-        pieces += [part.type, part.call_id, part.name, raw, part.text]
-    digest.update(b"%d;" % len(pieces))
-    for piece in pieces:  # with lengths, so that no text can pass for several pieces
-        data = b"" if piece is None else piece.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % (-1 if piece is None else len(data)))
-        digest.update(data)
+        raw = None if part.raw is None else repr(part.raw)
+        pieces += (part.type, part.call_id, part.name, raw, part.text)
+    # With lengths, so that no text can pass for several pieces.
+    sizes = [-1 if piece is None else len(piece) for piece in pieces]
+    text = "".join([piece or "" for piece in pieces])
+    return f"{sizes}{text}".encode("utf-8", "surrogatepass")
 
 
 def _resume(

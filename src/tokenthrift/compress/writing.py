@@ -138,7 +138,7 @@ class Writer:
 
     def _shrinks(self, one: _Written, *, with_legend: bool) -> bool:
         text = one.text + (markers.legend(NO_ID) if with_legend else "")
-        return self._count(text) < one.segment.tokens
+        return self._count.edited(text, one.segment.text) < one.segment.tokens
 
     def _leave_whole(self, one: _Written) -> None:
         """Take back the cuts of a text that marks make longer than it was: it only bears marks."""

@@ -162,7 +162,7 @@ def _savings(baseline: Money | None, actual: Money | None, parts: Parts, basis: 
 def _uncached(usage: Usage) -> Usage:
     if not (usage.cache_read_tokens or usage.cache_write_tokens):
         return usage
-    return replace(usage, cache_read_tokens=0, cache_write_tokens=0)
+    return replace(usage, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
 
 
 def _cost(usage: Usage, card: ModelCard | None) -> Money | None:

@@ -6,6 +6,7 @@ price are counted and left out of the savings sums, so that net stays baseline m
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
@@ -79,6 +80,21 @@ class Totals:
 TOTAL_NAMES: Final = tuple(f.name for f in fields(Totals))
 
 
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The groups on which most was spent, and what the others come to.
+
+    Attributes:
+        groups: sums by name, those with most spent first.
+        left_out: how many other groups there are.
+        rest: the sums of these.
+    """
+
+    groups: Mapping[str, Totals]
+    left_out: int
+    rest: Totals
+
+
 def row_of(record: LedgerRecord) -> Totals:
     """What one record adds to the sums."""
     savings = record.savings
@@ -136,6 +152,26 @@ def added(left: Mapping[str, Totals], right: Mapping[str, Totals]) -> dict[str, 
     """The sums of two sets of calls that have none in common, sorted by the value of their key."""
     names = sorted({*left, *right})
     return {n: left.get(n, Totals()) + right.get(n, Totals()) for n in names}
+
+
+def largest_of(
+    groups: Mapping[str, Totals], most: int, whole: tuple[int, Totals] | None = None
+) -> Largest:
+    """The groups on which most was spent.
+
+    Args:
+        groups: any, with at least these among them.
+        most: how many.
+        whole: of how many groups they are, and the sums of all; None where there are no others.
+    """
+    count, sums = whole or (len(groups), sum(groups.values(), Totals()))
+    ranked = heapq.nsmallest(most, groups.items(), key=_rank)
+    return Largest(dict(ranked), count - len(ranked), sums - sum((t for _, t in ranked), Totals()))
+
+
+def _rank(item: tuple[str, Totals]) -> tuple[int, int, str]:
+    name, sums = item
+    return -sums.spent_nanos, -sums.calls, name
 
 
 def check_key(key: str | None) -> None:

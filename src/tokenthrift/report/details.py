@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tokenthrift.ledger import AttemptRecord, LedgerRecord
 
 NEWEST: Final = 10_000
+NEWEST_SHORT: Final = 2_000
+"""Where only a few figures of them are shown; 0.1 s."""
 LATENCIES: Final = ("planning", "first chunk", "between chunks", "whole call")
 UNMEASURED: Final = "not measured"
 NO_MODEL: Final = "(no model)"

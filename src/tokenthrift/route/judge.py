@@ -244,6 +244,8 @@ class Judge:
             found.append(Refusal("latency", needs, has))
         if model in self.session.resting:
             found.append(Refusal("health", f"rests: {self.session.resting[model]}"))
+        if model in self.session.unreached:
+            found.append(Refusal("crossing", self.session.unreached[model]))
         return tuple(found)
 
     def waived(self, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
