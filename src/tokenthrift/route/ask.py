@@ -179,12 +179,17 @@ def _distinct(sentences: Iterable[str]) -> list[str]:
 
 def _near_ends(sentences: list[str]) -> list[str]:
     """The sentences within `ASK_WORDS` words of either end."""
-    if len(sentences) < 3:
+    if len(sentences) < 3 or sum(map(_most_words, sentences)) < ASK_WORDS:
         return sentences
     head, tail = _within(sentences), _within(sentences[::-1])
     if head + tail >= len(sentences):
         return sentences
     return [*sentences[:head], *sentences[-tail:]]
+
+
+def _most_words(text: str) -> int:
+    """As many words as its characters can make, which need not be counted then."""
+    return 1 + (len(text) // 2 if text.isascii() else len(text))
 
 
 def _within(sentences: list[str]) -> int:
