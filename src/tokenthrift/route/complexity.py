@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenthrift.catalog import ComplexityBucket
 from tokenthrift.route.ask import Ask, latest_ask
@@ -56,9 +56,10 @@ FULL_MATH_SHARE: Final = 0.12
 FULL_MATH_MARKS: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One measured property and what it added.
+
+    A tuple, as every record of a call has 14 of them and one is made three times as fast.
 
     Attributes:
         value: in [0, 1].

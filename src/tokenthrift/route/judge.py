@@ -169,9 +169,7 @@ class Judge:
         found = self._found(option, card, forecast)
         return found if found.refusals else self._assessed(found)
 
-    def _found(
-        self, option: _Option, card: ModelCard | None, forecast: Forecast | None
-    ) -> Verdict:
+    def _found(self, option: _Option, card: ModelCard | None, forecast: Forecast | None) -> Verdict:
         candidate, shape, model = option.candidate, option.shape, option.candidate.model
         if shape is None:
             return self._refused(option, (NO_SUCH_SHAPE,))
