@@ -28,7 +28,7 @@ ROWS: Final = {
             ["errors", "types", "growing", "history", "draft", "addresses"],
             [
                 *("tokens", "encodings", "images", "opaque", "encoders", "catalog", "wire"),
-                *("sqlite_file", "evidence"),
+                *("sqlite_file", "evidence", "canonical"),
             ],
             ["compress", "route", "limits", "experiment"],
             ["policy"],

@@ -161,7 +161,9 @@ def test_a_piece_is_as_long_as_its_tokens() -> None:
 @examples(150)
 @given(
     st.lists(
-        st.sampled_from(["one two\n", "\n", "  x\n", "/x\n", "\r\n", "é\n", "\ud800", "{7}", "a"]),
+        st.sampled_from(
+            ["one two\n", "\n", "  x\n", "/x\n", "\r\n", "é\n", "\ud800", "{7}", "a", "\nb"]
+        ),
         max_size=60,
     ),
     st.integers(1, 4),

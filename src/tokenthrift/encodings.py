@@ -139,7 +139,7 @@ class TokenIds:
         Returns:
             None where a piece does not begin anew, so that its own tokens may be others.
         """
-        if self.name not in BEGIN_ANEW or not all(_ANEW.match(text, end) for end in ends[:-1]):
+        if self.name not in BEGIN_ANEW or not all(_ANEW.match(text, end - 1) for end in ends[:-1]):
             return None
         pieces = [text[a:b] for a, b in pairwise([0, *ends])]
         if not all(map(_is_regular, (text, *pieces))):

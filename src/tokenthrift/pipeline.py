@@ -196,7 +196,8 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     )
     asked, offer = offered(fitted, policy.recall, rules, cards)
     with collect_spending() as spent:
-        rules = replace(rules, cache=_cache_prices(cards[request.model]))
+        if policy.compaction.priced:
+            rules = replace(rules, cache=_cache_prices(cards[request.model]))
         levels = Levels.of(policy, session, asked)
         made = levels.compressed(asked, rules, count, resources or policy.resources, memo)
     first = made[0]
@@ -217,7 +218,9 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         share = policy.routing.explore
         decision = explored(decision, first.sent, session, share=share, call_id=call_id)
     chosen = next(m for m in made if m.level == decision.level)
-    draft = replace(chosen.draft, trace=(*redacted.steps, *steps, *chosen.draft.trace))
+    draft = chosen.draft
+    if redacted.steps or steps:
+        draft = replace(draft, trace=(*redacted.steps, *steps, *draft.trace))
     sent, effort = chosen.sent, None if decision.effort is None else str(decision.effort)
     if decision.chosen != request.model or effort is not None:
         written = wire.write(sent, {}, model=decision.chosen, effort=effort)

@@ -125,6 +125,14 @@ def _halves_to_even(numerator: int, denominator: int) -> int:
 def _pieces(usage: Usage) -> tuple[tuple[int, str], ...]:
     """Tokens by the price that they have; each token is in one piece."""
     read, write = usage.cache_read_tokens, usage.cache_write_tokens
+    if not _is_told_apart(usage):
+        plain = max(0, usage.input_tokens - read - write)
+        return (
+            (plain, "input_usd_per_mtok"),
+            (read, "cache_read_usd_per_mtok"),
+            (write, "cache_write_usd_per_mtok"),
+            (usage.output_tokens, "output_usd_per_mtok"),
+        )
     read_audio = min(usage.cache_read_audio_tokens, read)
     write_1h = min(usage.cache_write_1h_tokens, write)
     plain = max(0, usage.input_tokens - read - write)
@@ -145,6 +153,19 @@ def _pieces(usage: Usage) -> tuple[tuple[int, str], ...]:
         (reasoning, "reasoning_usd_per_mtok"),
         (spoken, "output_audio_usd_per_mtok"),
         (drawn, "output_image_usd_per_mtok"),
+    )
+
+
+def _is_told_apart(usage: Usage) -> bool:
+    """Whether a usage says more than input, output and what of it was cached."""
+    return bool(
+        usage.reasoning_tokens
+        or usage.cache_write_1h_tokens
+        or usage.cache_read_audio_tokens
+        or usage.input_audio_tokens
+        or usage.input_image_tokens
+        or usage.output_audio_tokens
+        or usage.output_image_tokens
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.allowance import Allowance
-from tokenthrift.client.call import RECEIPT, Call, Outside, Receipt, asks_usage
+from tokenthrift.client.call import RECEIPT, Call, Outside, Receipt
 from tokenthrift.client.debts import Debts
 from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.options import PLAIN
@@ -37,7 +37,6 @@ from tokenthrift.policy import load_policy
 from tokenthrift.recall import open_recall
 from tokenthrift.route import Kept, final_of
 from tokenthrift.route.learning import Learned, learned
-from tokenthrift.transports import dialect_of
 from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -212,23 +211,23 @@ class Account:
                 log.warning("sent as it is, as it could not be planned: %r", error)
                 bare = self._planner.unplanned(call)
                 planned = replace(call, problem=type(error).__name__, plan=bare)
-        adds_usage = (
-            call.streamed
-            and dialect_of(call.wire).asks_usage
-            and not self.policy_changes_nothing
-            and call.is_compared
-            and not asks_usage(body)
-        )
         if planned.plan is not None:
             self._keeper.keep(planned.plan, self._now_s())
-        planned = replace(planned, adds_usage=adds_usage, spent=tuple(spent))
         model = call.model_requested if planned.plan is None else planned.plan.model
         try:
             touched = self.allowance.reserve(planned, model, 1)
         except (LimitError, LimitStoreError) as error:
-            self._refuse(replace(planned, problem=type(error).__name__), error)
+            refused = replace(planned, problem=type(error).__name__, spent=tuple(spent))
+            self._refuse(refused, error)
             raise
-        return replace(planned, plan_ms=self.elapsed_ms(call), limits=touched)
+        adds_usage = call.hides_usage and call.is_compared and not self.policy_changes_nothing
+        return replace(
+            planned,
+            plan_ms=self.elapsed_ms(call),
+            limits=touched,
+            adds_usage=adds_usage,
+            spent=tuple(spent),
+        )
 
     def settle(
         self,

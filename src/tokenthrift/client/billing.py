@@ -131,10 +131,13 @@ def bill(
     baseline = _baseline_usage(usage, simulated, given.simulate(now_s), sent, given)
     sent.cache.store(sent.blocks, now_s)
     given.cache.store(given.blocks, now_s)
+    compressed, tokens = baseline, _input_of(plan.sent, given, sent, usage)
+    if tokens != baseline.input_tokens:
+        compressed = replace(baseline, input_tokens=tokens)
     return Bill(
         usage=usage,
         baseline=Charge(baseline, given.card),
-        compressed=replace(baseline, input_tokens=_input_of(plan.sent, given, sent, usage)),
+        compressed=compressed,
         counted_given=given.tokens if given.model == model else _counted(plan.request, model),
         counted_sent=sent.tokens,
         predicted_read=predicted,

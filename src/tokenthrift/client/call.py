@@ -17,6 +17,7 @@ from uuid import uuid4
 import anyio
 
 from tokenthrift.client.options import PLAIN, CallOptions
+from tokenthrift.transports import dialect_of
 
 if TYPE_CHECKING:
     from tokenthrift.encoders import Spend
@@ -134,6 +135,12 @@ class Call:
         return self.body.get("stream") is True
 
     @property
+    def hides_usage(self) -> bool:
+        """Whether it is a stream whose usage comes only if asked for, and nobody did."""
+        asked = _options(self.body).get("include_usage")
+        return self.streamed and dialect_of(self.wire).asks_usage and not asked
+
+    @property
     def model_requested(self) -> str:
         """The model the caller asked for."""
         return str(self.body.get("model") or "")
@@ -149,11 +156,6 @@ class Call:
         """The caller's own body, without secrets where the policy redacts."""
         body = self.body if self.plan is None else self.plan.cleared
         return _asking_usage(body) if add_usage else body
-
-
-def asks_usage(body: Mapping[str, Any]) -> bool:
-    """Whether the caller wants to see the usage of a stream."""
-    return bool(_options(body).get("include_usage"))
 
 
 def _asking_usage(body: Mapping[str, Any]) -> Mapping[str, Any]:

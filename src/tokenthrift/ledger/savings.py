@@ -112,9 +112,12 @@ def split_savings(
         zero = Money()
         return _savings(zero, _minus(overhead), (zero, zero, zero, overhead), basis)
     answer = accepted[0]
-    middle = _cost(_uncached(compressed), baseline.card)
     baseline_list, baseline_bill = baseline.list_cost, baseline.cost
-    answer_list, answer_bill = answer.list_cost, answer.cost
+    middle, answer_list, answer_bill = baseline_list, baseline_list, baseline_bill
+    if compressed is not baseline.usage:
+        middle = _cost(_uncached(compressed), baseline.card)
+    if answer.usage is not baseline.usage or answer.card is not baseline.card:
+        answer_list, answer_bill = answer.list_cost, answer.cost
     parts: Parts = (
         _difference(baseline_list, middle),
         _difference(middle, answer_list),

@@ -7,6 +7,7 @@ another program, or that are no database at all are refused and left as they are
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
@@ -84,6 +85,10 @@ ATTEMPT_COLUMNS: Final = (
     "predicted_cache_read_tokens",
 )
 
+_texts: Final = attrgetter(*TEXT_COLUMNS)
+_sums: Final = attrgetter(*SUM_COLUMNS)
+_attempt: Final = attrgetter(*ATTEMPT_COLUMNS)
+
 
 def _insert(table: str, columns: Sequence[str], suffix: str = "") -> str:
     marks = ", ".join("?" * len(columns))
@@ -118,7 +123,7 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
     return (
         record.record_id,
         microseconds(record.created_at),
-        *(getattr(record, name) or "" for name in TEXT_COLUMNS),
+        *[text or "" for text in _texts(record)],
         int(record.holdout),
         record.arm,
         record.treated_share,
@@ -127,7 +132,7 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
         record.savings.basis,
         record.plan_ms,
         record.total_ms,
-        *(_sum_value(sums, name) for name in SUM_COLUMNS),
+        *(_unpriced(sums) if sums.unpriced_calls else _sums(sums)),
         group_of(record, "complexity"),
         part_of(session_of(record)),
     )
@@ -135,7 +140,7 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
 
 def attempt_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
     """The attempts of a record as rows of ``attempts``."""
-    return [(seq, *(getattr(a, name) for name in ATTEMPT_COLUMNS)) for a in record.attempts]
+    return [(seq, *_attempt(a)) for a in record.attempts]
 
 
 def tag_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
@@ -161,11 +166,8 @@ def feedback_of(row: tuple[Any, ...]) -> Feedback:
     )
 
 
-def _sum_value(sums: Totals, name: str) -> int | None:
-    if sums.unpriced_calls and name in PRICED_COLUMNS:
-        return None
-    value: int = getattr(sums, name)
-    return value
+def _unpriced(sums: Totals) -> list[int | None]:
+    return [None if n in PRICED_COLUMNS else getattr(sums, n) for n in SUM_COLUMNS]
 
 
 def migrate(db: sqlite3.Connection, where: str) -> None:

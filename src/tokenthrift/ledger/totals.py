@@ -98,22 +98,31 @@ class Largest:
 def row_of(record: LedgerRecord) -> Totals:
     """What one record adds to the sums."""
     savings = record.savings
-    attempts = [a for a in record.attempts if a.status != "embedding"]
+    attempts = tokens_in = tokens_out = read = written = reasoning = spent = 0
+    for a in record.attempts:
+        spent += a.cost_nanos or 0
+        if a.status != "embedding":
+            attempts += 1
+            tokens_in += a.input_tokens
+            tokens_out += a.output_tokens
+            read += a.cache_read_tokens
+            written += a.cache_write_tokens
+            reasoning += a.reasoning_tokens
     priced = savings.net_nanos is not None
     return Totals(
         calls=1,
         failed_calls=int(record.status == "error"),
         unpriced_calls=int(not priced),
         estimated_calls=int(priced and savings.basis == "estimated"),
-        attempts=len(attempts),
+        attempts=attempts,
         counted_baseline_tokens=record.counted_baseline_tokens,
         counted_sent_tokens=record.counted_sent_tokens,
-        input_tokens=sum(a.input_tokens for a in attempts),
-        output_tokens=sum(a.output_tokens for a in attempts),
-        cache_read_tokens=sum(a.cache_read_tokens for a in attempts),
-        cache_write_tokens=sum(a.cache_write_tokens for a in attempts),
-        reasoning_tokens=sum(a.reasoning_tokens for a in attempts),
-        spent_nanos=sum(a.cost_nanos or 0 for a in record.attempts),
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=reasoning,
+        spent_nanos=spent,
         baseline_nanos=(savings.baseline_nanos or 0) if priced else 0,
         actual_nanos=(savings.actual_nanos or 0) if priced else 0,
         compression_nanos=savings.compression_nanos or 0,

@@ -70,11 +70,11 @@ def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     by_level: dict[int | None, Shape] = {s.level: s for s in shapes}
     by_level = by_level or {None: Shape(0, request, input_tokens)}
     judge = Judge(request, by_level, routing, catalog, session=session, forecaster=forecaster)
-    baseline = routing.baseline or request.model
-    made = Decision(request.model, request.model, baseline, judge.measured, (), "")
+    model, baseline = request.model, routing.baseline or request.model
     if routing.pinned:
-        own = judge.own(request.model)
-        return replace(made, verdicts=(own,), reason=own.reason, level=own.level)
+        own = judge.own(model)
+        return Decision(model, model, baseline, judge.measured, (own,), own.reason, level=own.level)
+    made = Decision(model, model, baseline, judge.measured, (), "")
     verdicts = judge.verdicts(routing.candidates)
     if not routing.upgrade and not any(v.model == baseline for v in verdicts):
         verdicts = (*verdicts, judge.kept(Kept(baseline)))
