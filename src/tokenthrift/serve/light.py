@@ -1,8 +1,8 @@
 """Light calls: those that are planned and accounted for on the event loop itself.
 
-A hop to a thread and back costs about as much as the plan of a short request. So where a policy
-only computes, short requests are planned where they came in, and only their records are written by
-a thread of their own, which takes all that are waiting at once.
+Two hops to a thread and back cost a short request about a tenth of its processor time. So where a
+policy only computes, short requests are planned where they came in, and only their records are
+written by a thread of their own, which takes all that are waiting at once.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.drive import Aside
     from tokenthrift.serve.relay import Inbound
 
-LIGHT_BYTES: Final = 16 * 1024  # about 4,000 tokens, planned and booked in a few milliseconds
+LIGHT_BYTES: Final = 12 * 1024  # of a body, about 3,000 tokens; see docs/decisions/0032
 
 Work: TypeAlias = "tuple[Callable[[], None], asyncio.Future[None]]"
 
@@ -83,10 +83,10 @@ class Light:
                 return
 
     def _write(self, works: list[Work]) -> None:
-        for work, _ in works:
-            work()
+        raised = [_raised(work) for work, _ in works]
+        waiting = [done for _, done in works]
         with suppress(RuntimeError):  # the loop is closed: nobody waits
-            works[0][1].get_loop().call_soon_threadsafe(_tell, works)
+            waiting[0].get_loop().call_soon_threadsafe(_tell, waiting, raised)
 
 
 def only_computes(account: Account) -> bool:
@@ -97,7 +97,19 @@ def only_computes(account: Account) -> bool:
     return not (keeps or asks or account.allowance.is_limited)
 
 
-def _tell(works: list[Work]) -> None:
-    for _, done in works:
-        if not done.done():
+def _raised(work: Callable[[], None]) -> Exception | None:
+    try:
+        work()
+    except Exception as error:  # noqa: BLE001 - raised again for whoever waits
+        return error
+    return None
+
+
+def _tell(waiting: list[asyncio.Future[None]], raised: list[Exception | None]) -> None:
+    for done, error in zip(waiting, raised, strict=True):
+        if done.done():  # nobody waits any more
+            continue
+        if error is None:
             done.set_result(None)
+        else:
+            done.set_exception(error)
