@@ -217,6 +217,7 @@ class Account:
             and dialect_of(call.wire).asks_usage
             and not self.policy_changes_nothing
             and call.is_compared
+            and not options.untouched
             and not asks_usage(body)
         )
         if planned.plan is not None:
