@@ -185,7 +185,7 @@ def ask(client: Any, wire: str, way: str, body: dict[str, Any]) -> Seen:
             return whole(wire, response.parse(), response)
         case _:
             with resource.with_streaming_response.create(**body) as response:
-                return Seen((type(response),), raw_text(wire, json.loads(response.read())))
+                return read_raw(wire, response, response.read())
 
 
 async def ask_async(client: Any, wire: str, way: str, body: dict[str, Any]) -> Seen:
@@ -208,7 +208,7 @@ async def ask_async(client: Any, wire: str, way: str, body: dict[str, Any]) -> S
             return whole(wire, parsed, response)
         case _:
             async with resource.with_streaming_response.create(**body) as response:
-                return Seen((type(response),), raw_text(wire, json.loads(await response.read())))
+                return read_raw(wire, response, await response.read())
 
 
 def _final(wire: str, stream: Any) -> Any:
@@ -233,6 +233,12 @@ def whole(wire: str, answer: Any, holder: Any = None) -> Seen:
         [_same(plain)],
         answer,
     )
+
+
+def read_raw(wire: str, response: Any, content: bytes) -> Seen:
+    """An answer that was read as bytes."""
+    text, receipt = raw_text(wire, json.loads(content)), getattr(response, "tokenthrift", None)
+    return Seen((type(response),), text, receipt=receipt)
 
 
 def chunked(wire: str, stream: Any, chunks: list[Any]) -> Seen:

@@ -95,7 +95,7 @@ def test_only_a_refusal_of_the_parameter_is_one():
 
 
 def test_posts_of_other_kinds_are_not_planned():
-    """Other paths, bodies that are no JSON objects, and raw streams are left alone."""
+    """Other paths and bodies that are no JSON objects are left alone; raw streams are bytes."""
     body = {"model": "m", "messages": []}
     raw = {"headers": {"X-Stainless-Raw-Response": "true"}}
     assert Posting.of("/embeddings", {"body": body}) is None
@@ -104,7 +104,7 @@ def test_posts_of_other_kinds_are_not_planned():
     for given in ({"options": raw, "stream": True}, {"options": streamed}, {"options": raw}):
         posting = Posting.of(PATH, {"body": body, **given})
         assert posting is not None
-        assert posting.is_planned == (given == {"options": raw})
+        assert posting.is_bytes == (given != {"options": raw})
 
 
 def test_parsing_waits():

@@ -307,6 +307,40 @@ def test_images_cross(provider: SimulatedProvider, api_key: str, others: dict[st
     assert sent == {"type": "image_url", "image_url": {"url": PNG}}
 
 
+@pytest.mark.parametrize(
+    ("more", "thinks"),
+    [
+        ({}, True),
+        ({"max_output_tokens": 500}, False),
+        ({"max_output_tokens": 2_000}, True),
+        ({"temperature": 0.5}, False),
+        ({"tool_choice": "required"}, False),
+        ({"input": conversation(RESPONSES, "it is 7")}, False),
+    ],
+)
+def test_claude_thinks_where_it_can(
+    provider: SimulatedProvider,
+    api_key: str,
+    others: dict[str, Any],
+    *,
+    more: dict[str, Any],
+    thinks: bool,
+) -> None:
+    """An effort of the caller's never makes a foreign model refuse the call."""
+    asks = {**body_of(RESPONSES, **said(RESPONSES)), "reasoning": {"effort": "low"}, **more}
+    candidates = [{"model": m, "covers": "expert"} for m in (FOREIGN[RESPONSES], "o3")]
+    routing = {"candidates": candidates, "fallback": False}
+    with client_of(provider, RESPONSES, api_key, "sync") as bare:
+        client = tokenthrift.wrap(
+            bare, {"version": 1, "routing": routing}, others=others[RESPONSES]
+        )
+        answer = client.responses.create(**{**asks, "model": "o3"})
+    assert answer.model == FOREIGN[RESPONSES]
+    (entry,) = provider.requests(f"{api_key}-others")
+    assert ("thinking" in json.loads(entry.raw)) == thinks
+    assert {item.type for item in answer.output} <= {"message", "function_call"}
+
+
 def resource(client: Any, wire: str) -> Any:
     """Where calls of a wire are made."""
     if wire == CHAT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ OFFERED: dict[str, Any] = {
     "stages": [{"stage": "select", "keep": 0.3}],
     "recall": {"offer": True},
 }
-UNRECORDED = "streaming"  # what is read raw as it comes
+BYTES = "streaming"  # what is read raw as it comes
 
 
 @pytest.mark.parametrize("policy", [*POLICIES, OFFERED], ids=["off", "balanced", "offered"])
@@ -55,8 +56,6 @@ async def test_a_wrapped_call_is_the_bare_one(
         (bare,), (sent,) = provider.requests(f"{api_key}-bare"), provider.requests(api_key)
         assert sent.raw == bare.raw
     provider.forget(f"{api_key}-bare")
-    if form[1] == UNRECORDED:
-        return
     if form == (CHAT, "stream"):  # the SDK's helper keeps the stream to itself
         return
     record = seen.receipt.record
@@ -72,9 +71,7 @@ async def test_a_wrapped_call_is_the_bare_one(
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize(
-    "form", [f for f in FORMS if f[1] not in ("parse", UNRECORDED)], ids="-".join
-)
+@pytest.mark.parametrize("form", [f for f in FORMS if f[1] not in ("parse", BYTES)], ids="-".join)
 async def test_tool_calls_are_the_bare_ones(
     provider: SimulatedProvider, api_key: str, form: Any, mode: str
 ) -> None:
@@ -271,3 +268,38 @@ def test_azure_plans_what_it_posts() -> None:
     assert path == "/openai/deployments/gpt-4o-mini/chat/completions"
     assert len(json.dumps(body)) < 0.8 * len(json.dumps(conversation(CHAT)))
     assert tokenthrift.receipt_of(made).record is not None
+
+
+@pytest.mark.parametrize("way", ["lines", "parsed", "left", "dropped"])
+@pytest.mark.parametrize("wire", WIRES)
+def test_streams_that_are_opened_raw_are_recorded(
+    provider: SimulatedProvider, api_key: str, wire: str, way: str
+) -> None:
+    """Events that the caller reads as bytes are its own, and are read along once."""
+    asks = body_of(wire, stream=True)
+    with client_of(provider, wire, api_key, "sync") as bare:
+        client: Any = tokenthrift.wrap(bare, OFFERED)
+        resource = client.chat.completions if wire == CHAT else None
+        resource = resource or (client.responses if wire == RESPONSES else client.messages)
+        if way == "dropped":
+            raw = resource.with_raw_response.create(**asks)
+            del raw
+            gc.collect()
+            tokenthrift.account_of(client).settle_abandoned()
+        elif way == "parsed":
+            assert list(resource.with_raw_response.create(**asks).parse())
+        else:
+            with resource.with_streaming_response.create(**asks) as response:
+                lines = response.iter_lines()
+                seen = [next(lines)] if way == "left" else list(lines)
+            sent = provider.requests(api_key)[0].response or b""
+            assert "\n".join(seen) in sent.decode()
+            assert b"usage" in sent or wire == CHAT  # nothing is asked for that nobody wants
+    (record,) = tokenthrift.account_of(client).ledger.records()
+    whole = way in ("lines", "parsed")
+    assert (record.status, record.streamed) == ("ok" if whole else "cancelled", True)
+    (attempt,) = record.attempts
+    assert attempt.estimated == (not whole or wire == CHAT)
+    if whole and wire != CHAT:
+        assert attempt.usage.output_tokens == provider.totals(api_key).output_tokens
+    assert provider.requests(api_key)[0].model == MODELS[wire]

@@ -299,7 +299,9 @@ def test_raw_responses_are_planned_unless_streamed(provider, api_key, bare):
     ) as streamed:
         streamed.read()
     assert provider.requests(api_key)[-1].body["messages"] == CONVERSATION
-    assert tokenthrift.account_of(client).ledger.count() == 1
+    (_, record) = tokenthrift.account_of(client).ledger.records()
+    assert record == streamed.tokenthrift.record
+    assert record.attempts[0].input_tokens == provider.requests(api_key)[-1].usage.input_tokens
 
 
 def test_other_endpoints_pass_through(provider, bare):

@@ -220,7 +220,8 @@ class Account:
             refused = replace(planned, problem=type(error).__name__, spent=tuple(spent))
             self._refuse(refused, error)
             raise
-        adds_usage = call.hides_usage and call.is_compared and not self.policy_changes_nothing
+        adds_usage = call.hides_usage and call.is_compared and not options.untouched
+        adds_usage = adds_usage and not self.policy_changes_nothing
         return replace(
             planned,
             plan_ms=self.elapsed_ms(call),

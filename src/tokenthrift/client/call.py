@@ -205,6 +205,6 @@ def receipt_of(response: object) -> Receipt:
     if not isinstance(found, Receipt):
         raise TypeError(
             f"this {type(response).__name__} has no receipt; only calls of a wrapped "
-            "client have one (streams opened raw do not)"
+            "client have one"
         )
     return found

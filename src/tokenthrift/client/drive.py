@@ -9,20 +9,22 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from weakref import finalize
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
 from tokenthrift.client.call import RECEIPT, Answered, Receipt
 from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
+from tokenthrift.client.raw_streams import read_along
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
 from tokenthrift.client.threads import kept_or_undone, once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
 from tokenthrift.transports import is_retryable, retry_after_s
 from tokenthrift.transports.dialects.metering import Meter
-from tokenthrift.transports.reading import is_stream
+from tokenthrift.transports.reading import is_open_raw, is_stream
 from tokenthrift.types import Usage
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
 Aside: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
 """Does some work beside the event loop, exactly once, also where nobody waits for it any more."""
+OPEN: Final = object()
+"""Stands for a response that the caller has."""
 
 
 def complete(
@@ -68,6 +72,8 @@ def complete(
         else:
             account.allowance.give_back(call)
         raise
+    if is_open_raw(course.last.response):
+        return _read_along(course)
     if hasattr(course.last.response, "__next__"):
         recording = Recording(course, lambda said: make(course.more(said)))
         return recorded(course.last.response, recording)
@@ -123,6 +129,8 @@ async def complete_async(
         else:
             account.allowance.give_back(call)
         raise
+    if is_open_raw(course.last.response):
+        return _read_along(course)
     if hasattr(course.last.response, "__anext__"):
         recording = Recording(course, lambda said: make(course.more(said)))
         return recorded_async(course.last.response, recording)
@@ -235,6 +243,19 @@ def _outcome(
 
 def _usage(course: Course, attempt: Attempt, meter: Meter) -> Usage:
     return usage_of(course.call.wire, meter.reported, meter.text, attempt.model)
+
+
+def _read_along(course: Course) -> Any:
+    """A raw response that the caller has yet to read; dropped unread, it leaves its record behind.
+
+    The course forgets it, so that it can be dropped.
+    """
+    response = course.last.response
+    course.revise(replace(course.last, response=OPEN))
+    recording = Recording(course, course.more)
+    left = partial(recording.end, cancelled=True)
+    finalize(response.http_response, course.account.abandon, left).atexit = False
+    return read_along(response, recording, streamed=course.call.streamed)
 
 
 def _finish(course: Course, transport: Transport | AsyncTransport) -> None:

@@ -22,6 +22,7 @@ class CallOptions:
         session: names the session that it belongs to; without it the conversation tells.
         floor: P(adequate) that is enough for it, instead of the policy's.
         stays: why its form keeps it with the client's own seller; said by the client, not the user.
+        untouched: its answer is read as bytes, so nothing may be asked for that the caller did not.
         key: names the API key that it came with, for limits by key; set by services, not callers.
     """
 
@@ -30,6 +31,7 @@ class CallOptions:
     session: str | None = None
     floor: float | None = None
     stays: str = ""
+    untouched: bool = False
     key: str = ""
 
     def __post_init__(self) -> None:

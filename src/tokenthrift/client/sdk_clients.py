@@ -2,9 +2,9 @@
 
 A wrapped client is a copy of the caller's, of a subclass of its own class: all of its resources are
 the SDK's own, and only ``post`` is ours. Completions, responses and messages that are created,
-parsed or streamed pass through it; every other endpoint, and responses that are streamed raw, go
-out untouched and are not recorded. Of the latter a policy that redacts takes the secrets, which
-then stay out of the answer.
+parsed or streamed pass through it; every other endpoint goes out untouched and is not recorded.
+Responses that are streamed raw go out as they are given, and are recorded; where a policy redacts,
+without the secrets, which then stay out of the answer.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from copy import copy
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-
-from anyio.to_thread import run_sync
 
 from tokenthrift.client.drive import complete, complete_async
 from tokenthrift.client.options import CallOptions
@@ -119,10 +117,10 @@ def _posting(kind: Any) -> Callable[..., Any]:
             return kind.post(self, path, **given)
         options = CallOptions.of(posting.asked)
         send = partial(kind.post, self)
-        if not posting.is_planned:
-            body = account.cleared(posting.body, posting.wire)
-            return send(path, **posting.arguments(body))
         own = PostTransport(send, posting, account.sdk_retries)
+        if posting.is_bytes:
+            options = replace(options, off=True, untouched=True)
+            return complete(account, own, posting.body, posting.wire, options)
         if not isinstance(account.elsewhere, ThroughLiteLLM):
             return complete(account, own, posting.body, posting.wire, options)
         transport = CrossingTransport(own, account.elsewhere)
@@ -140,10 +138,10 @@ def _posting_async(kind: Any) -> Callable[..., Any]:
             return await kind.post(self, path, **given)
         options = CallOptions.of(posting.asked)
         send = partial(kind.post, self)
-        if not posting.is_planned:
-            body = await run_sync(account.cleared, posting.body, posting.wire)
-            return await send(path, **posting.arguments(body))
         own = AsyncPostTransport(send, posting, account.sdk_retries)
+        if posting.is_bytes:
+            options = replace(options, off=True, untouched=True)
+            return await complete_async(account, own, posting.body, posting.wire, options)
         if not isinstance(account.elsewhere, ThroughLiteLLM):
             return await complete_async(account, own, posting.body, posting.wire, options)
         transport = AsyncCrossingTransport(own, account.elsewhere)

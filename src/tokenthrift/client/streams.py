@@ -78,7 +78,7 @@ class Recording:
 
     def see(self, chunk: Any) -> None:
         """Note a chunk; `ready` then holds what the caller is to see."""
-        if not self._note(chunk):
+        if not self.note(chunk):
             return
         self._show([chunk] if self._watch is None else self._watch.feed(chunk))
 
@@ -123,7 +123,8 @@ class Recording:
             self._watch.again(may_recall=not self._course.recalls.are_over)
         return self._course.last.response
 
-    def _note(self, chunk: Any) -> bool:
+    def note(self, chunk: Any) -> bool:
+        """Note a chunk that the caller sees by itself; whether there is something to see in it."""
         now_s = self.account.outside.stopwatch_s()
         self._times_s = (now_s if self._times_s is None else self._times_s[0], now_s)
         self._chunks += 1

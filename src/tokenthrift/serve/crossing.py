@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from anyio.to_thread import run_sync
 
-from tokenthrift.errors import BridgeError
 from tokenthrift.serve.events import Event
 from tokenthrift.serve.relay import Answered
 from tokenthrift.serve.upstreams import (
@@ -220,8 +219,8 @@ def _written(event: Mapping[str, Any], wire: str) -> bytes:
 
 def _raised(error: Exception, wire: str) -> Exception:
     """An error as the relay would raise it."""
-    if isinstance(error, BridgeError | NoUpstreamError | ImportError):
-        return error
+    if isinstance(error, ImportError):
+        return NoUpstreamError(f"{MISSING} as it should be")
     failure = failure_of(error)
     if failure.timed_out:
         return APITimeoutError(f"the provider did not answer in time ({failure.message})")

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from tokenthrift.transports.posting import AsyncPostTransport, Posting, PostTransport
 
 RAW: Final = "a raw response is the provider's own"
+# What litellm lets Claude think at most for an effort. Source: litellm, ``constants.py``.
+THINKING_TOKENS: Final = {
+    "minimal": 1_024,
+    "low": 1_024,
+    "medium": 2_048,
+    "high": 4_096,
+    "xhigh": 8_192,
+    "max": 16_384,
+}
 
 
 class Elsewhere(Protocol):
@@ -97,16 +106,25 @@ def chat_for(wire: str, body: Mapping[str, Any], attempt: Attempt, speaks: str) 
     chat = BRIDGES[wire].chat(body)
     if attempt.effort is not None:
         chat["reasoning_effort"] = str(attempt.effort)
-    if speaks == "anthropic" and _is_in_loop(chat):
-        # What the model thought before its calls is gone, and without it more is refused.
+    if speaks == "anthropic" and not _may_think(chat):
         chat.pop("reasoning_effort", None)
     return chat
 
 
-def _is_in_loop(chat: Mapping[str, Any]) -> bool:
-    """Whether the last message answers a call."""
+def _may_think(chat: Mapping[str, Any]) -> bool:
+    """Whether Claude takes an effort with the rest of a body; where not, it is asked without.
+
+    It refuses thinking without the thinking before in a tool loop, where a call is forced or
+    sampling is set, and where the limit leaves no room for an answer behind it.
+    """
     last = mapped(next(reversed(listed(chat.get("messages"))), None))
-    return last.get("role") == "tool"
+    is_forced = chat.get("tool_choice") not in (None, "auto", "none")
+    if last.get("role") == "tool" or is_forced:
+        return False
+    if chat.get("temperature") not in (None, 1) or chat.get("top_p") is not None:
+        return False
+    limit = chat.get("max_completion_tokens") or chat.get("max_tokens")
+    return limit is None or limit > THINKING_TOKENS.get(str(chat.get("reasoning_effort")), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,11 @@ class Posting:
         return cls(path, PATHS[path], whole, given, asked, raw=bool(raw))
 
     @property
-    def is_planned(self) -> bool:
-        """Whether a plan can serve it; streams that are asked for raw are left alone."""
+    def is_bytes(self) -> bool:
+        """Whether the caller reads the answer as it comes, so that nothing of it may be changed."""
         headers = (self.given.get("options") or {}).get("headers") or {}
         streamed = any(k.lower() == RAW_HEADER and v == "stream" for k, v in headers.items())
-        return not streamed and not (self.raw and self.given.get("stream"))
+        return streamed or bool(self.raw and self.given.get("stream"))
 
     @property
     def parser(self) -> Callable[[Any], Any] | None:

@@ -45,8 +45,17 @@ def body_of(response: Any) -> Any:
 
 
 def is_stream(response: Any) -> bool:
-    """Whether a response comes in pieces."""
-    return hasattr(response, "__next__") or hasattr(response, "__anext__")
+    """Whether a response comes in pieces, or is raw and still to be read."""
+    if isinstance(response, Mapping):
+        return False
+    streams = hasattr(response, "__next__") or hasattr(response, "__anext__")
+    return streams or is_open_raw(response)
+
+
+def is_open_raw(response: Any) -> bool:
+    """Whether it is a raw response whose bytes the caller has yet to read."""
+    raw = None if isinstance(response, Mapping) else getattr(response, "http_response", None)
+    return raw is not None and not raw.is_closed
 
 
 def rewritten(response: Any, change: Callable[[Any], bool]) -> None:
