@@ -91,14 +91,14 @@ def _without_unused(draft: Draft, most: Mapping[str, int], share: float) -> Draf
     """
     shells = _exchanges(draft)
     segments = [s for s in draft.open_segments() if s.level <= CUT_LEVEL]
-    if not shells or not segments:
+    if not shells:
         return draft
     given: Counter[str] = Counter()
     for segment in draft.new_segments:
         given[segment.protected] += segment.tokens
     left = (draft.window.budget_tokens or 0) - draft.tokens + size_of(draft, segments)
     left += sum(shells.values()) + sum(max(0, given[why] - size) for why, size in most.items())
-    used = used_exchanges(draft, segments, int(share * left), shells)
+    used = used_exchanges(draft, segments, int(share * left), shells) if segments else set()
     gone = [f for f in draft.frames if f.group in shells and f.group not in used]
     return _without(draft, gone) if gone else draft
 
