@@ -314,3 +314,20 @@ def test_units_that_hang_on_a_kept_one_still_fit() -> None:
     """What was kept as a head is neither paid for nor chosen again."""
     units = [Choice(1.0, 10, 0, 0), Choice(9.0, 10, 1, 0, head=0), Choice(0.5, 10, 0, 0)]
     assert choose_units(units, 30 + GAP_TOKENS) == [True, True, True]
+
+
+def test_calls_of_an_exchange_are_paid_for_once() -> None:
+    """Where the calls of an exchange and one of its units do not fit, the next exchange is kept."""
+    free, kept_whole = -GAP_TOKENS, 10 - GAP_TOKENS  # no mark where nothing is missing
+    units = Choices(
+        values=[3.0, 3.0, 1.0],
+        tokens=[10, 10, 10],
+        templates=[-1, -1, -1],
+        blocks=[0, 1, 2],
+        openings=[free, free, free],
+        exchanges=[0, 0, 1],
+        shells=[40, 5],
+    )
+    assert choose(units, 2 * kept_whole + 40) == [True, True, False]
+    assert choose(units, kept_whole + 39) == [False, False, True]
+    assert choose(units, 3 * kept_whole + 45) == [True, True, True]

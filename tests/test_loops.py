@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from strategies import examples, short_texts
-from tokenthrift.compress.names import names_of
+from tokenthrift.compress.names import names_in, names_of
 from tokenthrift.pipeline import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 def loop(results: list[str]) -> list[dict[str, Any]]:
@@ -87,6 +90,21 @@ def test_what_counts_as_a_name(name: str) -> None:
 def test_line_numbers_and_words_are_no_names() -> None:
     """Numbers at the head of lines, short ones, and plain words do not count."""
     assert names_of(["2042:   return the value of it.\n17 more lines", "ü 2042: so."]) == [[], []]
+
+
+def test_fields_of_objects_are_no_names() -> None:
+    """What a later step needs of an object is its values, and keys that are ids."""
+    text = '{"payment_id": "card_77", "gift_card_12": {"balance_left": 250}, "state": "on_hold"}'
+    things = ["card_77", "gift_card_12", "250", "on_hold"]
+    assert {"payment_id", "balance_left"} < {*names_of([text])[0]}
+    asked: list[str] = []
+
+    def unseen(names: Collection[str]) -> set[str]:
+        asked.extend(names)
+        return set(names)
+
+    assert len(names_in([text], [1.0], unseen).of_unit[0]) == len(things)
+    assert asked == things
 
 
 @examples(300)

@@ -175,6 +175,19 @@ def test_trimming_cuts_protected_text_to_fit() -> None:
     assert compressed(given, rules(budget=budget)).tokens <= 200
 
 
+def test_trimming_drops_calls_that_brought_nothing() -> None:
+    """Calls with empty results leave too, though there is no text to weigh them by."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Run it."}]
+    for n in range(6):
+        function = {"name": "run", "arguments": '{"command": "make all and then some more"}'}
+        call = {"id": f"c{n}", "type": "function", "function": function}
+        messages.append({"role": "assistant", "content": None, "tool_calls": [call]})
+        messages.append({"role": "tool", "tool_call_id": f"c{n}", "content": ""})
+    budget = Budget(hard_tokens=120, on_over_budget="trim")
+    by = rules(Select(keep=1, min_tokens=0), budget=budget, scope="request")
+    assert compressed({"model": "gpt-4o", "messages": messages}, by).tokens <= 120
+
+
 # ------------------------------------------------------------------------------------------- memo
 def same(first: Draft, second: Draft) -> bool:
     """Whether two drafts are alike in all that a plan shows."""

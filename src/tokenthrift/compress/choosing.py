@@ -52,6 +52,9 @@ class Choices:
             of a unit's size: a name is as well shown by a short unit as by a long one.
         lines: of each, how many lines it is; empty for one each. Then a unit of several counts as
             much as its lines would one by one.
+        exchanges: by block, the number of the tool exchange it is a result of, or -1; empty where
+            every exchange stays.
+        shells: by exchange, what its calls and frames cost; paid with the first unit of it.
     """
 
     values: Sequence[float]
@@ -68,6 +71,8 @@ class Choices:
     core: Sequence[int] = ()
     waits: Sequence[bool] = ()
     lines: Sequence[int] = ()
+    exchanges: Sequence[int] = ()
+    shells: Sequence[int] = ()
 
     @property
     def scale(self) -> npt.NDArray[np.float64]:
@@ -185,6 +190,7 @@ class _Chooser:
         self._done = ready.done.copy()
         self._unseen = list(ready.units.name_worth)
         self._opened: set[int] = set()
+        self._exchanges: set[int] = {-1}
         self._queues = {template: queue.copy() for template, queue in ready.queues.items()}
         self._discount = dict.fromkeys(ready.queues, 1.0)
         self._core, self._cores = ready.core.copy(), ready.cores.copy()
@@ -267,6 +273,9 @@ class _Chooser:
             return None
         opening = block not in self._opened
         cost = self.units.openings[block] + GAP_TOKENS if opening else 0
+        exchange = self.units.exchanges[block] if self.units.exchanges else -1
+        if exchange not in self._exchanges:
+            cost += self.units.shells[exchange]
         anchors = self._anchors.get(block, ()) if opening else ()
         together = (*anchors, *heads, i)
         for one in together:  # each changes the gaps that the next one finds
@@ -277,6 +286,7 @@ class _Chooser:
                 kept[one] = False
             return None
         self._opened.add(block)
+        self._exchanges.add(exchange)
         for one in together:
             self._show(one)
         return cost

@@ -83,7 +83,7 @@ def names_in(
             again is worth nothing.
         naming: units whose names stand for what follows them; those are worth more.
     """
-    found = names_of(texts)
+    found = [_of_things(own, text) for own, text in zip(names_of(texts), texts, strict=True)]
     newest: dict[str, float] = {}
     for names, age in zip(found, ages, strict=True):
         newest.update(dict.fromkeys(names, age))
@@ -97,6 +97,13 @@ def names_in(
     shares = OLDEST_SHARE + (1 - OLDEST_SHARE) * np.array([newest[n] for n in kept], np.float32)
     shares[list({n for unit in naming for n in of_unit[unit]})] *= NAMING_WORTH
     return Names(of_unit, (NEWEST_WORTH * shares).astype(np.float32))
+
+
+def _of_things(names: list[str], text: str) -> list[str]:
+    """Names without those of an object's fields: what has no digit and a colon behind its quote."""
+    if '":' not in text:
+        return names
+    return [n for n in names if f'"{n}":' not in text or any(map(str.isdigit, n))]
 
 
 def names_of(texts: Sequence[str]) -> list[list[str]]:

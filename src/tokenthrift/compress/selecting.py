@@ -24,7 +24,7 @@ from tokenthrift.compress.writing import Writer
 from tokenthrift.draft import UnitNote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tokenthrift.draft import Draft, Edit, Resources
     from tokenthrift.types import Frame, Segment, TokenCounter, Unit
@@ -135,6 +135,33 @@ def select(
             break
         allowance += slack if slack > 0 else slack - 8
     return best if best is not None else draft
+
+
+def used_exchanges(
+    draft: Draft, segments: Sequence[Segment], target_tokens: int, shells: Mapping[int, int]
+) -> set[int]:
+    """The tool exchanges that a selection would keep some of, if what it keeps none of could go.
+
+    Args:
+        draft: says what is asked.
+        segments: what may be cut.
+        target_tokens: for segments, frames of messages that may go, and calls of exchanges.
+        shells: tokens of calls and frames of each exchange that may go, by the group of its frames.
+    """
+    alone = in_loop(draft)
+    units = [
+        with_pointers(s.text, units_of(s.text, s.kind, draft.count, names_alone=alone))
+        for s in segments
+    ]
+    worth = worth_of(draft, segments, units, PLAINLY.rung, PLAIN)
+    material = _Material.of(draft, segments, units, worth, PLAINLY, [None] * len(units))
+    number = {group: n for n, group in enumerate(shells)}
+    group_of = {f.message: f.group for f in draft.new_frames}
+    exchanges = [number.get(group_of[s.message], -1) for s in segments]
+    choices = replace(material.choices, exchanges=exchanges, shells=[*shells.values()])
+    kept = Ready(choices).choose(target_tokens - material.fixed_tokens)
+    blocks = {b for b, is_kept in zip(choices.blocks, kept, strict=True) if is_kept}
+    return {group_of[segments[b].message] for b in blocks}
 
 
 def _lacking(units: Sequence[Sequence[Unit]], worth: Worth, share: float) -> int:

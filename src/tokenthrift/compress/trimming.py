@@ -1,28 +1,30 @@
 """The last resort under a hard budget, where the policy says `trim`: protected text is cut too.
 
-In this order: old tool calls leave together with their results, system text is cut to its share by
-relevance, the latest user text to half the budget. Nothing else may ever touch protected text.
+In this order: tool calls leave together with results that there is no room for, system text is cut
+to its share by relevance, the latest user text to half the budget. Nothing else may ever touch
+protected text.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.markers import exchanges_gap, recall_id
-from tokenthrift.compress.names import name_set
 from tokenthrift.compress.segments import LATEST, SYSTEM
-from tokenthrift.compress.selecting import Manner, select
+from tokenthrift.compress.selecting import Manner, select, size_of, used_exchanges
 from tokenthrift.draft import Draft, Edit
 from tokenthrift.types import RESULT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tokenthrift.types import Frame, Message, Segment
 
 TRIM: Final = "trim"  # the name of the step
 LIGHT_CUT: Final = 2.0  # beyond this ratio system text gives way faster than the budget shrinks
+CUT_LEVEL: Final = 2  # texts that were cut harder are no matter of a selection
 KEEP_EXCHANGES: Final = 1  # the newest call and its results always stay
 
 
@@ -32,13 +34,13 @@ class Shares:
 
     Attributes:
         system: what system text may take; harder cuts leave it less.
-        frames: of what system text leaves, what frames and tool calls may take before old calls
-            go.
+        rest: of what protected text leaves, what may be taken for tool exchanges and other text
+            when it is looked which exchanges are needed.
         latest: what the latest user text may take.
     """
 
     system: float
-    frames: float
+    rest: float
     latest: float
 
 
@@ -54,10 +56,9 @@ def trim(draft: Draft, shares: Shares, *, with_legend: bool = False) -> Draft:
     if budget is None:
         return draft
     room = shares.system * budget * min(1.0, LIGHT_CUT * budget / draft.tokens)
-    system = sum(s.tokens for s in draft.segments if s.protected == SYSTEM)
-    draft = _drop_exchanges(draft, int(shares.frames * (budget - min(room, system))))
-    draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
     latest = int(shares.latest * budget)
+    draft = _without_unused(draft, {SYSTEM: int(room), LATEST: latest, RESULT: latest}, shares.rest)
+    draft = _cut(draft, lambda s: s.protected == SYSTEM, int(room), with_legend=with_legend)
     return _cut(draft, lambda s: s.protected in (LATEST, RESULT), latest, with_legend=with_legend)
 
 
@@ -78,36 +79,39 @@ def _cut(
     return replace(after, segments=closed)
 
 
-def _drop_exchanges(draft: Draft, frame_tokens: int) -> Draft:
-    """Remove tool exchanges until frames and calls fit their share.
+def _without_unused(draft: Draft, most: Mapping[str, int], share: float) -> Draft:
+    """Remove tool exchanges that a selection under the budget would keep nothing of.
 
-    Those go first whose frames cost most for the names (ids, paths) in their results; among equals
-    the oldest. The newest exchange stays.
+    So their calls and frames leave room for results that are worth more. The newest exchange stays.
+
+    Args:
+        draft: a draft whose window has a budget.
+        most: tokens that protected texts will be cut to, by why they are protected.
+        share: of the room that is left, how much the selection gets.
     """
-    size = draft.base_tokens + sum(f.tokens for f in draft.frames if f.pinned and not f.removed)
-    if size <= frame_tokens:
+    shells = _exchanges(draft)
+    segments = [s for s in draft.open_segments() if s.level <= CUT_LEVEL]
+    if not shells:
         return draft
+    given: Counter[str] = Counter()
+    for segment in draft.new_segments:
+        given[segment.protected] += segment.tokens
+    left = (draft.window.budget_tokens or 0) - draft.tokens + size_of(draft, segments)
+    left += sum(shells.values()) + sum(max(0, given[why] - size) for why, size in most.items())
+    used = used_exchanges(draft, segments, int(share * left), shells) if segments else set()
+    gone = [f for f in draft.frames if f.group in shells and f.group not in used]
+    return _without(draft, gone) if gone else draft
+
+
+def _exchanges(draft: Draft) -> dict[int, int]:
+    """Tokens of the frames of each tool exchange in the window but the newest, by its group."""
     answered = {f.group for f in draft.frames if f.role == "tool" and not f.removed}
     answered &= {f.group for f in draft.frames if f.role != "tool"}  # a call that is held elsewhere
-    exchanges: dict[int, list[Frame]] = {}
+    sizes: Counter[int] = Counter()
     for frame in draft.frames:
         if frame.group in answered and frame.turn >= draft.window.first_turn:
-            exchanges.setdefault(frame.group, []).append(frame)
-    names: dict[int, set[str]] = {group: set() for group in exchanges}
-    group_of = {f.message: group for group, frames in exchanges.items() for f in frames}
-    for segment in draft.segments:
-        if segment.message in group_of:
-            names[group_of[segment.message]].update(name_set(segment.text))
-    cost = {group: sum(f.tokens for f in frames) for group, frames in exchanges.items()}
-    order = sorted(exchanges)[: max(0, len(exchanges) - KEEP_EXCHANGES)]
-    order.sort(key=lambda group: (len(names[group]) / cost[group], group))
-    gone: list[Frame] = []
-    for group in order:
-        if size <= frame_tokens:
-            break
-        size -= cost[group]
-        gone += exchanges[group]
-    return _without(draft, gone) if gone else draft
+            sizes[frame.group] += frame.tokens
+    return dict(sorted(sizes.items())[: max(0, len(sizes) - KEEP_EXCHANGES)])
 
 
 def _without(draft: Draft, gone: Sequence[Frame]) -> Draft:

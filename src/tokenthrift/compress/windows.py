@@ -36,13 +36,14 @@ MEMO_ENTRIES: Final = 512
 # is written anew each time, and the time that it takes grows by the square.
 GROWTH: Final = 1.1
 LARGEST_SHOWN: Final = 3
-# Of the budget: what frames and tool calls may take before old calls leave, and what the latest
-# user text may take; of the policy's share for system text: what it keeps. Gentlest first.
+# Of what protected text leaves: how much room there is to weigh tool exchanges in. Of the budget:
+# what the latest user text may take. Of the policy's share for system text: what it keeps. Gentlest
+# first.
 TRIM_SHARES: Final = (
-    (0.5, 0.5, 1.0),
-    (0.35, 0.5, 0.9),
-    (0.2, 0.35, 0.75),
-    (0.1, 0.2, 0.5),
+    (1.0, 0.5, 1.0),
+    (0.7, 0.5, 0.9),
+    (0.4, 0.35, 0.75),
+    (0.2, 0.2, 0.5),
     (0.0, 0.1, 0.25),
     (0.0, 0.0, 0.1),
 )
@@ -297,8 +298,8 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
     if rules.budget.on_over_budget == "error" or draft.window.is_wish:
         return replace(_apply(draft, lossy, rules, resources), floor_tokens=floor)
     after = draft
-    for frames, latest, system in TRIM_SHARES:
-        shares = Shares(rules.budget.protected_share * system, frames, latest)
+    for rest, latest, system in TRIM_SHARES:
+        shares = Shares(rules.budget.protected_share * system, rest, latest)
         after = _trimmed(draft, shares, lossy, rules, resources)
         if not _over(after):
             break
