@@ -217,16 +217,14 @@ class Account:
         try:
             touched = self.allowance.reserve(planned, model, 1)
         except (LimitError, LimitStoreError) as error:
-            refused = replace(planned, problem=type(error).__name__, spent=tuple(spent))
-            self._refuse(refused, error)
+            self._refuse(replace(planned, problem=type(error).__name__, spent=tuple(spent)), error)
             raise
-        adds_usage = call.hides_usage and call.is_compared and not options.untouched
-        adds_usage = adds_usage and not self.policy_changes_nothing
+        may_add = call.is_compared and not (options.untouched or self.policy_changes_nothing)
         return replace(
             planned,
             plan_ms=self.elapsed_ms(call),
             limits=touched,
-            adds_usage=adds_usage,
+            adds_usage=may_add and call.hides_usage,
             spent=tuple(spent),
         )
 
