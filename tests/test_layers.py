@@ -27,7 +27,16 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             [
-                *("tokens", "encodings", "images", "opaque", "encoders", "catalog", "wire"),
+                *(
+                    "tokens",
+                    "encodings",
+                    "borders",
+                    "images",
+                    "opaque",
+                    "encoders",
+                    "catalog",
+                    "wire",
+                ),
                 *("sqlite_file", "evidence"),
             ],
             ["compress", "route", "limits", "experiment"],
@@ -55,6 +64,7 @@ WITHIN_A_ROW: Final = {
     ("history", "types"),
     ("types", "errors"),
     ("tokens", "encodings"),
+    ("encodings", "borders"),
     ("tokens", "images"),
     ("tokens", "opaque"),
 }

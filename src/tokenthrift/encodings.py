@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import tiktoken
 
+from tokenthrift.borders import BEGIN_ANEW, borders_of, may_join
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -33,9 +35,6 @@ _RUN = re.compile(
     rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
 )
 
-# Encodings that split a text behind a line break where anything but white space or a slash follows,
-# whatever else stands on either side: tokens of the two sides add up.
-BEGIN_ANEW: Final = frozenset({"cl100k_base", "o200k_base"})
 _ANEW = re.compile(r"(?<=\n)(?=[^\s/])")
 
 IdArray = npt.NDArray[np.uint32]
@@ -84,6 +83,7 @@ class TokenIds:
 
     Attributes:
         name: of the encoding.
+        is_cut_anew: whether tokens begin at the borders of a text.
     """
 
     def __init__(self, name: str) -> None:
@@ -91,6 +91,7 @@ class TokenIds:
         self._known: OrderedDict[bytes, IdArray] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
+        self.is_cut_anew = name in BEGIN_ANEW
 
     def __call__(self, text: str, key: bytes | None = None) -> IdArray:
         """(tokens,) uint32; special-token strings count as plain text.
@@ -128,7 +129,7 @@ class TokenIds:
 
         Only what is new is encoded. Where no line begins anew, that is all of it.
         """
-        lines = _ANEW.split(text) if self.name in BEGIN_ANEW else []
+        lines = _ANEW.split(text) if self.is_cut_anew else []
         if len(lines) < 2 or not (_is_regular(text) and _is_regular(before)):
             return len(self(text))
         there = _ANEW.split(before)
@@ -145,16 +146,54 @@ class TokenIds:
                 total, fresh = total + len(encode(fresh)), ""
         return total + len(encode(fresh))
 
+    def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]]) -> int:
+        """The same where it is known what of the text stands in the other one, and where.
+
+        Args:
+            text: any.
+            before: the other one.
+            runs: ``(at, start, end)``: ``before[start:end]`` stands in the text from ``at`` on.
+        """
+        if not runs or not (self.is_cut_anew and _is_regular(text) and _is_regular(before)):
+            return len(self(text))
+        places = borders_of(before)
+        at, start, end = np.array(runs, np.int64).T
+        # A border needs what stands on both sides of it.
+        first, last = places.searchsorted(start, side="right"), places.searchsorted(end) - 1
+        inside = first < last
+        moved = (at - start)[inside]
+        first, last = places[first[inside]], places[last[inside]]
+        begins = self._begins(before).searchsorted(_byte_offsets(before, [*first, *last]))
+        total = int(begins[len(first) :].sum() - begins[: len(first)].sum())
+        return total + self._around(text, (first + moved).tolist(), (last + moved).tolist())
+
+    def _around(self, text: str, firsts: Sequence[int], lasts: Sequence[int]) -> int:
+        """Tokens of what stands in front of, between and behind spans from border to border."""
+        encode = encoding(self.name).encode_ordinary
+        total = 0
+        joined: list[str] = []
+        for a, b in zip((0, *lasts), (*firsts, len(text)), strict=True):
+            piece = text[a:b]
+            if joined and not may_join(joined[-1], piece):
+                total += len(encode("".join(joined)))
+                joined = []
+            if piece:
+                joined.append(piece)
+        return total + len(encode("".join(joined)))
+
     def cut(self, text: str, ends: Sequence[int]) -> tuple[IdArray, npt.NDArray[np.int64]]:
         """Ids of a text, and how many of them each piece has that ends at one of ``ends``."""
-        ids = self(text)
-        lengths = _byte_lengths(self.name)[ids]
-        starts = lengths.cumsum()
-        starts -= lengths
-        borders = starts.searchsorted(_byte_offsets(text, ends))
+        borders = self._begins(text).searchsorted(_byte_offsets(text, ends))
         counts = borders.astype(np.int64)
         counts[1:] -= borders[:-1]
-        return ids, counts
+        return self(text), counts
+
+    def _begins(self, text: str) -> npt.NDArray[np.int64]:
+        """(tokens,) where each token of a text begins, in bytes."""
+        lengths = _byte_lengths(self.name)[self(text)]
+        starts = lengths.cumsum()
+        starts -= lengths
+        return starts
 
 
 def _encoded(name: str, text: str) -> IdArray:

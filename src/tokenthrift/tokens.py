@@ -105,6 +105,20 @@ class TiktokenCounter:
             return found
         return self._remember(key, token_ids(self.encoding_name).edited(text, before))
 
+    def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]], /) -> int:
+        """The same where it is known which runs of characters were kept.
+
+        Args:
+            text: any.
+            before: a text that was counted before.
+            runs: ``(at, start, end)``: ``before[start:end]`` stands in the text from ``at`` on.
+        """
+        key = digest_of(text) if len(text) > SHORT_TEXT else text
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        return self._remember(key, token_ids(self.encoding_name).kept(text, before, runs))
+
     def _remember(self, key: str | bytes, tokens: int) -> int:
         """The count of a text of so many tokens of the encoding, kept for the next time."""
         n = tokens if self.exact else ceil(tokens * self.factor)

@@ -77,9 +77,7 @@ class Select(BaseModel):
             segments = [s for s in draft.open_segments() if s.level <= self.level]
             if size_of(draft, segments) <= over and not draft.window.is_wish:
                 segments = draft.open_segments()  # what a digest left is cut last
-            return select(
-                draft, segments, size_of(draft, segments) - over, self._manner(resources)
-            )
+            return select(draft, segments, size_of(draft, segments) - over, self._manner(resources))
         if self.when != "always" and (self.when == "loop") != in_loop(draft):
             why = f"{ELSEWHERE} {WHERE[self.when]}"
             return draft.edit(self.name, [], [(s.id, why) for s in draft.open_segments()])
