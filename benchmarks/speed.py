@@ -22,7 +22,7 @@ from tiktoken import Encoding
 import shapes
 from data import SEED, interval, save
 from shapes import MODEL, Body
-from tokenthrift import tokens
+from tokenthrift import encodings, tokens
 from tokenthrift.compress import Memo, forms
 from tokenthrift.compress.names import name_set
 from tokenthrift.compress.pages import read_page
@@ -73,6 +73,7 @@ def forget_counts() -> None:
     tokens._shared.cache_clear()  # noqa: SLF001 - there is no public way, and no need for one
     tokens.counter_for.cache_clear()
     tokens.token_ids.cache_clear()
+    encodings._digests.clear()  # noqa: SLF001
     for known in (forms._rows, name_set, read_page, is_passages):  # noqa: SLF001
         known.cache_clear()
 

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 IDS_HELD: Final = 4_000_000  # ids of the last texts that are remembered, 16 MB
 
+# Digests of the last texts, by the object that each is: a plan asks for those of a text many times.
+DIGESTS_HELD: Final = 32
+LONGEST_HELD: Final = 1_000_000  # characters
+_digests: Final[dict[int, tuple[str, bytes]]] = {}
+
 # A text is cut inside a run of one sort of characters that is two to three times as long.
 RUN_CHARACTERS: Final = 4_096
 _RUN = re.compile(
@@ -261,4 +266,12 @@ def token_ids(name: str) -> TokenIds:
 
 def digest_of(text: str) -> bytes:
     """The key of a text by content."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    known = _digests.get(id(text))
+    if known is not None and known[0] is text:
+        return known[1]
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    if len(text) <= LONGEST_HELD:
+        if len(_digests) >= DIGESTS_HELD:
+            _digests.clear()
+        _digests[id(text)] = (text, digest)
+    return digest
