@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import tiktoken
 
-from tokenthrift.borders import BEGIN_ANEW, borders_of, may_join
+from tokenthrift.borders import BEGIN_ANEW, PlaceArray, borders_of, may_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,6 +96,7 @@ class TokenIds:
         self._known: OrderedDict[bytes, IdArray] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
+        self._last: tuple[str, PlaceArray, npt.NDArray[np.int64]] | None = None
         self.is_cut_anew = name in BEGIN_ANEW
 
     def __call__(self, text: str, key: bytes | None = None) -> IdArray:
@@ -161,14 +162,14 @@ class TokenIds:
         """
         if not runs or not (self.is_cut_anew and _is_regular(text) and _is_regular(before)):
             return len(self(text))
-        places = borders_of(before)
+        places, starts = self._layout(before)
         at, start, end = np.array(runs, np.int64).T
         # A border needs what stands on both sides of it.
         first, last = places.searchsorted(start, side="right"), places.searchsorted(end) - 1
         inside = first < last
         moved = (at - start)[inside]
         first, last = places[first[inside]], places[last[inside]]
-        begins = self._begins(before).searchsorted(_byte_offsets(before, [*first, *last]))
+        begins = starts.searchsorted(_byte_offsets(before, np.append(first, last)))
         total = int(begins[len(first) :].sum() - begins[: len(first)].sum())
         return total + self._around(text, (first + moved).tolist(), (last + moved).tolist())
 
@@ -192,6 +193,13 @@ class TokenIds:
         counts = borders.astype(np.int64)
         counts[1:] -= borders[:-1]
         return self(text), counts
+
+    def _layout(self, text: str) -> tuple[PlaceArray, npt.NDArray[np.int64]]:
+        """Borders of a text and where its tokens begin; those of the last text are remembered."""
+        known = self._last
+        if known is None or known[0] is not text:
+            known = self._last = (text, borders_of(text), self._begins(text))
+        return known[1], known[2]
 
     def _begins(self, text: str) -> npt.NDArray[np.int64]:
         """(tokens,) where each token of a text begins, in bytes."""
@@ -248,7 +256,7 @@ def _byte_lengths(name: str) -> npt.NDArray[np.int64]:
     return lengths
 
 
-def _byte_offsets(text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
+def _byte_offsets(text: str, ends: Sequence[int] | PlaceArray) -> npt.NDArray[np.int64]:
     """Places of characters in the text's UTF-8 bytes; each half of a surrogate pair takes three."""
     at = np.asarray(ends, np.int64)
     if text.isascii():

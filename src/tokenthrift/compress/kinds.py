@@ -50,6 +50,7 @@ _CODE_WORDS: Final = frozenset(
         *("package", "use", "struct", "impl", "#include"),
     ]
 )
+_CODE_BEGINS: Final = tuple(_CODE_WORDS)
 _ENDS_CODE: Final = ("{", "}", ";")
 _ENDS_BEHIND_WORD: Final = (":", "(", ")", "_")
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
@@ -95,7 +96,7 @@ def _opens_json(head: str) -> bool:
 
 
 def _kind_by_lines(head: str) -> Kind:
-    lines = [line for line in head.split("\n") if line.strip()][:SAMPLE_LINES]
+    lines = [line for line in head.split("\n") if line and not line.isspace()][:SAMPLE_LINES]
     if not lines:
         return "prose"
     half = len(lines) / 2
@@ -132,7 +133,7 @@ def _is_code(line: str) -> bool:
     last = bare[-1:]
     if last in _ENDS_CODE:
         return True
-    if not (last.isalnum() or last in _ENDS_BEHIND_WORD):
+    if not bare.startswith(_CODE_BEGINS) or not (last.isalnum() or last in _ENDS_BEHIND_WORD):
         return False
     word = _FIRST_WORD.match(bare)
     return word is not None and word[0] in _CODE_WORDS and word.end() < len(bare)
