@@ -186,6 +186,16 @@ def test_what_was_kept_counts_as_if_counted(
     assert fresh.kept(shorter, text, runs) == same(shorter)
 
 
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4"])
+def test_a_break_and_blanks_that_meet_are_not_counted_as_one(model: str) -> None:
+    """What stands around a run is encoded together only where tokens of the two add up."""
+    text = "12\n!x y \n\t"
+    same = counter_for(model)
+    assert tokens.TiktokenCounter(same.encoding_name).kept(text, text, [(0, 0, len(text))]) == len(
+        encoding(same.encoding_name).encode_ordinary(text)
+    )
+
+
 @examples(150)
 @given(
     st.one_of(short_texts(), texts(40)),

@@ -38,5 +38,5 @@ def borders_of(text: str) -> PlaceArray:
 
 
 def may_join(left: str, right: str) -> bool:
-    """Whether texts that were cut at such places may be encoded as one, with the same tokens."""
-    return left[-1:] == "\n" or right[:1] == " "
+    """Whether texts that were cut at such places meet at one: then they may be encoded as one."""
+    return (left[-1:] == "\n") != (right[:1] == " ")
