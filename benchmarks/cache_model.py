@@ -1,12 +1,16 @@
 """Whether our model of prompt caches predicts what a provider reports, and knows its own error.
 
-    python benchmarks/cache_model.py [--times N]
+    python benchmarks/cache_model.py [--times N] [--seeds N]
 
 Random conversations against the simulated provider, in this process: it hashes what it is sent
-token by token, our model only knows digests of messages. Conversations run at the same time, share
+token by token, our model only knows digests. Conversations run at the same time, share
 system texts and tools, branch off at any earlier answer, and carry tool calls and texts in parts;
 Anthropic's are marked on tools, system text, parts or the whole body, for five minutes or an hour.
 Each goes through a client's own account, with a policy that changes nothing or one that compresses.
+
+``tangled`` conversations part inside messages: system texts and lists of tools begin alike, users
+write the end of an earlier message anew, and names, images, schemas of answers and OpenAI's longer
+retention come and go.
 
 ``exact``: every prediction is to equal the report. ``worn``: the provider keeps things for another
 time at each request, longer than it promises, or drops everything of a caller. Half of the
@@ -55,7 +59,20 @@ WORDS = (
 )
 SHARED = 12  # system texts that conversations share
 MODELS = {"openai-chat": "gpt-4o-mini", "anthropic-messages": "claude-sonnet-4-5"}
+SEEDS = 3
 BRANCHES = 0.1  # chance that a turn goes back to an earlier answer
+REWRITES = 0.25  # chance that a tangled turn writes the end of an earlier message anew
+PIXEL = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SHAPES = (
+    {"type": "text"},
+    {
+        "type": "json_schema",
+        "json_schema": {"name": "row", "schema": {"type": "object", "properties": {}}},
+    },
+)
 PAUSES_S = (2.0, 90.0)
 WORN_PAUSES_S = (2.0, 420.0)
 WORN_TTL_S = (300.0, 600.0)  # OpenAI: "5 to 10 minutes of inactivity"
@@ -76,6 +93,7 @@ class Talk:
     tools: list[dict[str, Any]]
     marks: str
     kept: dict[str, Any]
+    tangled: bool = False
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     def ask(self) -> None:
@@ -83,6 +101,8 @@ class Talk:
         if self.messages and self.rng.random() < BRANCHES:
             ends = [n + 1 for n, m in enumerate(self.messages) if m["role"] == "assistant"]
             del self.messages[self.rng.choice(ends) :]
+        if self.tangled and self._rewritten():
+            return
         calls = self._open_calls()
         if calls:
             self.messages += self._results(calls)
@@ -93,6 +113,34 @@ class Talk:
             self.messages.append({"role": "user", "content": parts})
         else:
             self.messages.append({"role": "user", "content": text(self.rng, words)})
+        if self.tangled and self.wire == "openai-chat":
+            self._decorate(self.messages[-1])
+
+    def _decorate(self, message: dict[str, Any]) -> None:
+        """A name, or an image beside the text."""
+        if self.rng.random() < 0.2:
+            message["name"] = self.rng.choice(("ada", "bob"))
+        if self.rng.random() < 0.1 and isinstance(message["content"], list):
+            image = {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}
+            message["content"].insert(self.rng.randrange(2), image)
+
+    def _rewritten(self) -> bool:
+        """An earlier text of the user ends differently, and what followed it is gone."""
+        places = [
+            n
+            for n, m in enumerate(self.messages)
+            if m["role"] == "user" and isinstance(m["content"], str)
+        ]
+        if not places or self.rng.random() > REWRITES:
+            return False
+        place = self.rng.choice(places)
+        old = self.messages[place]
+        words = old["content"].split(" ")
+        begun = words[: self.rng.randrange(len(words) + 1)]
+        anew = text(self.rng, self.rng.randrange(1, 200))
+        del self.messages[place:]
+        self.messages.append({**old, "content": " ".join([*begun, anew])})
+        return True
 
     def answered(self) -> None:
         """What the model said, as the caller sends it back."""
@@ -115,6 +163,10 @@ class Talk:
         if self.wire == "openai-chat":
             system = {"role": "system", "content": self.system}
             made = {"model": MODELS[self.wire], "messages": [system, *self.messages]}
+            if self.tangled and self.rng.random() < 0.1:
+                made["response_format"] = self.rng.choice(SHAPES)
+            if self.tangled and self.rng.random() < 0.1:
+                made["prompt_cache_retention"] = "24h"
             return {**made, "tools": self.tools} if self.tools else made
         return self._marked()
 
@@ -164,9 +216,14 @@ class Talk:
                 yield {"role": "user", "content": [result]}
 
 
-def talks(wire: str, number: int, rng: random.Random) -> list[Talk]:
+def talks(wire: str, number: int, rng: random.Random, *, tangled: bool = False) -> list[Talk]:
     """Conversations of one caller."""
     shared = [text(rng, rng.choice((20, 500, 900))) for _ in range(SHARED)]
+    if tangled:
+        whole = shared[0].split(" ") + text(rng, 500).split(" ")
+        shared += [
+            " ".join([*whole[: rng.randrange(len(whole))], text(rng, 40)]) for _ in range(SHARED)
+        ]
     schema = {"type": "object", "properties": {"at": {"type": "integer"}}}
     made = []
     for _ in range(number):
@@ -185,7 +242,21 @@ def talks(wire: str, number: int, rng: random.Random) -> list[Talk]:
         marks = rng.choice(("last", "system last", "tools system last", "first last", "body", ""))
         own = random.Random(rng.randrange(2**32))
         system = rng.choice(shared)
-        made.append(Talk(wire, own, system, tools, marks, {"cache_control": kept}))
+        if tangled and tools and rng.random() < 0.5:
+            tools = [*alike(tools[0], whole, rng), *tools]
+        talk = Talk(wire, own, system, tools, marks, {"cache_control": kept}, tangled=tangled)
+        made.append(talk)
+    return made
+
+
+def alike(tool: dict[str, Any], whole: list[str], rng: random.Random) -> list[dict[str, Any]]:
+    """Tools before another one, whose descriptions begin like those of others."""
+    made = []
+    for n in range(rng.randrange(1, 3)):
+        about = " ".join(whole[: rng.randrange(len(whole))])
+        named = {"name": f"look{n}", "description": about}
+        function = tool.get("function")
+        made.append({**tool, "function": {**function, **named}} if function else {**tool, **named})
     return made
 
 
@@ -228,9 +299,11 @@ class Provider:
                     known[digest] = self.clock() + 1.0
 
 
-def run(wire: str, policy: str, number: int, *, worn: bool) -> dict[str, Any]:
+def run(
+    wire: str, policy: str, number: int, *, worn: bool, tangled: bool = False, seed: int = SEED
+) -> dict[str, Any]:
     """Requests of so many conversations, what was predicted of them and what was reported."""
-    rng = random.Random(f"{SEED}|{wire}|{policy}|{worn}")
+    rng = random.Random(f"{seed}|{wire}|{policy}|{worn}" + ("|tangled" if tangled else ""))
     now = [START_S]
     ids = count()
     outside = Outside(
@@ -239,7 +312,8 @@ def run(wire: str, policy: str, number: int, *, worn: bool) -> dict[str, Any]:
     ledgers = MemoryLedger(), MemoryLedger()
     account = Account(policy, ledgers[0], outside=outside)
     provider = Provider(wire, lambda: now[0], rng if worn else None)
-    waiting = [(talk, n, rng.randrange(2, 9)) for n, talk in enumerate(talks(wire, number, rng))]
+    made = talks(wire, number, rng, tangled=tangled)
+    waiting = [(talk, n, rng.randrange(2, 9)) for n, talk in enumerate(made)]
     running = [waiting.pop() for _ in range(min(8, len(waiting)))]
     wrong = equal = cached = 0
     while running:
@@ -272,6 +346,8 @@ def run(wire: str, policy: str, number: int, *, worn: bool) -> dict[str, Any]:
     row: dict[str, Any] = {
         "wire": wire,
         "policy": policy,
+        "kind": "tangled" if tangled else "plain",
+        "seed": seed,
         "conversations": number,
         "requests": equal + wrong,
         "with_cached_input": cached,
@@ -311,10 +387,23 @@ def halves(ledgers: tuple[MemoryLedger, MemoryLedger]) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=CONVERSATIONS)
-    number = parser.parse_args().times
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    chosen = parser.parse_args()
+    number, seeds = chosen.times, range(SEED, SEED + chosen.seeds)
     sizes = {"off": number, "balanced": number // 4}
-    exact = [run(w, p, size, worn=False) for w in MODELS for p, size in sizes.items()]
-    worn = [run(w, "off", number // 2, worn=True) for w in MODELS]
+    exact = [
+        run(w, p, size, worn=False, tangled=tangled, seed=seed)
+        for w in MODELS
+        for p, size in sizes.items()
+        for tangled in (False, True)
+        for seed in seeds
+    ]
+    worn = [
+        run(w, "off", number // 2, worn=True, tangled=tangled, seed=seed)
+        for w in MODELS
+        for tangled in (False, True)
+        for seed in seeds
+    ]
     save("cache_model", {"exact": exact, "worn": worn}, seed=SEED)
 
 

@@ -462,14 +462,19 @@ def _setting(row: dict[str, Any]) -> list[str]:
 
 
 def cache_model(result: dict[str, Any]) -> str:
-    head = ["wire", "policy", "conversations", "requests", "with cached input", "exact"]
+    head = ["wire", "policy", "kind", "conversations", "requests", "with cached input", "exact"]
     keys = ("conversations", "requests", "with_cached_input", "predicted_exactly")
-    rows = [[r["wire"], r["policy"], *(f"{r[k]:,}" for k in keys)] for r in result["exact"]]
-    made = markdown(head, rows)
-    head = ["worn", "requests", "exact", "mean error, tokens (95 %)", "other half", "inside"]
+    sums: dict[tuple[str, str, str], list[int]] = {}
+    for r in result["exact"]:
+        row = sums.setdefault((r["wire"], r["policy"], r["kind"]), [0] * len(keys))
+        row[:] = [total + r[k] for total, k in zip(row, keys, strict=True)]
+    made = markdown(head, [[*of, *(f"{n:,}" for n in row)] for of, row in sums.items()])
+    head = ["worn", "kind", "requests", "exact", "mean error, tokens (95 %)", "other half"]
+    head.append("inside")
     rows = [
         [
             r["wire"],
+            r["kind"],
             *(f"{r[k]:,}" for k in ("requests", "predicted_exactly")),
             f"{r['error_tokens']:.1f} [{r['low']:.1f}, {r['high']:.1f}]",
             f"{r['other_half']:.1f}",

@@ -21,6 +21,7 @@ from tokenthrift.serve.simulated import SimulatedProvider
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import ModuleType
 
     from playwright.sync_api import Browser
 
@@ -127,6 +128,15 @@ def provider() -> Iterator[SimulatedProvider]:
     """A running simulated provider; what it knows is kept apart by API key."""
     with SimulatedProvider() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def litellm() -> Iterator[ModuleType]:
+    """The module, without its habit of printing hints."""
+    from litellm_clients import quiet_litellm
+
+    with quiet_litellm() as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

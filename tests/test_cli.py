@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from test_ledger_record import sample
 from tokenthrift.cli import main
 from tokenthrift.ledger import open_ledger
+from tokenthrift.report import totals_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,6 +111,30 @@ def test_report_shows_what_a_ledger_holds(run: Any, log: Path, tmp_path: Path) -
     assert data["groups"]["gpt-4o"] == data["totals"]
     _, out, _ = run("report", "--ledger", path, "--since", "2999-01-01")
     assert "no calls since 2999-01-01" in out
+
+
+def test_report_shows_the_largest_groups_and_the_rest_as_one(run: Any, tmp_path: Path) -> None:
+    """In the terminal 50 of them, or as many as are asked for; as data all, or these."""
+    path = tmp_path / "calls.db"
+    with open_ledger(path) as ledger:
+        for n in range(70):
+            ledger.write(sample(1_000 * n, session=f"s{n:02}"))
+        whole = totals_json(ledger.totals())
+    _, out, _ = run("report", path, "--by", "session")
+    assert "s20" in out
+    assert "s19" not in out
+    assert out.count("20 others") == 3
+    assert "The 50 on which most was spent" in out
+    data = json.loads(run("report", path, "--by", "session", "--json")[1])
+    assert list(data["groups"]) == [f"s{n:02}" for n in range(70)]
+    assert (data["totals"], data["feedback"]) == (whole, {})
+    data = json.loads(run("report", path, "--by", "session", "--json", "--top", 2)[1])
+    assert list(data["groups"]) == ["s69", "s68"]
+    assert data["others"]["groups"] == 68
+    parts = [data["others"]["totals"], *data["groups"].values()]
+    assert sum(part["spent_nanos"] for part in parts) == whole["spent_nanos"]
+    data = json.loads(run("report", path, "--by", "model", "--since", "2999-01-01", "--json")[1])
+    assert data["groups"] == {}
 
 
 def test_models_shows_cards(run: Any, tmp_path: Path) -> None:

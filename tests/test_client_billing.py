@@ -77,6 +77,27 @@ def test_a_cache_that_forgot_would_have_forgotten_the_baseline():
     assert made.baseline.usage.cache_read_tokens == 0
 
 
+def test_an_hour_in_the_cache_is_priced_as_one_in_the_baseline():
+    """A baseline that asks for an hour writes for an hour, whatever of the request was cut."""
+    model = "claude-sonnet-4-5"
+    made = {}
+    for ttl in ("5m", "1h"):
+        mark = {"cache_control": {"type": "ephemeral", "ttl": ttl}}
+        parts = [{"type": "text", "text": LONG}, {"type": "text", "text": "Which fox?", **mark}]
+        asked = {"model": model, "max_tokens": 9, "messages": [{"role": "user", "content": parts}]}
+        planned = plan(read(asked, "anthropic-messages"), TRIM)
+        assert planned.sent != planned.request
+        usage = Usage(estimated=True)
+        made[ttl] = bill(planned, model, usage, branches(), load_catalog(), 0.0)
+    for branch in ("usage", "baseline"):
+        short, hour = (getattr(made[ttl], branch) for ttl in ("5m", "1h"))
+        if branch == "baseline":
+            assert hour.cost.nanos > short.cost.nanos
+            short, hour = short.usage, hour.usage
+        assert hour.cache_write_1h_tokens == hour.cache_write_tokens > 1_024
+        assert short.cache_write_1h_tokens == 0 < short.cache_write_tokens
+
+
 def test_a_prefix_held_for_somebody_else_is_held_for_the_baseline():
     """A report of a cache we never wrote warms the baseline's cache by the same messages."""
     planned = plan(body(LONG, "Yes.", "And?"), TRIM)

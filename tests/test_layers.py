@@ -27,17 +27,8 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             [
-                *(
-                    "tokens",
-                    "encodings",
-                    "borders",
-                    "images",
-                    "opaque",
-                    "encoders",
-                    "catalog",
-                    "wire",
-                ),
-                *("sqlite_file", "evidence"),
+                *("tokens", "encodings", "borders", "images", "opaque", "encoders", "catalog"),
+                *("wire", "sqlite_file", "evidence", "canonical"),
             ],
             ["compress", "route", "limits", "experiment"],
             ["policy"],

@@ -202,11 +202,13 @@ def test_blocks_of_a_request_hold_all_its_tokens_and_none_of_its_text():
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**6), st.integers(0, 10**7))
 def test_scaling_keeps_the_total_and_empty_buckets(read, write, plain, total):
     """A scaled split sums to the new total exactly, and what was empty stays empty."""
-    split = CacheSplit(read, write, plain)
+    split = CacheSplit(read, write, plain, read + write // 2)
     scaled = split.scaled(total)
+    assert 0 <= scaled.write_1h_tokens <= scaled.write_tokens
     assert scaled.input_tokens == total
     assert min(scaled.read_tokens, scaled.write_tokens, scaled.plain_tokens) >= 0
     if split.input_tokens:
+        assert abs(scaled.hour_tokens - split.hour_tokens * total / split.input_tokens) <= 1
         for old, new in ((read, scaled.read_tokens), (write, scaled.write_tokens)):
             assert old or not new
             assert abs(new - old * total / split.input_tokens) <= 1

@@ -88,6 +88,19 @@ def test_a_mark_says_how_long(mark: dict[str, Any], lives_s: int) -> None:
         assert (again.read_tokens > 0) is read_back
 
 
+def test_what_is_kept_for_an_hour_is_written_for_an_hour() -> None:
+    """Up to the last mark that says so; what is read of it is written no more."""
+    cache = ProviderCache(CLAUDE)
+    given = body("Which?", mark=MARK, system=marked_system(HOUR))
+    first = split(cache, given, 0)
+    assert 1_024 < first.write_1h_tokens < first.write_tokens
+    assert first.usage().cache_write_1h_tokens == first.write_1h_tokens
+    again = split(cache, given, 400)
+    assert (again.read_tokens, again.write_1h_tokens) == (first.write_1h_tokens, 0)
+    assert again.write_tokens == first.write_tokens - first.write_1h_tokens
+    assert split(ProviderCache(CLAUDE), body("x", system=marked_system(MARK)), 0).hour_tokens == 0
+
+
 def test_marks_stand_on_tools_parts_and_the_whole_body() -> None:
     """Each of them ends a prefix of its own."""
     tools = split(ProviderCache(CLAUDE), body("Hi", tools=[{**TOOL, **MARK}]), 0)

@@ -177,6 +177,55 @@ def test_join_writes_changed_texts_only() -> None:
     assert sent[2]["tool_call_id"] == "c3"
 
 
+def shouted(request: Request) -> Request:
+    """The request put together from segments in capitals."""
+    parts = split(request, counter_for(request.model))
+    return join(request, [replace(s, text=s.text.upper()) for s in parts.segments], frozenset())
+
+
+@examples(40)
+@given(chat_bodies())
+def test_what_is_joined_is_what_its_body_says(body: dict[str, Any]) -> None:
+    """A request with other texts is the one that is read from its body."""
+    sent = shouted(wire.read(body))
+    assert wire.read(sent.body, sent.wire) == sent
+
+
+RESULT = {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "rows"}]}
+OTHER_WIRES: list[dict[str, Any]] = [
+    {"model": "gpt-4o", "input": "one question"},
+    {
+        "model": "gpt-4o",
+        "instructions": "be brief",
+        "input": [
+            {"role": "user", "content": [{"type": "input_text", "text": "one question"}]},
+            {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c1", "output": "rows"},
+        ],
+    },
+    {
+        "model": "claude-sonnet-4-5",
+        "system": "be brief",
+        "messages": [
+            {"role": "user", "content": "one question"},
+            {
+                "role": "assistant",
+                "content": [{"type": "tool_use", "id": "c1", "name": "f", "input": {}}],
+            },
+            {"role": "user", "content": [RESULT]},
+        ],
+    },
+]
+
+
+@pytest.mark.parametrize("body", OTHER_WIRES)
+def test_what_is_joined_is_what_its_body_says_on_other_wires(body: dict[str, Any]) -> None:
+    """The same of texts, items and blocks."""
+    sent = shouted(wire.read(body, wire.detect(body)))
+    assert sent.body != body
+    assert wire.read(sent.body, sent.wire) == sent
+
+
 def test_the_question_is_the_latest_user_text() -> None:
     """The question is what the user last said, the trajectory what the model last did."""
     messages = conversation("suatu").messages

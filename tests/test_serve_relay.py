@@ -282,6 +282,7 @@ def test_errors_of_the_provider_pass(
     (record,) = records(service, api_key)
     assert (record.status, record.error) == ("error", name)
     assert record.attempts[0].input_tokens == 0
+    assert error.response.headers["x-tokenthrift-record"] == record.record_id
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -480,3 +481,20 @@ def test_what_was_cut_can_be_recalled(tmp_path: Path, *, stream: bool) -> None:
         assert not any("usage" in c for c in chunks)
     else:
         assert answer.json()["choices"][0]["message"]["content"] == "Worker 100."
+
+
+def test_stored_responses_are_the_providers(
+    service: Service, provider: SimulatedProvider, api_key: str
+) -> None:
+    """They are read, listed and deleted by id, and what fails there fails here."""
+    ours, bare = (openai_at(url, api_key) for url in (service.base_url, provider.base_url))
+    made = ours.responses.create(model=CHAT, input="Hello?")
+    assert ours.responses.retrieve(made.id) == bare.responses.retrieve(made.id)
+    (item,) = ours.responses.input_items.list(made.id).data
+    assert item.content == "Hello?"  # type: ignore[union-attr]
+    with pytest.raises(openai.BadRequestError, match="background"):
+        ours.responses.cancel(made.id)
+    ours.responses.delete(made.id)
+    with pytest.raises(openai.NotFoundError, match="not found"):
+        ours.responses.retrieve(made.id)
+    assert len(records(service, api_key)) == 1

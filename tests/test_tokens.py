@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import ceil
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -194,6 +194,33 @@ def test_a_break_and_blanks_that_meet_are_not_counted_as_one(model: str) -> None
     assert tokens.TiktokenCounter(same.encoding_name).kept(text, text, [(0, 0, len(text))]) == len(
         encoding(same.encoding_name).encode_ordinary(text)
     )
+
+
+@examples(150)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["one two\n", "\n", "  x\n", "/x\n", "\r\n", "é\n", "\ud800", "{7}", "a", "\nb"]
+        ),
+        max_size=60,
+    ),
+    st.integers(1, 4),
+    st.sampled_from(["gpt-4o", "gpt-4", "claude-sonnet-4-5"]),
+)
+def test_pieces_counted_apart_count_as_texts_of_their_own(
+    lines: list[str], step: int, model: str
+) -> None:
+    """One look at the whole, where borders allow, gives each piece and the whole their counts."""
+    pieces = ["".join(lines[n : n + step]) for n in range(0, len(lines), step)]
+    text, family = "".join(pieces), counter_for(model)
+    alone = [
+        ceil(len(encoding(family.encoding_name).encode_ordinary(piece)) * family.factor)
+        for piece in (*pieces, text)
+    ]
+    fresh = tokens.TiktokenCounter(family.encoding_name, family.factor, family.error)
+    counted = fresh.apart(text, [*accumulate(map(len, pieces))])
+    assert [*counted, fresh(text)] == alone
+    assert [*map(fresh, pieces)] == alone[:-1]
 
 
 @examples(150)

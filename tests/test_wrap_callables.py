@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import json
-import warnings
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -13,22 +11,16 @@ import httpx
 import pytest
 
 import tokenthrift
-from litellm_clients import close_litellm
+from litellm_clients import LITELLM_MARKS, close_litellm
 from sdk_forms import CHAT, body_of, conversation
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from types import ModuleType
 
     from tokenthrift.serve.simulated import SimulatedProvider
 
 # litellm leaves event loops, sockets and threads to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
-]
+pytestmark = LITELLM_MARKS
 BODY = body_of(CHAT)
 OFFERED: dict[str, Any] = {
     "version": 1,
@@ -198,20 +190,6 @@ def test_what_has_no_chat_shape_is_no_client() -> None:
 
 
 # ----------------------------------------------------------------------------------------- litellm
-@pytest.fixture(scope="module")
-def litellm() -> Iterator[ModuleType]:
-    """The module, without its habit of printing hints."""
-    import litellm as module
-
-    module.suppress_debug_info = True
-    module.disable_aiohttp_transport = True
-    yield module
-    module.in_memory_llm_clients_cache.flush_cache()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
-
-
 @pytest.fixture
 def router(litellm: Any, provider: SimulatedProvider, api_key: str) -> Any:
     """A router with one deployment, on the simulated provider."""

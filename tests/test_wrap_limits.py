@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai
@@ -78,6 +80,10 @@ def test_a_refused_call_reaches_no_provider(provider, api_key, bare, stream):
     with pytest.raises(LimitError) as caught:
         said(client, stream=stream)
     assert (caught.value.limit, caught.value.meter) == ("two", "requests")
+    receipt = tokenthrift.receipt_of(caught.value)
+    refused = tokenthrift.account_of(client).ledger.get(receipt.record_id)
+    assert refused is not None
+    assert refused.error == "LimitError"
     assert len(provider.requests(api_key)) == 2
     records = list(tokenthrift.account_of(client).ledger.records())
     assert sorted(r.status for r in records) == ["error", "ok", "ok"]
@@ -184,3 +190,43 @@ def test_most_of_a_budget_spent_asks_for_less(bare):
     assert models[0].startswith("gpt-4.1")
     assert not models[0].startswith("gpt-4.1-nano")
     assert models[-1].startswith("gpt-4.1-nano")
+
+
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_task_that_is_cancelled_while_it_plans_holds_nothing(provider, api_key, late):
+    """Whether its thread was done or not, what a cancelled task reserved is given back."""
+    begun, go_on, over = threading.Event(), threading.Event(), threading.Event()
+    async with openai.AsyncOpenAI(base_url=provider.base_url, api_key=api_key) as bare:
+        client = tokenthrift.wrap(bare, limited({"name": "all", "requests": 9}))
+        account = tokenthrift.account_of(client)
+        reserve = account.allowance.reserve
+
+        def slowly() -> str:
+            begun.set()
+            assert go_on.wait(20)
+            return "the call"
+
+        def reserved(*given: Any) -> Any:
+            try:
+                return reserve(*given)
+            finally:
+                over.set()
+
+        account.outside = replace(account.outside, new_id=slowly)
+        account.allowance.reserve = reserved  # to know when the thread got there
+        task = asyncio.create_task(said(client))
+        assert await asyncio.to_thread(begun.wait, 20)
+        if late:
+            go_on.set()
+            assert over.wait(20)  # the loop does not run meanwhile, so it has not heard of it
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+        assert await asyncio.to_thread(over.wait, 20)
+        for _ in range(2_000):
+            if tuple(used(client)[1]) == (0, 0, 0, 0):
+                break
+            await asyncio.sleep(0.01)
+        assert tuple(used(client)[1]) == (0, 0, 0, 0)
+    assert provider.requests(api_key) == ()

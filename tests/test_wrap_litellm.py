@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tokenthrift
-from litellm_clients import close_litellm
+from litellm_clients import LITELLM_MARKS, close_litellm
 from tokenthrift.catalog import cost, load_catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import ModuleType
+    pass
 
 # litellm leaves event loops, sockets and threads to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
-]
+pytestmark = LITELLM_MARKS
 
 MODEL = "openai/gpt-4o-mini"
 LOG = "\n".join(f"12:{i // 60:02d}:{i % 60:02d} worker {i} stored item {i * 7}" for i in range(400))
@@ -37,20 +29,6 @@ CONVERSATION: list[dict[str, Any]] = [
     },
     {"role": "tool", "tool_call_id": "c1", "content": LOG},
 ]
-
-
-@pytest.fixture(scope="module")
-def litellm() -> Iterator[ModuleType]:
-    """The module, without its habit of printing hints."""
-    import litellm as module
-
-    module.suppress_debug_info = True
-    module.disable_aiohttp_transport = True
-    yield module
-    module.in_memory_llm_clients_cache.flush_cache()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 @pytest.fixture

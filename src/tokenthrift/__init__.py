@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.teaching import feedback as feedback
     from tokenthrift.client.wrap import account_of as account_of
     from tokenthrift.client.wrap import wrap as wrap
+    from tokenthrift.errors import BridgeError as BridgeError
     from tokenthrift.errors import CatalogError as CatalogError
     from tokenthrift.errors import EditError as EditError
     from tokenthrift.errors import ExhaustedError as ExhaustedError
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Account",
     "AsyncClient",
+    "BridgeError",
     "Catalog",
     "CatalogError",
     "Client",

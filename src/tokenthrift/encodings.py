@@ -40,7 +40,10 @@ _RUN = re.compile(
     rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
 )
 
-_ANEW = re.compile(r"(?<=\n)(?=[^\s/])")
+_ANEW = re.compile(r"\n(?=[^\s/])")
+# Texts that are being cut: so many are remembered by their lines, and so many lines of cuts.
+TABLES_HELD: Final = 32
+LINES_HELD: Final = 512
 
 IdArray = npt.NDArray[np.uint32]
 
@@ -113,13 +116,16 @@ class TokenIds:
                 self._known.move_to_end(key)
                 return found
         ids = _encoded(self.name, text)
+        self._hold(key, ids)
+        return ids
+
+    def _hold(self, key: bytes, ids: IdArray) -> None:
         with self._lock:
             if key not in self._known:
                 self._known[key] = ids
                 self._held += len(ids)
             while self._held > IDS_HELD and self._known:
                 self._held -= len(self._known.popitem(last=False)[1])
-        return ids
 
     def counts(self, text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
         """(pieces,) tokens of a text cut at ``ends``; a token belongs where it begins.
@@ -130,27 +136,41 @@ class TokenIds:
         """
         return self.cut(text, ends)[1]
 
+    def apart(self, text: str, ends: Sequence[int]) -> list[int] | None:
+        """Tokens of each piece of a text by itself, from one encoding of the whole.
+
+        Args:
+            text: the whole text.
+            ends: rising indices of characters, the last one at its end.
+
+        Returns:
+            None where a piece does not begin anew, so that its own tokens may be others.
+        """
+        if not self.is_cut_anew or not all(_ANEW.match(text, end - 1) for end in ends[:-1]):
+            return None
+        pieces = [text[a:b] for a, b in pairwise([0, *ends])]
+        if not all(map(_is_regular, (text, *pieces))):
+            return None
+        ids, counts = self.cut(text, ends)
+        found: list[int] = counts.tolist()
+        for piece, end, size in zip(pieces, accumulate(found), found, strict=True):
+            self._hold(digest_of(piece), ids[end - size : end])
+        return found
+
     def edited(self, text: str, before: str) -> int:
         """Tokens of a text that has lines of another one, which was encoded before; exact.
 
         Only what is new is encoded. Where no line begins anew, that is all of it.
         """
-        lines = _ANEW.split(text) if self.is_cut_anew else []
-        if len(lines) < 2 or not (_is_regular(text) and _is_regular(before)):
+        known = _line_tokens(self.name, before) if self.is_cut_anew else {}
+        lines = _begun_anew(text) if known else []
+        if len(lines) < 2 or not _is_regular(text):
             return len(self(text))
-        there = _ANEW.split(before)
-        counts = self.counts(before, [*accumulate(map(len, there))]).tolist()
-        known = dict(zip(there, counts, strict=True))
-        encode = encoding(self.name).encode_ordinary
-        total, fresh = 0, ""
+        total = 0
         for line in lines:
-            if line not in known:
-                fresh += line
-                continue
-            total += known[line]
-            if fresh:
-                total, fresh = total + len(encode(fresh)), ""
-        return total + len(encode(fresh))
+            tokens = known.get(line)
+            total += _tokens_in(self.name, line) if tokens is None else tokens
+        return total
 
     def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]]) -> int:
         """The same where it is known what of the text stands in the other one, and where.
@@ -207,6 +227,28 @@ class TokenIds:
         starts = lengths.cumsum()
         starts -= lengths
         return starts
+
+
+def _begun_anew(text: str) -> list[str]:
+    """A text cut where a line begins anew."""
+    ends = [match.end() for match in _ANEW.finditer(text)]
+    return [text[a:b] for a, b in pairwise([0, *ends, len(text)])]
+
+
+@lru_cache(maxsize=TABLES_HELD)
+def _line_tokens(name: str, text: str) -> dict[str, int]:
+    """The lines of a text with the tokens of each; empty where they do not add up."""
+    if not _is_regular(text):
+        return {}
+    lines = _begun_anew(text)
+    counts = token_ids(name).counts(text, [*accumulate(map(len, lines))]).tolist()
+    return dict(zip(lines, counts, strict=True))
+
+
+@lru_cache(maxsize=LINES_HELD)
+def _tokens_in(name: str, line: str) -> int:
+    """Tokens of a line; marks recur, and what is cut is weighed before it is sent."""
+    return len(encoding(name).encode_ordinary(line))
 
 
 def _encoded(name: str, text: str) -> IdArray:

@@ -4,6 +4,7 @@
     |-- PolicyError              the policy file is wrong
     |-- RequestError             the caller's request cannot be served as asked
     |   |-- WireError            the body is not of the wire format it was given as
+    |   |-- BridgeError          it cannot be said in the words of other providers
     |   |-- OverBudgetError      protected text alone exceeds the hard budget
     |   `-- LoopError            the conversation goes round in circles
     |-- RoutingError             no model could be chosen or none answered
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "BridgeError",
     "CatalogError",
     "EditError",
     "ExhaustedError",
@@ -98,6 +100,20 @@ class WireError(RequestError):
         self.path = path
         self.problem = problem
         super().__init__(f"{path}: {problem}")
+
+
+class BridgeError(RequestError):
+    """A request cannot be said in the words of other providers, so it stays with its own.
+
+    Attributes:
+        problem: what of it has no words there.
+    """
+
+    http_status: ClassVar[int] = 422
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(f"it cannot go to another provider: {problem}")
 
 
 class OverBudgetError(RequestError):

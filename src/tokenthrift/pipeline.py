@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from tokenthrift.catalog import Catalog, ModelCard
     from tokenthrift.compress import Memo
     from tokenthrift.draft import Draft, Resources, Step
-    from tokenthrift.route import Decision, Effort, Forecaster, Routing, Session
+    from tokenthrift.route import Decision, Effort, Forecaster, Session
     from tokenthrift.types import TokenCounter
 
 
@@ -133,7 +133,10 @@ class Plan:
     @cached_property
     def tokens_before(self) -> int:
         """Tokens of the request as given."""
-        texts = sum(self.count(s.original) for s in self.draft.segments)
+        texts = sum(
+            s.tokens if s.text is s.original else self.count(s.original)
+            for s in self.draft.segments
+        )
         secrets = sum(s.tokens_before - s.tokens_after for s in self.redacted.steps)
         return self.framing_tokens_before + texts + secrets
 
@@ -193,24 +196,31 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
     )
     asked, offer = offered(fitted, policy.recall, rules, cards)
     with collect_spending() as spent:
-        rules = replace(rules, cache=_cache_prices(cards[request.model]))
+        if policy.compaction.priced:
+            rules = replace(rules, cache=_cache_prices(cards[request.model]))
         levels = Levels.of(policy, session, asked)
         made = levels.compressed(asked, rules, count, resources or policy.resources, memo)
     first = made[0]
+    held = "" if policy.routing.pinned else wire.held(first.sent)
     decision = choose(
         first.sent,
         first.tokens,
-        _routing_of(first.sent, policy.routing),
+        # What only one provider can serve stays with the caller's model.
+        policy.routing.model_copy(update={"candidates": ()}) if held else policy.routing,
         catalog,
         session=session,
         forecaster=forecaster or policy.forecaster,
         shapes=[m.shape for m in made] if levels.are_listed else (),
     )
+    if held:
+        decision = replace(decision, reason=f"{decision.reason}; {held}")
     if call_id:
         share = policy.routing.explore
         decision = explored(decision, first.sent, session, share=share, call_id=call_id)
     chosen = next(m for m in made if m.level == decision.level)
-    draft = replace(chosen.draft, trace=(*redacted.steps, *steps, *chosen.draft.trace))
+    draft = chosen.draft
+    if redacted.steps or steps:
+        draft = replace(draft, trace=(*redacted.steps, *steps, *draft.trace))
     sent, effort = chosen.sent, None if decision.effort is None else str(decision.effort)
     if decision.chosen != request.model or effort is not None:
         written = wire.write(sent, {}, model=decision.chosen, effort=effort)
@@ -227,11 +237,6 @@ def plan(  # noqa: PLR0913 - each of them is passed in by somebody else
         offer,
         compressed=chosen.sent,
     )
-
-
-def _routing_of(request: Request, routing: Routing) -> Routing:
-    """The policy's routing; what only one provider can serve stays with the caller's model."""
-    return routing.model_copy(update={"candidates": ()}) if wire.held(request) else routing
 
 
 def _cache_prices(card: ModelCard | None) -> CachePrices | None:

@@ -162,7 +162,8 @@ class Policy(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other values; what was derived from the old ones is derived anew."""
         made = super().model_copy(update=update, deep=deep)
-        made.__dict__.pop("digest", None)
+        for name in ("digest", "aids", "rules"):
+            made.__dict__.pop(name, None)
         return made
 
     @cached_property
@@ -224,6 +225,13 @@ class Policy(BaseModel):
         store = self.leases.store
         return None if store is None else Path(self._source).parent / store
 
+    @cached_property
+    def aids(self) -> frozenset[str]:
+        """What stages need to be loaded: a ``syntax`` parser, the ``static`` table."""
+        codes = {getattr(stage, "code", "") for stage in self.stages}
+        rungs = {getattr(stage, "relevance", "") for stage in self.stages}
+        return frozenset(codes & {"syntax"} | rungs & {"static"})
+
     @property
     def resources(self) -> Resources:
         """What stages may use beside the draft; loads table and models on first use.
@@ -231,10 +239,10 @@ class Policy(BaseModel):
         Raises:
             MissingExtraError: what a stage or the encoder needs is not installed.
         """
-        if any(getattr(stage, "code", "") == "syntax" for stage in self.stages):
+        if "syntax" in self.aids:
             check_syntax()
         table = None
-        if any(getattr(stage, "relevance", "") == "static" for stage in self.stages):
+        if "static" in self.aids:
             table = load_static(encoding("o200k_base").encode_ordinary)
         settings = self.encoder
         if settings is None:
@@ -243,7 +251,7 @@ class Policy(BaseModel):
             return Resources(table=table, reranker=load_reranker(settings), use=settings.use)
         return Resources(table=table, encoder=load_encoder(settings), use=settings.use)
 
-    @property
+    @cached_property
     def rules(self) -> Rules:
         """What compression needs to know."""
         stages: tuple[Stage, ...] = self.stages  # type: ignore[assignment]  # checked by _stage

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,9 +98,23 @@ class TiktokenCounter:
         )
         return self._remember(key, n)
 
+    def apart(self, text: str, ends: Sequence[int], /) -> list[int]:
+        """Tokens of each piece of a text that is cut at ``ends``, counted by itself.
+
+        Where the encoding allows, the whole is encoded once, for its own count as well.
+        """
+        pieces = [text[a:b] for a, b in pairwise([0, *ends])]
+        if len(pieces) < 2 or self._is_known(pieces[0]):
+            return [self(piece) for piece in pieces]
+        counts = token_ids(self.encoding_name).apart(text, ends)
+        if counts is None:
+            return [self(piece) for piece in pieces]
+        self._remember(_key(text), sum(counts))
+        return [self._remember(_key(p), n) for p, n in zip(pieces, counts, strict=True)]
+
     def edited(self, text: str, before: str, /) -> int:
         """Tokens of ``text``, which keeps lines of one that was counted before; as if counted."""
-        key = digest_of(text) if len(text) > SHORT_TEXT else text
+        key = _key(text)
         found = self._known.get(key)
         if found is not None:
             return found
@@ -113,11 +128,14 @@ class TiktokenCounter:
             before: a text that was counted before.
             runs: ``(at, start, end)``: ``before[start:end]`` stands in the text from ``at`` on.
         """
-        key = digest_of(text) if len(text) > SHORT_TEXT else text
+        key = _key(text)
         found = self._known.get(key)
         if found is not None:
             return found
         return self._remember(key, token_ids(self.encoding_name).kept(text, before, runs))
+
+    def _is_known(self, text: str) -> bool:
+        return _key(text) in self._known
 
     def _remember(self, key: str | bytes, tokens: int) -> int:
         """The count of a text of so many tokens of the encoding, kept for the next time."""
@@ -144,6 +162,11 @@ class TiktokenCounter:
         """Drop the oldest quarter; a racing thread may have dropped some already."""
         for key in list(self._known)[: CACHE_ENTRIES // 4]:
             self._known.pop(key, None)
+
+
+def _key(text: str) -> str | bytes:
+    """What the count of a text is remembered by."""
+    return digest_of(text) if len(text) > SHORT_TEXT else text
 
 
 @lru_cache(maxsize=512)

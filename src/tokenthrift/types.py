@@ -215,6 +215,10 @@ class TokenCounter(Protocol):
         """Tokens of a text."""
         ...
 
+    def apart(self, text: str, ends: Sequence[int], /) -> list[int]:
+        """Tokens of the pieces of a text that is cut at ``ends``, each counted by itself."""
+        ...
+
     def edited(self, text: str, before: str, /) -> int:
         """Tokens of a text that keeps lines of another; the same figure, sooner."""
         ...

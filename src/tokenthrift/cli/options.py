@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from tokenthrift.errors import OutcomeError
 from tokenthrift.replay.lines import raw_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 PolicyOption = Annotated[
@@ -44,6 +45,24 @@ def console() -> Console:
 def print_json(data: Any) -> None:
     """Print data for machines."""
     typer.echo(json.dumps(data, indent=2, default=str))
+
+
+def print_json_rows(data: Mapping[str, Any], name: str, rows: Iterable[tuple[str, Any]]) -> None:
+    """Print data for machines of which one part may be large: row by row.
+
+    Args:
+        data: all the rest of it.
+        name: of that part, an object.
+        rows: its keys and values.
+    """
+    head, tail = json.dumps({**data, name: {}}, indent=2, default=str).rsplit("{}", 1)
+    lead = "\n"
+    typer.echo(head + "{", nl=False)
+    for key, value in rows:
+        text = textwrap.indent(json.dumps({key: value}, indent=2, default=str)[2:-2], "  ")
+        typer.echo(f"{lead}{text}", nl=False)
+        lead = ",\n"
+    typer.echo(("}" if lead == "\n" else "\n  }") + tail)
 
 
 def write_page(path: Path, page: str) -> None:

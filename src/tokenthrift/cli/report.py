@@ -15,12 +15,11 @@ import typer
 from tokenthrift.addresses import shown
 from tokenthrift.cli.app import app
 from tokenthrift.cli.limits import limit_uses
-from tokenthrift.cli.options import JsonOption, console, print_json, write_page
+from tokenthrift.cli.options import JsonOption, console, print_json, print_json_rows, write_page
 from tokenthrift.errors import RecallError
 from tokenthrift.ledger import (
     ParquetLedger,
     ShadowTotals,
-    Totals,
     cache_checks,
     measured_savings,
     open_reader,
@@ -33,6 +32,7 @@ from tokenthrift.report import (
     grouped,
     grouped_view,
     instant,
+    largest,
     overview,
     overview_json,
     overview_page,
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tokenthrift.ledger import CacheCheck, SQLiteLedger
 
 TOKENS_SHOWN: Final = 4_000
+GROUPS_SHOWN: Final = 50
 LEDGER_FILE: Final = Path("tokenthrift.db")
 
 
@@ -77,6 +78,15 @@ def report(
         Path, typer.Option(help="The same, as other commands name it.")
     ] = LEDGER_FILE,
     by: Annotated[str | None, typer.Option(help=f"Group by: {', '.join(by_words())}.")] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"With --by: so many groups, those on which most was spent [{GROUPS_SHOWN}; "
+            "with --json all].",
+            show_default=False,
+        ),
+    ] = None,
     since: Annotated[
         str | None, typer.Option(help="Only calls since a date (2026-01-31) or age (24h, 7d).")
     ] = None,
@@ -102,7 +112,7 @@ def report(
     limits = () if policy is None else limit_uses(load_policy(policy))
     with open_reader(where) as kept:
         if by is not None:
-            _report_groups(kept, by, start, as_json=as_json)
+            _report_groups(kept, by, start, top, as_json=as_json)
             return
         trial = _Trial.of(kept, start)
         if experiment:
@@ -121,24 +131,37 @@ def report(
 
 
 def _report_groups(
-    kept: SQLiteLedger | ParquetLedger, by: str, start: datetime | None, *, as_json: bool
+    kept: SQLiteLedger | ParquetLedger,
+    by: str,
+    start: datetime | None,
+    top: int | None,
+    *,
+    as_json: bool,
 ) -> None:
-    groups = grouped(kept, by, start)
-    worth = worth_by(kept, by, start)
+    others = None
+    if as_json and top is None:
+        shown = grouped(kept, by, start)
+    else:
+        others = largest(kept, by, top or GROUPS_SHOWN, start)
+        in_order = by == "day" or not others.left_out
+        shown = dict(sorted(others.groups.items())) if in_order else dict(others.groups)
+    worth = {name: w for name, w in worth_by(kept, by, start).items() if name in shown}
     gone = gone_words(kept.folded(), start)
     if as_json:
-        data = {
-            "by": by,
-            "totals": totals_json(sum(groups.values(), Totals())),
-            "groups": {name: totals_json(sums) for name, sums in groups.items()},
-            "feedback": worth_json(worth),
-        }
-        print_json(data | ({"without_details": gone} if gone else {}))
-    elif not groups:
+        data: dict[str, Any] = {"by": by, "totals": totals_json(kept.totals(start))}
+        if others is not None:
+            data["others"] = {"groups": others.left_out, "totals": totals_json(others.rest)}
+        data["feedback"] = worth_json(worth)
+        rows = ((name, totals_json(sums)) for name, sums in shown.items())
+        print_json_rows(data | ({"without_details": gone} if gone else {}), "groups", rows)
+        return
+    if not shown:
         typer.echo(f"{kept.path}: no calls")
     else:
-        console().print(stacked(grouped_view(groups, by), worth_view(worth, by)))
-    if gone and not as_json:
+        console().print(stacked(grouped_view(shown, by, others), worth_view(worth, by)))
+    if others is not None and others.left_out:
+        console().print(note(f"The {len(shown):,} on which most was spent; --top N shows N."))
+    if gone:
         console().print(note(gone))
 
 

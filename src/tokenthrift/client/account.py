@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.catalog import load_catalog
 from tokenthrift.client.allowance import Allowance
-from tokenthrift.client.call import Call, Outside, asks_usage
+from tokenthrift.client.call import RECEIPT, Call, Outside, Receipt
 from tokenthrift.client.debts import Debts
 from tokenthrift.client.keeping import Keeper
 from tokenthrift.client.options import PLAIN
@@ -37,7 +37,6 @@ from tokenthrift.policy import load_policy
 from tokenthrift.recall import open_recall
 from tokenthrift.route import Kept, final_of
 from tokenthrift.route.learning import Learned, learned
-from tokenthrift.transports import dialect_of
 from tokenthrift.verify import checks_of, first_objection
 from tokenthrift.wire.openai_chat import OpenAIChat
 
@@ -134,14 +133,21 @@ class Account:
         self._planner = Planner(
             self.policy, self.catalog, provider, self._sessions, self.allowance, self.trial
         )
-        self.elsewhere: Elsewhere | None = None
-        """Where models of other sellers are asked; None where only the client's own are."""
         self._abandoned: deque[Callable[[], object]] = deque()
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
         """The policy, and how many calls are in the ledger."""
         return f"Account(policy={self.policy.name!r}, calls={self.ledger.count()})"
+
+    @property
+    def elsewhere(self) -> Elsewhere | None:
+        """Where models of other sellers are asked; None where only the client's own are."""
+        return self._planner.elsewhere
+
+    def reach(self, elsewhere: Elsewhere) -> None:
+        """Let calls go to other sellers as well, where they can."""
+        self._planner.elsewhere = elsewhere
 
     def add_sink(self, sink: Sink) -> None:
         """Hand every further record to a sink as well, in the context in which its call began."""
@@ -197,7 +203,7 @@ class Account:
             except TokenthriftError as error:
                 planned = replace(call, problem=type(error).__name__)
                 if self.redacts or not isinstance(error, WireError):
-                    self._refuse(replace(planned, spent=tuple(spent)))
+                    self._refuse(replace(planned, spent=tuple(spent)), error)
                     raise
             except Exception as error:  # a fault of ours must not cost the caller a call
                 if self.policy.on_stage_error == "raise":
@@ -205,23 +211,23 @@ class Account:
                 log.warning("sent as it is, as it could not be planned: %r", error)
                 bare = self._planner.unplanned(call)
                 planned = replace(call, problem=type(error).__name__, plan=bare)
-        adds_usage = (
-            call.streamed
-            and dialect_of(call.wire).asks_usage
-            and not self.policy_changes_nothing
-            and call.is_compared
-            and not asks_usage(body)
-        )
         if planned.plan is not None:
             self._keeper.keep(planned.plan, self._now_s())
-        planned = replace(planned, adds_usage=adds_usage, spent=tuple(spent))
         model = call.model_requested if planned.plan is None else planned.plan.model
         try:
             touched = self.allowance.reserve(planned, model, 1)
         except (LimitError, LimitStoreError) as error:
-            self._refuse(replace(planned, problem=type(error).__name__))
+            refused = replace(planned, problem=type(error).__name__, spent=tuple(spent))
+            self._refuse(refused, error)
             raise
-        return replace(planned, plan_ms=self.elapsed_ms(call), limits=touched)
+        adds_usage = call.hides_usage and call.is_compared and not self.policy_changes_nothing
+        return replace(
+            planned,
+            plan_ms=self.elapsed_ms(call),
+            limits=touched,
+            adds_usage=adds_usage,
+            spent=tuple(spent),
+        )
 
     def settle(
         self,
@@ -231,7 +237,21 @@ class Account:
         cancelled: bool = False,
         inter_chunk_ms: float | None = None,
     ) -> LedgerRecord:
-        """Write the record of a call that is over, and return it.
+        """Write the record of a call that is over, and return it; takes the arguments of `book`."""
+        record = self.book(call, outcomes, cancelled=cancelled, inter_chunk_ms=inter_chunk_ms)
+        self.write(call, record)
+        self.settle_abandoned()
+        return record
+
+    def book(
+        self,
+        call: Call,
+        outcomes: Sequence[Outcome],
+        *,
+        cancelled: bool = False,
+        inter_chunk_ms: float | None = None,
+    ) -> LedgerRecord:
+        """The record of a call that is over, which `write` has yet to hand on.
 
         Args:
             call: from `begin`.
@@ -245,13 +265,20 @@ class Account:
             cancelled=cancelled,
             inter_chunk_ms=inter_chunk_ms,
         )
-        record = self._write(call, ending)
+        record = record_of(call, ending, self._books)
         self.allowance.settle(call, outcomes, record)
         self._sessions.seen(outcomes, self._now_s())
         if call.plan is not None and ending.status != "error":
             self._sessions.served(call.plan.request, _kept(call, outcomes, call.plan))
-        self.settle_abandoned()
         return record
+
+    def write(self, call: Call, record: LedgerRecord) -> None:
+        """Hand the record of a call to the ledger and the other sinks; none of them costs it."""
+        for sink in self._sinks:
+            try:
+                call.context.copy().run(sink, record)
+            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
+                self.report(error)
 
     def elapsed_ms(self, call: Call) -> float:
         """Since the call began."""
@@ -353,19 +380,13 @@ class Account:
             return forecaster
         return Learned(forecaster, learned(lessons_of(self.ledger), self.policy.routing.forget))
 
-    def _refuse(self, call: Call) -> None:
-        """Write the record of a call that planning ended."""
+    def _refuse(self, call: Call, error: TokenthriftError) -> None:
+        """Write the record of a call that planning ended; its error carries the receipt."""
         refused = replace(call, plan_ms=self.elapsed_ms(call))
-        self._write(refused, Ending((), refused.plan_ms, error=refused.problem))
-
-    def _write(self, call: Call, ending: Ending) -> LedgerRecord:
-        record = record_of(call, ending, self._books)
-        for sink in self._sinks:
-            try:
-                call.context.copy().run(sink, record)
-            except Exception as error:  # noqa: BLE001 - the caller's answer is worth more than its record
-                self.report(error)
-        return record
+        ending = Ending((), refused.plan_ms, error=refused.problem)
+        record = record_of(refused, ending, self._books)
+        self.write(refused, record)
+        vars(error)[RECEIPT] = Receipt(call.record_id, call.plan, record)
 
     def _now_s(self) -> float:
         return self.outside.now().timestamp()

@@ -117,7 +117,7 @@ def bill(
         now_s: when it was sent, on the clock of all calls.
     """
     sent = _Seen.by(plan.sent, model, branches.actual, catalog)
-    given = _Seen.by(plan.request, plan.decision.baseline, branches.baseline, catalog)
+    given = _Seen.by(plan.request, plan.decision.baseline, branches.baseline, catalog, sent)
     simulated = sent.simulate(now_s)
     predicted = sent.predicted(simulated, usage)
     if usage.estimated:
@@ -131,10 +131,13 @@ def bill(
     baseline = _baseline_usage(usage, simulated, given.simulate(now_s), sent, given)
     sent.cache.store(sent.blocks, now_s)
     given.cache.store(given.blocks, now_s)
+    compressed, tokens = baseline, _input_of(plan.sent, given, sent, usage)
+    if tokens != baseline.input_tokens:
+        compressed = replace(baseline, input_tokens=tokens)
     return Bill(
         usage=usage,
         baseline=Charge(baseline, given.card),
-        compressed=replace(baseline, input_tokens=_input_of(plan.sent, given, sent, usage)),
+        compressed=compressed,
         counted_given=given.tokens if given.model == model else _counted(plan.request, model),
         counted_sent=sent.tokens,
         predicted_read=predicted,
@@ -156,7 +159,7 @@ def bill_further(before: Bill, plan: Plan, model: str, usage: Usage, books: Shel
     """
     seen = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
     baseline = plan.decision.baseline
-    given = _Seen.by(plan.request, baseline, books.branches.baseline, books.catalog)
+    given = _Seen.by(plan.request, baseline, books.branches.baseline, books.catalog, seen)
     split = seen.simulate(books.now_s)
     predicted = seen.predicted(split, usage)
     if usage.estimated:
@@ -219,7 +222,7 @@ def bill_shadow(plan: Plan, model: str, usage: Usage, shadow: Plan, books: Shelf
         ``usage`` is what the shadow would have used, ``baseline`` what the original did.
     """
     sent = _Seen.by(plan.sent, model, books.branches.actual, books.catalog)
-    made = _Seen.by(shadow.sent, shadow.model, books.branches.shadow, books.catalog)
+    made = _Seen.by(shadow.sent, shadow.model, books.branches.shadow, books.catalog, sent)
     simulated = sent.simulate(books.now_s)
     if usage.estimated:
         usage = simulated.usage(usage.output_tokens, usage.reasoning_tokens)
@@ -256,25 +259,41 @@ class Shelf:
 class _Seen:
     """A request as one model sees it."""
 
+    request: Request
     model: str
     card: ModelCard | None
     blocks: tuple[Block, ...]
+    tokens: int
     cache: ProviderCache
 
     @classmethod
-    def by(cls, request: Request, model: str, branch: CacheBranch, catalog: Catalog) -> _Seen:
+    def by(
+        cls,
+        request: Request,
+        model: str,
+        branch: CacheBranch,
+        catalog: Catalog,
+        other: _Seen | None = None,
+    ) -> _Seen:
+        """See a request.
+
+        Args:
+            request: to be seen.
+            model: that sees it.
+            branch: whose cache it meets.
+            catalog: cards of all models.
+            other: a request that was seen before; the same one is not cut into blocks again.
+        """
         card = catalog.get(model)
         cache = NO_CACHE if card is None else branch.cache_of(card)
         on_demand = cache.rule is not None and cache.rule.mode == "message"
         if on_demand and not is_marked(request):
             cache, on_demand = NO_CACHE, False
-        asked = replace(request, model=model)
+        if other is not None and other.request is request and other.model == model:
+            return cls(request, model, card, other.blocks, other.tokens, cache)
+        asked = request if request.model == model else replace(request, model=model)
         blocks = blocks_of(asked, counter_for(model), as_marked=on_demand)
-        return cls(model, card, blocks, cache)
-
-    @property
-    def tokens(self) -> int:
-        return sum(b.tokens for b in self.blocks)
+        return cls(request, model, card, blocks, sum([b.tokens for b in blocks]), cache)
 
     @property
     def counter(self) -> str:
@@ -306,7 +325,7 @@ def _baseline_usage(
         # The cache held more or less than simulated, and would have for the baseline as well.
         cacheable = split.read_tokens + split.write_tokens
         read = min(split.read_tokens * usage.cache_read_tokens // believed, cacheable)
-        split = CacheSplit(read, cacheable - read, split.plain_tokens)
+        split = replace(split, read_tokens=read, write_tokens=cacheable - read)
     return split.usage(usage.output_tokens, usage.reasoning_tokens)
 
 

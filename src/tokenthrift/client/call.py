@@ -17,6 +17,7 @@ from uuid import uuid4
 import anyio
 
 from tokenthrift.client.options import PLAIN, CallOptions
+from tokenthrift.transports import dialect_of
 
 if TYPE_CHECKING:
     from tokenthrift.encoders import Spend
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tokenthrift.types import Request
 
 RECEIPT: str = "tokenthrift"
-"""The attribute of responses and streams that holds the `Receipt`."""
+"""The attribute of responses, streams and errors of calls that holds the `Receipt`."""
 
 
 def _now() -> datetime:
@@ -134,6 +135,12 @@ class Call:
         return self.body.get("stream") is True
 
     @property
+    def hides_usage(self) -> bool:
+        """Whether it is a stream whose usage comes only if asked for, and nobody did."""
+        asked = _options(self.body).get("include_usage")
+        return self.streamed and dialect_of(self.wire).asks_usage and not asked
+
+    @property
     def model_requested(self) -> str:
         """The model the caller asked for."""
         return str(self.body.get("model") or "")
@@ -151,11 +158,6 @@ class Call:
         return _asking_usage(body) if add_usage else body
 
 
-def asks_usage(body: Mapping[str, Any]) -> bool:
-    """Whether the caller wants to see the usage of a stream."""
-    return bool(_options(body).get("include_usage"))
-
-
 def _asking_usage(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**body, "stream_options": {**_options(body), "include_usage": True}}
 
@@ -167,7 +169,7 @@ def _options(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a caller can read on a response, as ``response.tokenthrift``.
+    """What a caller can read on a response or an error, as ``response.tokenthrift``.
 
     Attributes:
         record_id: of the ledger record.
@@ -192,7 +194,7 @@ class Answered(dict[str, Any]):
 
 
 def receipt_of(response: object) -> Receipt:
-    """The receipt of a response or stream that a wrapped client gave.
+    """The receipt of a response or stream that a wrapped client gave, or of an error it raised.
 
     The same as ``response.tokenthrift``, in a form that type checkers understand.
 

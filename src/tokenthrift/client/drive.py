@@ -6,10 +6,10 @@ the attempts it asks for. A stream is handed to the caller open, and settles whe
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
-
-from anyio.to_thread import run_sync
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenthrift.client.billing import usage_of
 from tokenthrift.client.buffering import Buffered, read_all, read_all_async
@@ -18,7 +18,7 @@ from tokenthrift.client.course import Course
 from tokenthrift.client.options import PLAIN
 from tokenthrift.client.restoring import Restorer
 from tokenthrift.client.streams import Recording, gave_up, recorded, recorded_async
-from tokenthrift.client.threads import once_in_thread
+from tokenthrift.client.threads import kept_or_undone, once_in_thread
 from tokenthrift.route import Attempt, Outcome, Wait
 from tokenthrift.transports import is_retryable, retry_after_s
 from tokenthrift.transports.dialects.metering import Meter
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from tokenthrift.client.options import CallOptions
     from tokenthrift.ledger import LedgerRecord
     from tokenthrift.transports import AsyncTransport, Transport
+
+Aside: TypeAlias = Callable[[Callable[[], None]], Awaitable[None]]
+"""Does some work beside the event loop, exactly once, also where nobody waits for it any more."""
 
 
 def complete(
@@ -78,9 +81,26 @@ async def complete_async(
     body: Mapping[str, Any],
     wire: str = OpenAIChat.name,
     options: CallOptions = PLAIN,
+    *,
+    aside: Aside | None = None,
 ) -> Any:
-    """The same, awaiting; planning and accounting run in a worker thread."""
-    call = await run_sync(lambda: account.begin(body, wire=wire, options=options))
+    """The same, awaiting; planning and accounting run in a worker thread.
+
+    Args:
+        account: of the caller.
+        transport: makes the attempts.
+        body: the caller's.
+        wire: its dialect.
+        options: what the call asks for beside its body.
+        aside: writes the record, where planning waits for nothing and takes so little that it is
+            done right here.
+    """
+    if aside is None:
+        call = await kept_or_undone(
+            lambda: account.begin(body, wire=wire, options=options), account.allowance.give_back
+        )
+    else:
+        call = account.begin(body, wire=wire, options=options)
     course = Course(account, call)
 
     async def make(steps: Sendings) -> None:
@@ -109,7 +129,11 @@ async def complete_async(
     _finish(course, transport)
     if gave_up(course.last.error):  # whoever was cancelled must not wait for anything
         return _handed_over(call, course.last, _settled(course))
-    record = await once_in_thread(lambda: _settled(course))
+    if aside is None:
+        record = await once_in_thread(lambda: _settled(course))
+    else:
+        record = account.book(call, course.outcomes)
+        await aside(partial(account.write, call, record))
     return _handed_over(call, course.last, record)
 
 
@@ -233,10 +257,14 @@ def _settled(course: Course) -> LedgerRecord:
 
 
 def _handed_over(call: Call, outcome: Outcome, record: LedgerRecord) -> Any:
-    """The response with its receipt, kept where dumps and comparisons do not see it."""
-    if outcome.error is not None:
-        raise outcome.error
+    """The response with its receipt, kept where dumps and comparisons do not see it.
+
+    An error carries one as well.
+    """
     response, receipt = outcome.response, Receipt(call.record_id, call.plan, record)
+    if outcome.error is not None:
+        vars(outcome.error)[RECEIPT] = receipt
+        raise outcome.error
     if type(response) is dict:
         response = Answered(response)
     if hasattr(response, "__dict__"):

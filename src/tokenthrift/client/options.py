@@ -21,7 +21,7 @@ class CallOptions:
         tags: written into its record.
         session: names the session that it belongs to; without it the conversation tells.
         floor: P(adequate) that is enough for it, instead of the policy's.
-        anywhere: the client can send it to other sellers as well; said by the client, not the user.
+        stays: why its form keeps it with the client's own seller; said by the client, not the user.
         key: names the API key that it came with, for limits by key; set by services, not callers.
     """
 
@@ -29,7 +29,7 @@ class CallOptions:
     tags: Mapping[str, str] = field(default_factory=dict)
     session: str | None = None
     floor: float | None = None
-    anywhere: bool = False
+    stays: str = ""
     key: str = ""
 
     def __post_init__(self) -> None:

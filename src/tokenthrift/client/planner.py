@@ -15,9 +15,10 @@ from tokenthrift.pipeline import plan
 from tokenthrift.policy import Policy
 from tokenthrift.route import Candidate, Routing
 from tokenthrift.tokens import counter_for
+from tokenthrift.transports.bridges import stays
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from tokenthrift.catalog import Catalog
     from tokenthrift.client.allowance import Allowance
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tokenthrift.client.trial import Trial
     from tokenthrift.pipeline import Plan
     from tokenthrift.route import Forecaster
+    from tokenthrift.transports.crossing import Elsewhere
     from tokenthrift.types import Request
 
 log = logging.getLogger("tokenthrift")
@@ -42,6 +44,9 @@ class Planner:
         sessions: what is remembered of conversations.
         allowance: what limits leave; the tightest one tapers the choice.
         trial: which sessions are treated.
+
+    Attributes:
+        elsewhere: where models of other sellers are asked; None where only the client's own are.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Planner:
         self._allowance = allowance
         self._trial = trial
         self._restricted = {w: _restricted(policy, r) for w, r in self._reached.items()}
+        self.elsewhere: Elsewhere | None = None
         self._memo = Memo()
 
     def enrolled(self, call: Call) -> Call:
@@ -90,7 +96,7 @@ class Planner:
         """
         request = _request(call)
         if call.arm == "holdout" and not call.options.off:
-            return self._unmodified(request)
+            return self._unmodified(call, request)
         if call.options.off or not call.is_treated:
             return plan(request, self._bare, catalog=self._catalog)
         return self._treated(call, request, forecaster, now_s)
@@ -127,11 +133,12 @@ class Planner:
         self, call: Call, request: Request, forecaster: Forecaster | None, now_s: float
     ) -> Plan:
         """The plan of a call as the policy says."""
-        restricted = self._restricted.get(request.wire)
-        if call.options.anywhere and not wire.held(request):
-            restricted = None
+        restricted = None if self.elsewhere else self._restricted.get(request.wire)
         policy = _with_floor(restricted or self._policy, call.options.floor)
+        unreached = self._unreached(call, request, (c.model for c in policy.routing.candidates))
         session = self._sessions.of(request, now_s)
+        if unreached:
+            session = replace(session, unreached=unreached)
         if self._allowance.is_limited and not policy.routing.pinned:
             share = self._allowance.spent_share(call, request.model)
             session = replace(session, spent_share=share)
@@ -145,17 +152,30 @@ class Planner:
                 forecaster=forecaster,
                 call_id=call.record_id,
             )
-        except NoCandidateError:
-            if restricted is None:
+        except NoCandidateError as error:
+            if restricted is None and not unreached:
                 raise
-        return self._pinned(request)
+            return self._pinned(request, error)
+
+    def _unreached(self, call: Call, request: Request, models: Iterable[str]) -> Mapping[str, str]:
+        """Models that are sold elsewhere and cannot be asked there for this request, and why."""
+        own = self._reached.get(request.wire)
+        if self.elsewhere is None or own is None:
+            return {}
+        sellers = {model: self.elsewhere.seller_of(model) for model in models}
+        foreign = {m: seller for m, seller in sellers.items() if seller and seller not in own}
+        if not foreign:
+            return {}
+        why = call.options.stays or stays(request)
+        problems = {m: why or self.elsewhere.problem(seller) for m, seller in foreign.items()}
+        return {m: f"sold by {foreign[m]}: {p}" for m, p in problems.items() if p}
 
     @property
     def _bare(self) -> Policy:
         """Nothing but redaction."""
         return Policy(redact=self._policy.redact)
 
-    def _unmodified(self, request: Request) -> Plan:
+    def _unmodified(self, call: Call, request: Request) -> Plan:
         """As a call would have gone without the policy: as it is given, to the baseline model.
 
         That is the model that the policy names as what calls would go to without its routing, where
@@ -167,7 +187,7 @@ class Planner:
             name is None
             or name == request.model
             or routing.pinned
-            or not self._reaches(name, request.wire)
+            or not self._reaches(name, call, request)
         ):
             return plan(request, self._bare, catalog=self._catalog)
         pinned = Routing(candidates=(Candidate(model=name),), pin=True, baseline=name)
@@ -177,15 +197,21 @@ class Planner:
         except NoCandidateError:
             return plan(request, self._bare, catalog=self._catalog)
 
-    def _reaches(self, model: str, name: str) -> bool:
+    def _reaches(self, model: str, call: Call, request: Request) -> bool:
         card = self._catalog.get(model)
-        return card is not None and card.provider in self._reached.get(name, {card.provider})
+        if card is None:
+            return False
+        if card.provider in self._reached.get(request.wire, {card.provider}):
+            return True
+        return self.elsewhere is not None and not self._unreached(call, request, [model])
 
-    def _pinned(self, request: Request) -> Plan:
-        """No candidate of the only seller in reach: the caller's own model, as without routing."""
+    def _pinned(self, request: Request, error: NoCandidateError) -> Plan:
+        """No candidate in reach: the caller's own model, as without routing."""
         pinned = self._policy.routing.model_copy(update={"candidates": ()})
         policy = self._policy.model_copy(update={"routing": pinned})
-        return plan(request, policy, catalog=self._catalog, memo=self._memo)
+        made = plan(request, policy, catalog=self._catalog, memo=self._memo)
+        reason = f"{made.decision.reason}; {error}"
+        return replace(made, decision=replace(made.decision, reason=reason))
 
 
 def _request(call: Call) -> Request:

@@ -71,6 +71,7 @@ class Ending:
         cancelled: the caller gave it up.
         error: name of the exception's type, where there is no outcome to tell.
         inter_chunk_ms: mean time between the chunks of the last attempt's stream.
+        final: the place of the outcome that the caller got; -1 where there is none.
     """
 
     outcomes: Sequence[Outcome]
@@ -78,11 +79,11 @@ class Ending:
     cancelled: bool = False
     error: str = ""
     inter_chunk_ms: float | None = None
+    final: int = field(init=False)
 
-    @property
-    def final(self) -> int:
-        """The place of the outcome that the caller got; -1 where there is none."""
-        return final_of(self.outcomes) if self.outcomes else -1
+    def __post_init__(self) -> None:
+        final = final_of(self.outcomes) if self.outcomes else -1
+        object.__setattr__(self, "final", final)
 
     @property
     def status(self) -> Literal["ok", "error", "cancelled"]:

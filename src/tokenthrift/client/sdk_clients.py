@@ -18,7 +18,12 @@ from anyio.to_thread import run_sync
 
 from tokenthrift.client.drive import complete, complete_async
 from tokenthrift.client.options import CallOptions
-from tokenthrift.transports.crossing import AsyncCrossingTransport, CrossingTransport, travels
+from tokenthrift.transports.crossing import (
+    RAW,
+    AsyncCrossingTransport,
+    CrossingTransport,
+    ThroughLiteLLM,
+)
 from tokenthrift.transports.posting import AsyncPostTransport, Posting, PostTransport
 
 if TYPE_CHECKING:
@@ -118,10 +123,10 @@ def _posting(kind: Any) -> Callable[..., Any]:
             body = account.cleared(posting.body, posting.wire)
             return send(path, **posting.arguments(body))
         own = PostTransport(send, posting, account.sdk_retries)
-        if account.elsewhere is None or not travels(posting):
+        if not isinstance(account.elsewhere, ThroughLiteLLM):
             return complete(account, own, posting.body, posting.wire, options)
         transport = CrossingTransport(own, account.elsewhere)
-        options = replace(options, anywhere=True)
+        options = replace(options, stays=RAW if posting.raw else "")
         return complete(account, transport, posting.body, posting.wire, options)
 
     return post
@@ -139,10 +144,10 @@ def _posting_async(kind: Any) -> Callable[..., Any]:
             body = await run_sync(account.cleared, posting.body, posting.wire)
             return await send(path, **posting.arguments(body))
         own = AsyncPostTransport(send, posting, account.sdk_retries)
-        if account.elsewhere is None or not travels(posting):
+        if not isinstance(account.elsewhere, ThroughLiteLLM):
             return await complete_async(account, own, posting.body, posting.wire, options)
         transport = AsyncCrossingTransport(own, account.elsewhere)
-        options = replace(options, anywhere=True)
+        options = replace(options, stays=RAW if posting.raw else "")
         return await complete_async(account, transport, posting.body, posting.wire, options)
 
     return post

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.client.billing import held_tokens
-from tokenthrift.ledger import blocks_of
+from tokenthrift.ledger import blocks_of, digests_of
 from tokenthrift.route import NEW_SESSION, Kept, Session
 from tokenthrift.tokens import counter_for
 
@@ -55,7 +55,7 @@ class Sessions:
         if self._routing.pinned:
             return NEW_SESSION
         with self._lock:
-            found = (self._kept.get(digest) for digest in reversed(_digests(request)))
+            found = (self._kept.get(digest) for digest in reversed(digests_of(request)))
             kept = next((k for k in found if k is not None), None)
             resting = {m: why for m, (until, why) in self._rests.items() if now_s < until}
             latency_s = {m: median(times) for m, times in self._latencies.items()}
@@ -70,7 +70,7 @@ class Sessions:
         """A conversation's call was answered by an action."""
         if self._routing.pinned:
             return
-        digest = _digests(request)[-1]
+        digest = digests_of(request)[-1]
         with self._lock:
             self._kept[digest] = kept
             self._kept.move_to_end(digest)
@@ -109,7 +109,3 @@ class _Lookup:
             asked = replace(request, model=card.name)
             self._made[key] = blocks_of(asked, count, as_marked=on_demand)
         return held_tokens(self._made[key], card, self._caches, self._now_s)
-
-
-def _digests(request: Request) -> list[bytes]:
-    return [b.digest for b in blocks_of(request, counter_for(request.model))]

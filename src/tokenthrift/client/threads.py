@@ -31,3 +31,32 @@ async def once_in_thread(work: Callable[[], T]) -> T:
         first()
         raise
     return results[0]
+
+
+async def kept_or_undone(work: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """Do something in a worker thread; undone there if its task is cancelled while it runs.
+
+    A thread cannot be stopped, and whoever was cancelled will not take what it made.
+    """
+    lock = threading.Lock()
+    made: list[T] = []
+    is_left = False
+
+    def first() -> None:
+        found = work()
+        with lock:
+            made.append(found)
+            late = is_left
+        if late:
+            undo(found)
+
+    try:
+        await run_sync(first)
+    except BaseException:
+        with lock:
+            is_left = True
+            found = list(made)
+        for one in found:
+            undo(one)
+        raise
+    return made[0]

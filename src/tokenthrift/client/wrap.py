@@ -15,7 +15,7 @@ from tokenthrift.client.litellm_client import LiteLLM, RoutedLiteLLM, is_router
 from tokenthrift.client.recent import RecentLedger
 from tokenthrift.client.sdk_clients import is_sdk_client, provider_of, wrapped_client
 from tokenthrift.ledger import open_ledger
-from tokenthrift.transports.crossing import Elsewhere
+from tokenthrift.transports.crossing import ThroughLiteLLM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,8 +56,8 @@ def wrap(  # noqa: PLR0913 - each of them is passed in by somebody else
         forecaster: what is known of outcomes; None leaves adequacy to stated abilities.
         verifiers: checks of answers beside those that the policy names; each is called with an
             answer and the request, and says what is wrong, or nothing.
-        others: the ``litellm`` module or a router of it, through which chat completions of an
-            OpenAI client reach candidates of other sellers; without it they are not eligible.
+        others: the ``litellm`` module or a router of it, through which calls of an SDK's client
+            reach candidates of other sellers; without it they are not eligible.
 
     Returns:
         An object of the same interface. Responses are the SDK's own and carry a receipt as
@@ -116,8 +116,8 @@ def ledger_at(where: str | os.PathLike[str] | Ledger | None) -> Ledger:
 
 def _reach(account: Account, client: object, others: Any) -> None:
     """Let an account ask other sellers' models through litellm."""
-    if not is_sdk_client(client) or provider_of(client) not in ("openai", "azure"):
-        raise TypeError("others= is for clients of OpenAI's SDK, whose types litellm speaks")
+    if not is_sdk_client(client):
+        raise TypeError("others= is for clients of OpenAI's and Anthropic's SDKs")
     if not callable(getattr(others, "completion", None)):
         raise TypeError("others= is the litellm module, or a litellm.Router")
 
@@ -125,7 +125,7 @@ def _reach(account: Account, client: object, others: Any) -> None:
         card = account.catalog.get(model)
         return None if card is None else card.provider
 
-    account.elsewhere = Elsewhere(others, provider_of(client), seller_of)
+    account.reach(ThroughLiteLLM(others, provider_of(client), seller_of))
 
 
 def _is_litellm(client: object) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -20,7 +19,7 @@ from tokenthrift.types import RESULT, Frame, Segment
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from tokenthrift.types import Kind, Message, Path, Request, TokenCounter
+    from tokenthrift.types import Kind, Message, Path, Request, Role, TokenCounter
 
 # A long user message is data with an ask around it: its first and last paragraph, up to this many
 # characters, are the ask; what lies between is open.
@@ -96,10 +95,19 @@ def turns_of(messages: Sequence[Message]) -> list[int]:
     return turns
 
 
-def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
+def split(
+    request: Request, count: TokenCounter, first_turn: int = 0, *, as_given: bool = False
+) -> Parts:
     """Take a request apart, from a turn on.
 
     Segments of a part cover its text without gaps. Empty texts have no segment.
+
+    Args:
+        request: to be taken apart.
+        count: tokens of a text.
+        first_turn: what turns before it sent is left out.
+        as_given: whether nothing will be changed, so that no text is looked into: each part is one
+            segment of prose.
     """
     turns = turns_of(request.messages)
     groups = _groups(request.messages)
@@ -118,7 +126,7 @@ def split(request: Request, count: TokenCounter, first_turn: int = 0) -> Parts:
                 pinned=message.pinned,
             )
         )
-        segments += _segments(message, turn, count)
+        segments += _segments(message, turn, count, as_given=as_given)
     base = request_framing(request, count)
     return Parts(tuple(segments), tuple(frames), base)
 
@@ -138,16 +146,15 @@ def _groups(messages: Sequence[Message]) -> list[int]:
     return groups
 
 
-def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]:
-    spans: list[tuple[int, int, int, Kind]] = []
+def _segments(message: Message, turn: int, count: TokenCounter, *, as_given: bool) -> list[Segment]:
+    spans: list[tuple[int, int, int, Kind, int]] = []
     for number, part in enumerate(message.parts):
         if part.text and part.type in ("text", "tool_result"):
-            cuts = pieces(part.text)
-            if message.role == "user" and len(part.text) > LONG_MESSAGE_CHARACTERS:
-                cuts = _around_the_data(part.text, cuts)
-            spans += [(number, start, end, kind) for start, end, kind in cuts]
+            cuts = [_as_given(part.text)] if as_given else _cuts(part.text, message.role)
+            counts = count.apart(part.text, [end for _, end, _ in cuts])
+            spans += [(number, *cut, tokens) for cut, tokens in zip(cuts, counts, strict=True)]
     segments = []
-    for n, (number, start, end, kind) in enumerate(spans):
+    for n, (number, start, end, kind, tokens) in enumerate(spans):
         text = (message.parts[number].text or "")[start:end]
         segments.append(
             Segment(
@@ -160,10 +167,21 @@ def _segments(message: Message, turn: int, count: TokenCounter) -> list[Segment]
                 turn=turn,
                 text=text,
                 original=text,
-                tokens=count(text),
+                tokens=tokens,
             )
         )
     return segments
+
+
+def _as_given(text: str) -> tuple[int, int, Kind]:
+    return 0, len(text), "prose"
+
+
+def _cuts(text: str, role: Role) -> Sequence[tuple[int, int, Kind]]:
+    cuts = pieces(text)
+    if role == "user" and len(text) > LONG_MESSAGE_CHARACTERS:
+        return _around_the_data(text, cuts)
+    return cuts
 
 
 def _around_the_data(
@@ -239,17 +257,25 @@ def protect(
 
 def join(request: Request, segments: Iterable[Segment], removed: frozenset[int]) -> Request:
     """Put a request back together; the same object where nothing changed."""
-    texts: dict[tuple[int, int], list[Segment]] = defaultdict(list)
+    texts: dict[tuple[int, int], list[str]] = {}
     for segment in segments:
-        texts[segment.message, segment.part].append(segment)
+        texts.setdefault((segment.message, segment.part), []).append(segment.text)
     changed: dict[Path, str] = {}
-    for (message, number), group in texts.items():
-        if message in removed:
+    messages = list(request.messages)
+    for (number, place), own in texts.items():
+        if number in removed:
             continue
-        part = request.messages[message].parts[number]
-        text = "".join(s.text for s in group)
+        message = messages[number]
+        part = message.parts[place]
+        text = "".join(own)
         if text != part.text:
             changed[part.path] = text
+            parts = list(message.parts)
+            parts[place] = replace(part, text=text)
+            messages[number] = replace(message, parts=tuple(parts))
     if not changed and not removed:
         return request
-    return wire.read(wire.write(request, changed, removed), request.wire)
+    body = wire.write(request, changed, removed)
+    if removed:  # all that stands behind has another place
+        return wire.read(body, request.wire)
+    return replace(request, body=body, messages=tuple(messages))

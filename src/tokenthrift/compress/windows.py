@@ -8,11 +8,10 @@ the next turn cheap and never changes a result.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from hashlib import blake2b
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -101,6 +100,12 @@ class Rules:
     raise_stage_errors: bool = False
     cache: CachePrices | None = None
 
+    @property
+    def change_nothing(self) -> bool:
+        """Whether every request is left as it is given."""
+        bounds = (self.budget.hard_tokens, self.compaction.at_tokens)
+        return not self.stages and bounds == (None, None)
+
     def up_to(self, level: int) -> Rules:
         """The same with the stages of this level and below only."""
         stages = tuple(s for s in self.stages if int(getattr(s, "level", 0)) <= level)
@@ -147,6 +152,11 @@ def compress(
     """
     turns = turns_of(request.messages)
     last = turns[-1] if turns else 0
+    if rules.change_nothing:
+        parts = split(request, count, as_given=True)
+        kept = replace(_empty(request, rules, count), base_tokens=parts.base_tokens)
+        window = replace(kept.window, first_turn=last, last_turn=last)
+        return replace(kept, segments=parts.segments, frames=parts.frames, window=window)
     if rules.scope == "request" or not turns:
         draft = _empty(request, rules, count)
         draft = _opened(draft, split(request, count), (0, last), rules.budget.hard_tokens)
@@ -340,28 +350,28 @@ def _chain(
     request: Request, turns: Sequence[int], rules: Rules, count: TokenCounter
 ) -> list[bytes]:
     """One digest per turn, of everything up to its end that a plan depends on."""
-    digest = blake2b(digest_size=16)
+    digest = sha256()
     prices = str(rules.cache) if rules.compaction.priced else ""
     for text in (rules.digest, prices, count.name, request.model, *request.tools_text):
         digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
     chain: list[bytes] = []
     for n, (message, turn) in enumerate(zip(request.messages, turns, strict=True)):
-        _digest_message(digest, message)
+        digest.update(_told(message))
         if n + 1 == len(turns) or turns[n + 1] != turn:
             chain.append(digest.digest())
     return chain
 
 
-def _digest_message(digest: blake2b, message: Message) -> None:
+def _told(message: Message) -> bytes:
+    """Everything in a message that a plan depends on."""
     pieces: list[str | None] = [message.role, str(message.pinned), message.framing_text]
     for part in message.parts:
-        raw = None if part.raw is None else json.dumps(part.raw, default=str, sort_keys=True)
-        pieces += [part.type, part.call_id, part.name, raw, part.text]
-    digest.update(b"%d;" % len(pieces))
-    for piece in pieces:  # with lengths, so that no text can pass for several pieces
-        data = b"" if piece is None else piece.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:" % (-1 if piece is None else len(data)))
-        digest.update(data)
+        raw = None if part.raw is None else repr(part.raw)
+        pieces += (part.type, part.call_id, part.name, raw, part.text)
+    # With lengths, so that no text can pass for several pieces.
+    sizes = [-1 if piece is None else len(piece) for piece in pieces]
+    text = "".join([piece or "" for piece in pieces])
+    return f"{sizes}{text}".encode("utf-8", "surrogatepass")
 
 
 def _resume(

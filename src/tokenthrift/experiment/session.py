@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
+from tokenthrift.canonical import canonical
 from tokenthrift.opaque import unmarked
 
 if TYPE_CHECKING:
@@ -36,9 +36,7 @@ def session_key(request: Request | None, name: str | None, tags: Mapping[str, st
     if named or request is None:
         return named or None
     parts = [_words(message) for message in _beginning(request)]
-    text = json.dumps(parts, ensure_ascii=False, separators=(",", ":"), default=str)
-    data = text.encode("utf-8", "surrogatepass")
-    return blake2b(data, digest_size=DIGEST_BYTES).hexdigest()
+    return blake2b(canonical(parts), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def _beginning(request: Request) -> Iterator[Message]:

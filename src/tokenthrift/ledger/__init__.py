@@ -10,15 +10,8 @@ from glob import has_magic
 from pathlib import Path
 
 from tokenthrift.errors import LedgerError
-from tokenthrift.ledger.cache import (
-    Block,
-    CacheBranch,
-    CacheSplit,
-    ProviderCache,
-    blocks_of,
-    fingerprint,
-    held_blocks,
-)
+from tokenthrift.ledger.blocks import Block, blocks_of, digests_of, fingerprint, held_blocks
+from tokenthrift.ledger.cache import CacheBranch, CacheSplit, ProviderCache
 from tokenthrift.ledger.cache_check import NEWEST_CALLS, CacheCheck, Prediction, cache_checks
 from tokenthrift.ledger.cells import PARTS, Cell, Slot
 from tokenthrift.ledger.embeddings import costs_of, embedding_records
@@ -42,8 +35,16 @@ from tokenthrift.ledger.record import (
 )
 from tokenthrift.ledger.savings import Charge, Savings, rescale, split_savings
 from tokenthrift.ledger.sqlite import SQLiteLedger
-from tokenthrift.ledger.survey import Survey, slots, survey, survey_of
-from tokenthrift.ledger.totals import GROUP_KEYS, GroupKey, Totals, totals_by, totals_of
+from tokenthrift.ledger.survey import Survey, slots, survey, survey_of, totals_by_each
+from tokenthrift.ledger.totals import (
+    GROUP_KEYS,
+    GroupKey,
+    Largest,
+    Totals,
+    largest_of,
+    totals_by,
+    totals_of,
+)
 from tokenthrift.ledger.trials import ShadowTotals
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "FoldKey",
     "Folded",
     "GroupKey",
+    "Largest",
     "Ledger",
     "LedgerReader",
     "LedgerRecord",
@@ -85,10 +87,12 @@ __all__ = [
     "buckets_of",
     "cache_checks",
     "costs_of",
+    "digests_of",
     "embedding_records",
     "fingerprint",
     "harm_seen",
     "held_blocks",
+    "largest_of",
     "lesson_of",
     "lessons_of",
     "measured_savings",
@@ -102,6 +106,7 @@ __all__ = [
     "survey",
     "survey_of",
     "totals_by",
+    "totals_by_each",
     "totals_of",
 ]
 

@@ -1,144 +1,62 @@
 """A model of the provider's prompt cache, on fingerprints of what was sent.
 
-A request is a tuple of `Block`s: tools and framing first, then one per message, each digest chained
-to the one before, so that equal digests mean equal prefixes. Prefixes find themselves, as at the
-providers; no session is needed and no text is kept. It is a counterfactual, not a promise: where a
-provider reports its cache, the report is billed and this model only serves the other branch.
+Prefixes find themselves, as at the providers; no session is needed. It is a counterfactual, not a
+promise: where a provider reports its cache, the report is billed and this model only serves the
+other branch.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from hashlib import blake2b
 from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.ledger.stops import Stop, message_stops, tool_stops
-from tokenthrift.opaque import unmarked
-from tokenthrift.tokens import REPLY_TOKENS, message_framing, request_framing
+from tokenthrift.ledger.prompt import BlockEnds, Lifetimes, block_ends, reply_ids
+from tokenthrift.ledger.stops import HOUR_S
 from tokenthrift.types import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tokenthrift.catalog import CacheRule, ModelCard
-    from tokenthrift.types import Message, Request, TokenCounter
+    from tokenthrift.ledger.blocks import Block
+    from tokenthrift.ledger.stops import Stop
 
-DIGEST_BYTES: Final = 16  # 2**64 prefixes before a collision is likely
 LOOK_BACK: Final = 20  # blocks before a mark. Source: Anthropic, "Prompt caching"
 MAX_PREFIXES: Final = 65_536  # about 15 MB; a thousand live conversations of 65 messages
 
+# Inside messages no more often: where any length can be read back, fewer than these are missed.
+LEAST_STEP: Final = 64
 
-# ------------------------------------------------------------------------------------ fingerprints
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One piece of a request: the digest of everything up to its end, and its own tokens.
-
-    Attributes:
-        stops: where in it a prefix may end that is cached on demand, with what the request asks
-            for there; None takes its end to be marked.
-        reply_tokens: of its tokens, those that really stand at the end of the request.
-    """
-
-    digest: bytes
-    tokens: int
-    stops: tuple[Stop, ...] | None = None
-    reply_tokens: int = 0
+_ENDS: Final = BlockEnds()
 
 
-def fingerprint(
-    pieces: Iterable[tuple[str, int]], *, scope: str = "", after: Sequence[Block] = ()
-) -> tuple[Block, ...]:
-    """Blocks of ``(key text, tokens)`` pairs.
-
-    Args:
-        pieces: what identifies each piece, and how many tokens it has.
-        scope: what never shares a cache with others, such as an account; seeds the chain.
-        after: blocks that the pieces continue; they come first in the result (``scope`` is theirs).
-
-    Raises:
-        ValueError: a token count is negative.
-    """
-    blocks = list(after)
-    last = blocks[-1].digest if blocks else _link(scope, b"")
-    for text, tokens in pieces:
-        if tokens < 0:
-            raise ValueError(f"piece {len(blocks)} has {tokens} tokens; counts cannot be negative")
-        last = _link(text, last)
-        blocks.append(Block(last, tokens))
-    return tuple(blocks)
-
-
-def blocks_of(
-    request: Request, count: TokenCounter, *, scope: str = "", as_marked: bool = False
-) -> tuple[Block, ...]:
-    """Blocks of a whole request; their tokens add up to `tokenthrift.tokens.count_request`.
-
-    ``cache_control`` marks are no part of the fingerprint: moving a breakpoint does
-    not change the text that is cached.
-
-    Args:
-        request: to be cut.
-        count: tokens, as its model counts them.
-        scope: what never shares a cache with others, such as an account.
-        as_marked: whether prefixes end where the request's own marks say; else after any message.
-    """
-    pieces = [(_json([request.wire, *request.tools_text]), request_framing(request, count))]
-    for message in request.messages:
-        tokens = message_framing(message, count, request.model)
-        tokens += sum(count(p.text) for p in message.parts if p.text and p.type != "tool_call")
-        pieces.append((_key(message), tokens))
-    blocks = fingerprint(pieces, scope=scope)
-    return _with_stops(blocks, request, count) if as_marked else blocks
-
-
-def _with_stops(
-    blocks: tuple[Block, ...], request: Request, count: TokenCounter
-) -> tuple[Block, ...]:
-    """The same blocks, with the places that the request's marks name."""
-    first = blocks[0]
-    made = [Block(first.digest, first.tokens, tool_stops(request, count), REPLY_TOKENS)]
-    for message, before, block in zip(request.messages, blocks, blocks[1:], strict=False):
-        stops = message_stops(request, message, count, (before.digest, block.digest, block.tokens))
-        made.append(Block(block.digest, block.tokens, stops))
-    return tuple(made)
-
-
-def _link(text: str, last: bytes) -> bytes:
-    """Digest of ``text`` keyed by the digest before it, so no length marks are needed."""
-    data = text.encode("utf-8", "surrogatepass")
-    return blake2b(data, digest_size=DIGEST_BYTES, key=last).digest()
-
-
-def _key(message: Message) -> str:
-    parts = [
-        [p.type, p.call_id, p.name, p.text if p.text is not None else unmarked(p.raw)]
-        for p in message.parts
-    ]
-    return _json([message.role, message.framing_text, parts])
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-
-
-# ------------------------------------------------------------------------------------------- split
 @dataclass(frozen=True, slots=True)
 class CacheSplit:
-    """Input tokens by what the cache does with them; the three are disjoint."""
+    """Input tokens by what the cache does with them; the first three are disjoint.
+
+    Attributes:
+        hour_tokens: leading tokens that are asked to be kept for an hour; what of them is not read
+            is written for so long.
+    """
 
     read_tokens: int
     write_tokens: int
     plain_tokens: int
+    hour_tokens: int = 0
 
     @property
     def input_tokens(self) -> int:
         """All of them."""
         return self.read_tokens + self.write_tokens + self.plain_tokens
+
+    @property
+    def write_1h_tokens(self) -> int:
+        """Those of ``write_tokens`` that are kept for an hour."""
+        return min(max(0, self.hour_tokens - self.read_tokens), self.write_tokens)
 
     def scaled(self, input_tokens: int) -> CacheSplit:
         """The same proportions for another total, exactly; an empty bucket stays empty."""
@@ -147,7 +65,8 @@ class CacheSplit:
             return CacheSplit(0, 0, input_tokens)
         read = _share(self.read_tokens, input_tokens, total)
         cached = _share(self.read_tokens + self.write_tokens, input_tokens, total)
-        return CacheSplit(read, cached - read, input_tokens - cached)
+        hour = _share(self.hour_tokens, input_tokens, total)
+        return CacheSplit(read, cached - read, input_tokens - cached, hour)
 
     def usage(self, output_tokens: int = 0, reasoning_tokens: int = 0) -> Usage:
         """An estimated `Usage` with this input and the given output."""
@@ -156,6 +75,7 @@ class CacheSplit:
             output_tokens=output_tokens,
             cache_read_tokens=self.read_tokens,
             cache_write_tokens=self.write_tokens,
+            cache_write_1h_tokens=self.write_1h_tokens,
             reasoning_tokens=reasoning_tokens,
             estimated=True,
         )
@@ -166,15 +86,15 @@ def _share(part: int, new_total: int, total: int) -> int:
     return (2 * part * new_total + total) // (2 * total)
 
 
-# ------------------------------------------------------------------------------------------- cache
 class ProviderCache:
     """The prompt cache of one model in one branch of the account. Safe with threads.
 
     A prefix may be read back at a whole number of ``block_tokens`` (mode ``block``), or on demand
     (mode ``message``): where the request is marked, or up to `LOOK_BACK` stops before a mark.
-    Blocks without stops are taken to be marked at each end. Inside a message that has changed,
-    nothing is known to be shared, so block mode is a lower bound by at most that message. What is
-    read without being marked again is not taken to live longer. The number of marks is not limited.
+    Blocks without stops are taken to be marked at each end. In block mode a message that begins
+    like one that was sent after the same prefix shares its first blocks; where its tokens are not
+    known, nothing of it, which is a lower bound. What is read without being marked again is not
+    taken to live longer. The number of marks is not limited.
 
     Args:
         rule: of the model's card; None is a provider without a prompt cache.
@@ -187,6 +107,9 @@ class ProviderCache:
         self.rule = rule
         self._max_prefixes = max_prefixes
         self._until_s: OrderedDict[bytes, float] = OrderedDict()
+        self._inside = Lifetimes(4 * max_prefixes)
+        block_tokens = 1 if rule is None else rule.block_tokens
+        self._step = -(-LEAST_STEP // block_tokens) * block_tokens
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -200,38 +123,53 @@ class ProviderCache:
             now_s: seconds on any clock that all calls share.
         """
         marked = _places(blocks)
-        ends = list(accumulate(b.tokens for b in blocks))
-        with self._lock:
-            if marked is not None:
+        if marked is not None:
+            with self._lock:
                 return self._read_at_marks(marked, now_s)
-            for block, end in zip(reversed(blocks), reversed(ends), strict=True):
-                usable = self._usable(end)
-                if usable == 0:  # shorter prefixes are below the minimum, too
-                    return 0
-                if self._is_alive(block.digest, now_s):
-                    return usable
-        return 0
+        ends = self._ends(blocks)
+        with self._lock:
+            place = len(blocks)
+            while place and (usable := self._usable(ends[place - 1])):
+                if self._is_alive(blocks[place - 1].digest, now_s):
+                    break
+                place -= 1
+        known = usable if place else 0
+        first, digests = self._ends_inside(blocks, ends, place)
+        for n in reversed(range(len(digests))):
+            if self._inside.until_s(digests[n]) >= now_s:
+                return first + n * self._step
+        return known
 
     def store(self, blocks: Sequence[Block], now_s: float) -> None:
         """Remember a request that was sent; every prefix of it counts as used now."""
+        self._store(blocks, now_s, whole=True)
+
+    def _store(self, blocks: Sequence[Block], now_s: float, *, whole: bool) -> None:
         marked = _places(blocks)
-        ends = list(accumulate(b.tokens for b in blocks))
+        ends = self._ends(blocks)
+        until_s = now_s + max(self._ttl_s, blocks[0].kept_s if blocks else 0.0)
+        inside: list[bytes] = []
+        if marked is None:
+            for place in range(len(blocks) + whole):
+                inside += self._ends_inside(blocks, ends, place)[1]
         with self._lock:
             # Longest first, so that short prefixes, which more requests share, are forgotten last.
             for block, end in zip(reversed(blocks), reversed(ends), strict=True):
                 if self._usable(end) == 0 or marked is not None:
                     break
-                self._keep(block.digest, now_s + self._ttl_s)
+                self._keep(block.digest, until_s)
             for stop, end in reversed(marked or ()):
                 if stop.kept_s and self._usable(end):
                     self._keep(stop.digest, now_s + stop.kept_s)
             while len(self._until_s) > self._max_prefixes:
                 self._until_s.popitem(last=False)
+            if inside:
+                self._inside.keep(inside, until_s)
 
     def hold(self, blocks: Sequence[Block], now_s: float) -> None:
         """Remember the beginning of a request, which a report says was held, whoever sent it."""
         if _places(blocks) is None:
-            self.store(blocks, now_s)
+            self._store(blocks, now_s, whole=False)
             return
         with self._lock:
             if self._usable(sum(b.tokens - b.reply_tokens for b in blocks)):
@@ -248,11 +186,13 @@ class ProviderCache:
             return CacheSplit(0, 0, total)
         read = self.lookup(blocks, now_s)
         marked = _places(blocks)
-        until = self._boundary(total)
+        until, hour = self._boundary(total), 0
         if marked is not None:
-            until = max((end for s, end in marked if s.kept_s and self._usable(end)), default=0)
+            kept = [(end, stop.kept_s) for stop, end in marked if stop.kept_s and self._usable(end)]
+            until = max((end for end, _ in kept), default=0)
+            hour = max((end for end, kept_s in kept if kept_s >= HOUR_S), default=0)
         write = max(0, until - read)
-        return CacheSplit(read, write, total - read - write)
+        return CacheSplit(read, write, total - read - write, hour)
 
     def _read_at_marks(self, places: Sequence[tuple[Stop, int]], now_s: float) -> int:
         """Up to the last mark before which something is known that is still alive."""
@@ -263,6 +203,37 @@ class ProviderCache:
                 if self._is_alive(stop.digest, now_s):
                     return before
         return 0
+
+    def _ends(self, blocks: Sequence[Block]) -> list[int]:
+        """Tokens up to the end of each block; in block mode the reply is behind them all."""
+        if self.rule is not None and self.rule.mode == "block":
+            return list(accumulate(b.tokens - b.reply_tokens for b in blocks))
+        return list(accumulate(b.tokens for b in blocks))
+
+    def _ends_inside(
+        self, blocks: Sequence[Block], ends: Sequence[int], place: int
+    ) -> tuple[int, tuple[bytes, ...]]:
+        """Where the provider's blocks end inside one of ours, or behind the last in the reply.
+
+        Returns:
+            Tokens up to the first such end that can be read back, and the digests of all of them.
+        """
+        rule, is_reply = self.rule, place == len(blocks)
+        if rule is None or rule.mode == "message" or not blocks:
+            return 0, ()
+        start = ends[place - 1] if place else 0
+        end = start + blocks[0].reply_tokens if is_reply else ends[place]
+        first = (start // self._step + 1) * self._step
+        if end < first or end < rule.min_tokens:
+            return 0, ()
+        if is_reply:
+            digests = block_ends(blocks[-1].digest, start, reply_ids(), self._step)
+        elif (piece := blocks[place].piece) is not None:
+            digests = _ENDS.of(piece, blocks[place].digest, start, self._step)
+        else:
+            return 0, ()
+        short = max(0, -((first - rule.min_tokens) // self._step))
+        return first + short * self._step, digests[short:]
 
     def _keep(self, digest: bytes, until_s: float) -> None:
         self._until_s[digest] = max(self._until_s.get(digest, -inf), until_s)
@@ -316,19 +287,3 @@ class CacheBranch:
             if key not in self._caches:
                 self._caches[key] = ProviderCache(card.cache, max_prefixes=self._max_prefixes)
             return self._caches[key]
-
-
-def held_blocks(blocks: Sequence[Block], usage: Usage) -> int:
-    """How many leading blocks of a sent request its reported cache read covers.
-
-    A provider may hold more than this process knows of: another replica, or a run before a restart,
-    sent the prefix. The baseline would then have been held as well, so remember its first blocks
-    (``baseline.store(blocks[:held_blocks(sent, usage)], now_s)``) before simulating it; else
-    a cold baseline would pass for a saving. The read ends at the nearest boundary, as counts are
-    estimates; ties go to the longer prefix, which claims less.
-    """
-    if usage.cache_read_tokens <= 0 or usage.input_tokens <= 0:
-        return 0
-    ends = list(accumulate((b.tokens for b in blocks), initial=0))
-    read = usage.cache_read_tokens * ends[-1]  # in units of 1 / usage.input_tokens
-    return min(range(len(ends)), key=lambda k: (abs(ends[k] * usage.input_tokens - read), -k))

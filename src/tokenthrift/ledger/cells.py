@@ -23,7 +23,10 @@ SESSION: Final = "session"
 
 
 class Cell(NamedTuple):
-    """Sums over the priced calls of one day (UTC) and one group of sessions."""
+    """Sums over the priced calls of one day (UTC) and one group of sessions.
+
+    Where days are not told apart, ``day`` is empty.
+    """
 
     day: str
     part: int
@@ -73,16 +76,18 @@ def slots_of(records: Iterable[LedgerRecord], step_s: int) -> list[Slot]:
 
 
 class CellSums:
-    """Adds up records into cells."""
+    """Adds up records into cells, by day or not."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_day: bool = True) -> None:
+        self._by_day = by_day
         self._sums: dict[tuple[str, int], tuple[int, int]] = {}
 
     def add(self, record: LedgerRecord) -> None:
         """Count a record; without known savings it counts nothing."""
         if record.savings.net_nanos is None:
             return
-        key = (record.created_at.date().isoformat(), part_of(session_of(record)))
+        day = record.created_at.date().isoformat() if self._by_day else ""
+        key = (day, part_of(session_of(record)))
         baseline, net = self._sums.get(key, (0, 0))
         row = row_of(record)
         self._sums[key] = (baseline + row.baseline_nanos, net + row.net_nanos)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get
 
 from pydantic import AwareDatetime
 
+from tokenthrift.ledger.cells import part_of, session_of
 from tokenthrift.ledger.feedback import Feedback
 from tokenthrift.ledger.folded import CHARGE_NAMES, ChargeKey, ChargeSums, Folded, FoldKey
 from tokenthrift.ledger.record import AttemptRecord, LedgerRecord, SavingsRecord
@@ -80,6 +81,7 @@ CALLS: Final = Table(
         **_fields(LedgerRecord, APART),
         **_SAVINGS,
         "complexity": "text",
+        "part": "int",
         **dict.fromkeys(_SUMS, "int"),
         "record": "json",
     },
@@ -109,6 +111,7 @@ def call_values(record: LedgerRecord) -> Row:
             **values,
             **{n: getattr(record.savings, n) for n in _SAVINGS},
             "complexity": group_of(record, "complexity"),
+            "part": part_of(session_of(record)),
             **{n: getattr(sums, n) for n in _SUMS},
             "record": record.model_dump_json(),
         },

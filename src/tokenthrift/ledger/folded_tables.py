@@ -16,6 +16,7 @@ from tokenthrift.ledger.folded import (
     FoldKey,
     carries,
 )
+from tokenthrift.ledger.rollups import step_back, take_out
 from tokenthrift.ledger.totals import TOTAL_NAMES, Totals
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def delete_calls(db: sqlite3.Connection, records: Mapping[int, LedgerRecord]) ->
         db: in a transaction.
         records: by their numbers, in order of these.
     """
+    take_out(db, records)
     seqs = ", ".join(map(str, records))
     ids = f"SELECT record_id FROM calls WHERE seq IN ({seqs})"  # noqa: S608 - integers
     db.execute(f"DELETE FROM feedback WHERE call_id IN ({ids})")  # noqa: S608 - integers
@@ -90,6 +92,7 @@ def delete_calls(db: sqlite3.Connection, records: Mapping[int, LedgerRecord]) ->
     db.execute(f"DELETE FROM details WHERE seq IN ({seqs})")  # noqa: S608 - integers
     db.execute(f"DELETE FROM calls WHERE seq IN ({seqs})")  # noqa: S608 - integers
     db.executemany("INSERT OR REPLACE INTO gaps (first, last) VALUES (?, ?)", runs(records))
+    step_back(db)
 
 
 def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -18,7 +18,15 @@ from tokenthrift.ledger.folded import (
     of_pruned_day,
 )
 from tokenthrift.ledger.record import LedgerRecord, as_utc
-from tokenthrift.ledger.totals import GroupKey, Totals, added, group_of, totals_by
+from tokenthrift.ledger.totals import (
+    GroupKey,
+    Largest,
+    Totals,
+    added,
+    group_of,
+    largest_of,
+    totals_by,
+)
 from tokenthrift.ledger.trials import ShadowTotals, session_rows_of, shadow_totals_of
 from tokenthrift.tokens import Correction
 
@@ -133,6 +141,16 @@ class MemoryLedger:
     ) -> dict[str, Totals]:
         """Sums by the value of a key, sorted by it."""
         return self._totals_by(key, since, tags)
+
+    def largest(
+        self,
+        key: GroupKey | str,
+        most: int,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Largest:
+        """The groups of a key on which most was spent."""
+        return largest_of(self.totals_by(key, since, tags), most)
 
     def correction(self, model: str) -> Correction:
         """How far our input counts of a model were off; see `SQLiteLedger.correction`."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenthrift.experiment import SessionRow
     from tokenthrift.ledger.feedback import Feedback
     from tokenthrift.ledger.folded import Folded
-    from tokenthrift.ledger.totals import GroupKey, Totals
+    from tokenthrift.ledger.totals import GroupKey, Largest, Totals
     from tokenthrift.ledger.trials import ShadowTotals
     from tokenthrift.tokens import Correction
 
@@ -52,6 +52,16 @@ class LedgerReader(Protocol):
         tags: Mapping[str, str] | None = None,
     ) -> dict[str, Totals]:
         """Sums by the value of a key (`GROUP_KEYS`, ``tag:NAME``), sorted by it."""
+        ...
+
+    def largest(
+        self,
+        key: GroupKey | str,
+        most: int,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Largest:
+        """The groups of a key on which most was spent; no more of them are held in memory."""
         ...
 
     def days(self) -> list[str]:

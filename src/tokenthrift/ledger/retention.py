@@ -23,6 +23,7 @@ from tokenthrift.ledger.folded import (
 )
 from tokenthrift.ledger.folded_tables import add_folded, delete_calls, read_folded, retag_folded
 from tokenthrift.ledger.record import LedgerRecord, as_utc
+from tokenthrift.ledger.rollups import drop_empty
 from tokenthrift.ledger.schema import GROUP_SQL, microseconds
 from tokenthrift.sqlite_file import SQLiteFile
 
@@ -132,6 +133,7 @@ class SQLiteRetention(SQLiteFile):
     def _overwrite(self) -> None:
         """Write the file anew without what was deleted, and empty the log that still holds it."""
         with self._session() as db:
+            drop_empty(db)
             db.execute("VACUUM")
             busy = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
         if busy:

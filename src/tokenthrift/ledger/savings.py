@@ -112,18 +112,22 @@ def split_savings(
         zero = Money()
         return _savings(zero, _minus(overhead), (zero, zero, zero, overhead), basis)
     answer = accepted[0]
-    middle = _cost(_uncached(compressed), baseline.card)
+    baseline_list, baseline_bill = baseline.list_cost, baseline.cost
+    middle, answer_list, answer_bill = baseline_list, baseline_list, baseline_bill
+    if compressed is not baseline.usage:
+        middle = _cost(_uncached(compressed), baseline.card)
+    if answer.usage is not baseline.usage or answer.card is not baseline.card:
+        answer_list, answer_bill = answer.list_cost, answer.cost
     parts: Parts = (
-        _difference(baseline.list_cost, middle),
-        _difference(middle, answer.list_cost),
+        _difference(baseline_list, middle),
+        _difference(middle, answer_list),
         _difference(
-            _difference(answer.list_cost, answer.cost),
-            _difference(baseline.list_cost, baseline.cost),
+            _difference(answer_list, answer_bill), _difference(baseline_list, baseline_bill)
         ),
         overhead,
     )
-    actual = _total([*beside, *(a.cost for a in attempts)])
-    return _savings(baseline.cost, actual, parts, basis)
+    actual = None if overhead is None or answer_bill is None else answer_bill - overhead
+    return _savings(baseline_bill, actual, parts, basis)
 
 
 def rescale(
@@ -156,7 +160,9 @@ def _savings(baseline: Money | None, actual: Money | None, parts: Parts, basis: 
 
 
 def _uncached(usage: Usage) -> Usage:
-    return replace(usage, cache_read_tokens=0, cache_write_tokens=0)
+    if not (usage.cache_read_tokens or usage.cache_write_tokens):
+        return usage
+    return replace(usage, cache_read_tokens=0, cache_write_tokens=0, cache_write_1h_tokens=0)
 
 
 def _cost(usage: Usage, card: ModelCard | None) -> Money | None:

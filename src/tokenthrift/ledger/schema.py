@@ -1,17 +1,19 @@
 """The tables of a ledger file, and how a file of an older version becomes one of this version.
 
-`PRAGMA user_version` counts the migrations a file has been through. A migration that was released
-is never edited; a new one is appended. Files of a newer version, of another program, or that are no
-database at all are refused and left as they are.
+`PRAGMA user_version` counts the migrations a file has been through. Files of a newer version, of
+another program, or that are no database at all are refused and left as they are.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
+from tokenthrift.ledger.cells import part_of, session_of
 from tokenthrift.ledger.feedback import Feedback
+from tokenthrift.ledger.migrations import MIGRATIONS
 from tokenthrift.ledger.totals import TOTAL_NAMES, Totals, group_of, row_of
 from tokenthrift.sqlite_file import identity
 
@@ -24,178 +26,6 @@ if TYPE_CHECKING:
 APPLICATION_ID: Final = 0x54544C47  # "TTLG", so that `file` and we can tell a ledger
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
-
-# Savings columns are NULL for calls without a known price: SUM leaves them out.
-V1: Final = (
-    """
-    CREATE TABLE calls (
-        seq INTEGER PRIMARY KEY,
-        record_id TEXT NOT NULL UNIQUE,
-        created_us INTEGER NOT NULL,
-        kind TEXT NOT NULL,
-        wire TEXT NOT NULL,
-        status TEXT NOT NULL,
-        model_requested TEXT NOT NULL,
-        model_chosen TEXT NOT NULL,
-        model_baseline TEXT NOT NULL,
-        policy TEXT NOT NULL,
-        policy_digest TEXT NOT NULL,
-        session TEXT NOT NULL,
-        holdout INTEGER NOT NULL,
-        basis TEXT NOT NULL,
-        plan_ms REAL NOT NULL,
-        total_ms REAL NOT NULL,
-        failed_calls INTEGER NOT NULL,
-        unpriced_calls INTEGER NOT NULL,
-        estimated_calls INTEGER NOT NULL,
-        attempts INTEGER NOT NULL,
-        counted_baseline_tokens INTEGER NOT NULL,
-        counted_sent_tokens INTEGER NOT NULL,
-        input_tokens INTEGER NOT NULL,
-        output_tokens INTEGER NOT NULL,
-        cache_read_tokens INTEGER NOT NULL,
-        cache_write_tokens INTEGER NOT NULL,
-        reasoning_tokens INTEGER NOT NULL,
-        spent_nanos INTEGER NOT NULL,
-        baseline_nanos INTEGER,
-        actual_nanos INTEGER,
-        compression_nanos INTEGER,
-        routing_nanos INTEGER,
-        cache_nanos INTEGER,
-        overhead_nanos INTEGER,
-        net_nanos INTEGER,
-        detail TEXT NOT NULL
-    )
-    """,
-    "CREATE INDEX calls_created ON calls (created_us)",
-    """
-    CREATE TABLE attempts (
-        call_seq INTEGER NOT NULL REFERENCES calls (seq),
-        number INTEGER NOT NULL,
-        model TEXT NOT NULL,
-        status TEXT NOT NULL,
-        error TEXT NOT NULL,
-        estimated INTEGER NOT NULL,
-        counted_tokens INTEGER NOT NULL,
-        input_tokens INTEGER NOT NULL,
-        output_tokens INTEGER NOT NULL,
-        cache_read_tokens INTEGER NOT NULL,
-        cache_write_tokens INTEGER NOT NULL,
-        reasoning_tokens INTEGER NOT NULL,
-        cost_nanos INTEGER,
-        latency_ms REAL NOT NULL,
-        time_to_first_chunk_ms REAL,
-        PRIMARY KEY (call_seq, number)
-    ) WITHOUT ROWID
-    """,
-    """
-    CREATE INDEX attempts_counted ON attempts (model, counted_tokens, input_tokens)
-    WHERE estimated = 0 AND counted_tokens > 0 AND input_tokens > 0
-    """,
-)
-
-# Tags were only in the JSON: reports by team or feature read every record.
-V2: Final = (
-    """
-    CREATE TABLE tags (
-        key TEXT NOT NULL,
-        value TEXT NOT NULL,
-        call_seq INTEGER NOT NULL REFERENCES calls (seq),
-        PRIMARY KEY (key, value, call_seq)
-    ) WITHOUT ROWID
-    """,
-    """
-    INSERT INTO tags (key, value, call_seq)
-    SELECT tag.key, tag.value, calls.seq
-    FROM calls, json_each(calls.detail, '$.tags') AS tag
-    """,
-)
-
-V3: Final = (
-    """
-    CREATE TABLE feedback (
-        seq INTEGER PRIMARY KEY,
-        call_id TEXT NOT NULL,
-        source TEXT NOT NULL,
-        created_us INTEGER NOT NULL,
-        outcome REAL NOT NULL,
-        value REAL,
-        UNIQUE (call_id, source)
-    )
-    """,
-)
-
-# The JSON apart from the columns: a report that adds up a million calls reads a tenth of the pages.
-# What stays of calls that were pruned or erased: sums, digests of the erased ids, and which
-# numbers of ``calls.seq`` are rightly missing.
-V4: Final = (
-    "CREATE TABLE details (seq INTEGER PRIMARY KEY REFERENCES calls (seq), detail TEXT NOT NULL)",
-    "INSERT INTO details (seq, detail) SELECT seq, detail FROM calls",
-    "ALTER TABLE calls ADD COLUMN complexity TEXT NOT NULL DEFAULT ''",
-    """
-    UPDATE calls SET complexity =
-        COALESCE(json_extract(detail, '$.decision.complexity_bucket'), '')
-    """,
-    "ALTER TABLE calls DROP COLUMN detail",
-    """
-    CREATE TABLE folded (
-        why TEXT NOT NULL, day TEXT NOT NULL, kind TEXT NOT NULL, wire TEXT NOT NULL,
-        status TEXT NOT NULL, model_requested TEXT NOT NULL, model_chosen TEXT NOT NULL,
-        model_baseline TEXT NOT NULL, policy TEXT NOT NULL, policy_digest TEXT NOT NULL,
-        holdout TEXT NOT NULL, basis TEXT NOT NULL, complexity TEXT NOT NULL, tags TEXT NOT NULL,
-        calls INTEGER NOT NULL, failed_calls INTEGER NOT NULL, unpriced_calls INTEGER NOT NULL,
-        estimated_calls INTEGER NOT NULL, attempts INTEGER NOT NULL,
-        counted_baseline_tokens INTEGER NOT NULL, counted_sent_tokens INTEGER NOT NULL,
-        input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL,
-        cache_read_tokens INTEGER NOT NULL, cache_write_tokens INTEGER NOT NULL,
-        reasoning_tokens INTEGER NOT NULL, spent_nanos INTEGER NOT NULL,
-        baseline_nanos INTEGER NOT NULL, actual_nanos INTEGER NOT NULL,
-        compression_nanos INTEGER NOT NULL, routing_nanos INTEGER NOT NULL,
-        cache_nanos INTEGER NOT NULL, overhead_nanos INTEGER NOT NULL,
-        net_nanos INTEGER NOT NULL,
-        PRIMARY KEY (
-            why, day, kind, wire, status, model_requested, model_chosen, model_baseline, policy,
-            policy_digest, holdout, basis, complexity, tags
-        )
-    ) STRICT, WITHOUT ROWID
-    """,
-    """
-    CREATE TABLE folded_charges (
-        why TEXT NOT NULL, day TEXT NOT NULL, model TEXT NOT NULL, service_tier TEXT NOT NULL,
-        tags TEXT NOT NULL, attempts INTEGER NOT NULL, unpriced_attempts INTEGER NOT NULL,
-        estimated_attempts INTEGER NOT NULL, input_tokens INTEGER NOT NULL,
-        output_tokens INTEGER NOT NULL, cache_read_tokens INTEGER NOT NULL,
-        cache_write_tokens INTEGER NOT NULL, reasoning_tokens INTEGER NOT NULL,
-        cost_nanos INTEGER NOT NULL, calls INTEGER NOT NULL, unpriced_calls INTEGER NOT NULL,
-        baseline_nanos INTEGER NOT NULL, actual_nanos INTEGER NOT NULL,
-        compression_nanos INTEGER NOT NULL, routing_nanos INTEGER NOT NULL,
-        cache_nanos INTEGER NOT NULL, overhead_nanos INTEGER NOT NULL,
-        net_nanos INTEGER NOT NULL, seen_attempts INTEGER NOT NULL,
-        seen_counted_tokens INTEGER NOT NULL, seen_input_tokens INTEGER NOT NULL,
-        PRIMARY KEY (
-            why, day, model, service_tier, tags
-        )
-    ) STRICT, WITHOUT ROWID
-    """,
-    "CREATE TABLE gone (id BLOB PRIMARY KEY) WITHOUT ROWID",
-    "CREATE TABLE gaps (first INTEGER PRIMARY KEY, last INTEGER NOT NULL)",
-)
-
-# Arms of experiments, and how our model of the providers' caches did.
-TRIALS: Final = (
-    "ALTER TABLE calls ADD COLUMN arm TEXT NOT NULL DEFAULT ''",
-    "ALTER TABLE calls ADD COLUMN treated_share REAL",
-    "ALTER TABLE calls ADD COLUMN asked_tokens INTEGER NOT NULL DEFAULT 0",
-    "ALTER TABLE calls ADD COLUMN shadow_net_nanos INTEGER",
-    "ALTER TABLE attempts ADD COLUMN predicted_cache_read_tokens INTEGER",
-    """
-    CREATE INDEX calls_drawn ON calls (session, seq)
-    WHERE treated_share > 0 AND treated_share < 1
-    """,
-    "CREATE INDEX calls_shadow ON calls (created_us) WHERE arm = 'shadow'",
-)
-
-MIGRATIONS: Final = (V1, V2, V3, V4, TRIALS)
 VERSION: Final = len(MIGRATIONS)
 
 TEXT_COLUMNS: Final = (
@@ -235,6 +65,7 @@ CALL_COLUMNS: Final = (
     "total_ms",
     *SUM_COLUMNS,
     "complexity",
+    "part",
 )
 ATTEMPT_COLUMNS: Final = (
     "number",
@@ -253,6 +84,10 @@ ATTEMPT_COLUMNS: Final = (
     "time_to_first_chunk_ms",
     "predicted_cache_read_tokens",
 )
+
+_texts: Final = attrgetter(*TEXT_COLUMNS)
+_sums: Final = attrgetter(*SUM_COLUMNS)
+_attempt: Final = attrgetter(*ATTEMPT_COLUMNS)
 
 
 def _insert(table: str, columns: Sequence[str], suffix: str = "") -> str:
@@ -288,7 +123,7 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
     return (
         record.record_id,
         microseconds(record.created_at),
-        *(getattr(record, name) or "" for name in TEXT_COLUMNS),
+        *[text or "" for text in _texts(record)],
         int(record.holdout),
         record.arm,
         record.treated_share,
@@ -297,14 +132,15 @@ def call_row(record: LedgerRecord) -> tuple[object, ...]:
         record.savings.basis,
         record.plan_ms,
         record.total_ms,
-        *(_sum_value(sums, name) for name in SUM_COLUMNS),
+        *(_unpriced(sums) if sums.unpriced_calls else _sums(sums)),
         group_of(record, "complexity"),
+        part_of(session_of(record)),
     )
 
 
 def attempt_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
     """The attempts of a record as rows of ``attempts``."""
-    return [(seq, *(getattr(a, name) for name in ATTEMPT_COLUMNS)) for a in record.attempts]
+    return [(seq, *_attempt(a)) for a in record.attempts]
 
 
 def tag_rows(record: LedgerRecord, seq: int) -> list[tuple[object, ...]]:
@@ -330,11 +166,8 @@ def feedback_of(row: tuple[Any, ...]) -> Feedback:
     )
 
 
-def _sum_value(sums: Totals, name: str) -> int | None:
-    if sums.unpriced_calls and name in PRICED_COLUMNS:
-        return None
-    value: int = getattr(sums, name)
-    return value
+def _unpriced(sums: Totals) -> list[int | None]:
+    return [None if n in PRICED_COLUMNS else getattr(sums, n) for n in SUM_COLUMNS]
 
 
 def migrate(db: sqlite3.Connection, where: str) -> None:
@@ -350,6 +183,7 @@ def migrate(db: sqlite3.Connection, where: str) -> None:
     """
     if _version(db, where) == VERSION:
         return
+    db.create_function("part_of", 1, part_of, deterministic=True)
     with db:
         db.execute("BEGIN IMMEDIATE")
         # Another process may have migrated the file while this one waited for the lock.

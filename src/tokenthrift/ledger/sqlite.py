@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.errors import LedgerError
 from tokenthrift.ledger.cache_check import NEWEST_CALLS, Prediction
-from tokenthrift.ledger.cells import part_of
 from tokenthrift.ledger.feedback import no_such_call, said_before
 from tokenthrift.ledger.folded import DAY, midnight
 from tokenthrift.ledger.folded_tables import read_folded
 from tokenthrift.ledger.memory import check_limit
 from tokenthrift.ledger.retention import SQLiteRetention, filter_sql
+from tokenthrift.ledger.rollups import (
+    BATCH_CALLS,
+    catch_up,
+    has_rest,
+    largest_rolled,
+    roll_up,
+    rolled,
+    totals_row,
+)
 from tokenthrift.ledger.schema import (
     GROUP_SQL,
     INSERT_ATTEMPT,
@@ -34,7 +42,7 @@ from tokenthrift.ledger.schema import (
     migrate,
     tag_rows,
 )
-from tokenthrift.ledger.totals import TAG, GroupKey, Totals, added, check_key
+from tokenthrift.ledger.totals import TAG, GroupKey, Largest, Totals, added, check_key, largest_of
 from tokenthrift.ledger.trial_rows import read_predictions, read_sessions, read_shadows
 from tokenthrift.ledger.verify import ledger_findings
 from tokenthrift.sqlite_file import MEMORY
@@ -104,6 +112,8 @@ class SQLiteLedger(SQLiteRetention):
                 db.executemany(INSERT_ATTEMPT, attempt_rows(record, seq))
             if record.tags:
                 db.executemany(INSERT_TAG, tag_rows(record, seq))
+            if seq % BATCH_CALLS == 0:
+                roll_up(db)
 
     def get(self, record_id: str) -> LedgerRecord | None:
         """The record of an id, or None."""
@@ -201,11 +211,10 @@ class SQLiteLedger(SQLiteRetention):
 
         Calls without details are in them; of these ``since`` takes whole days only.
         """
-        where, values = filter_sql(since, tags)
         with self._snapshot() as db:
-            row = db.execute(f"SELECT {_SUMS} FROM calls WHERE {where}", values).fetchone()  # noqa: S608 - column names are constants, values are bound
+            live = self._sums(db, None, since, tags).get("", Totals())
             folded = read_folded(db)
-        return _totals(row) + folded.totals_by(None, since, tags).get("", Totals())
+        return live + folded.totals_by(None, since, tags).get("", Totals())
 
     def totals_by(
         self,
@@ -219,16 +228,29 @@ class SQLiteLedger(SQLiteRetention):
             ValueError: records are not grouped by that key.
         """
         check_key(key)
-        where, values = filter_sql(since, tags)
         with self._snapshot() as db:
-            if key.startswith(TAG):
-                groups = self._by_tag(db, key.removeprefix(TAG), where, values)
-            else:
-                group = GROUP_SQL.get(key, key)
-                query = f"SELECT {group}, {_SUMS} FROM calls WHERE {where} GROUP BY 1"  # noqa: S608 - the key was checked against GROUP_KEYS, values are bound
-                groups = {str(row[0]): _totals(row[1:]) for row in db.execute(query, values)}
+            groups = self._sums(db, key, since, tags)
             folded = read_folded(db)
         return added(groups, folded.totals_by(key, since, tags))
+
+    def largest(
+        self,
+        key: GroupKey | str,
+        most: int,
+        since: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Largest:
+        """The groups of a key on which most was spent; no more of them are held in memory.
+
+        Raises:
+            ValueError: records are not grouped by that key.
+        """
+        check_key(key)
+        with self._snapshot() as db:
+            folded = read_folded(db).totals_by(key, since, tags)
+            if has_rest(key) and not (folded or tags):
+                return largest_rolled(db, key, most, since)
+            return largest_of(added(self._sums(db, key, since, tags), folded), most)
 
     def correction(self, model: str) -> Correction:
         """How far our input counts of a model were off: sums over all attempts with a report."""
@@ -284,8 +306,10 @@ class SQLiteLedger(SQLiteRetention):
         with self._snapshot() as db:
             return list(ledger_findings(db))
 
-    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        """What a reading query over the tables of `schema` finds; ``part_of`` is a function in it.
+    def rows(
+        self, query: str, values: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[Any, ...]]:
+        """What one reading query over the tables of `schema` finds.
 
         Raises:
             LedgerError: the file cannot be read.
@@ -308,7 +332,27 @@ class SQLiteLedger(SQLiteRetention):
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         migrate(db, self.path)
-        db.create_function("part_of", 1, part_of, deterministic=True)
+        catch_up(db)
+
+    def _sums(
+        self,
+        db: sqlite3.Connection,
+        key: str | None,
+        since: datetime | None,
+        tags: Mapping[str, str] | None,
+    ) -> dict[str, Totals]:
+        """Sums of calls with details by the value of a key; without a key under the empty string.
+
+        What is asked of all calls is read from the sums that the file keeps, and the rest added up.
+        """
+        if not tags:
+            return rolled(db, key, since)
+        where, values = filter_sql(since, tags)
+        if key is not None and key.startswith(TAG):
+            return self._by_tag(db, key.removeprefix(TAG), where, values)
+        group = "''" if key is None else GROUP_SQL.get(key, key)
+        query = f"SELECT {group}, {_SUMS} FROM calls WHERE {where} GROUP BY 1"  # noqa: S608 - the key was checked against GROUP_KEYS, values are bound
+        return {str(row[0]): totals_row(row[1:]) for row in db.execute(query, values)}
 
     def _by_tag(
         self, db: sqlite3.Connection, name: str, where: str, values: list[object]
@@ -318,8 +362,9 @@ class SQLiteLedger(SQLiteRetention):
             SELECT value, {_SUMS} FROM tags JOIN calls ON seq = call_seq
             WHERE key = ? AND {where} GROUP BY 1
         """  # noqa: S608 - constants only, values are bound
-        groups = {row[0]: _totals(row[1:]) for row in db.execute(query, (name, *values))}
-        whole = _totals(db.execute(f"SELECT {_SUMS} FROM calls WHERE {where}", values).fetchone())  # noqa: S608 - the same
+        groups = {row[0]: totals_row(row[1:]) for row in db.execute(query, (name, *values))}
+        query = f"SELECT {_SUMS} FROM calls WHERE {where}"  # noqa: S608 - the same
+        whole = totals_row(db.execute(query, values).fetchone())
         rest = whole - sum(groups.values(), Totals())
         return added(groups, {"": rest} if rest.calls else {})
 
@@ -348,8 +393,3 @@ class SQLiteLedger(SQLiteRetention):
         known = db.execute(f"{_DETAIL} WHERE record_id = ?", (record.record_id,)).fetchone()[0]
         if self._parse(record.record_id, known) != record:
             raise LedgerError(f"{self.path}: record {record.record_id!r} exists with other content")
-
-
-def _totals(row: tuple[int | None, ...]) -> Totals:
-    names = ("calls", *SUM_COLUMNS)
-    return Totals(**{n: v or 0 for n, v in zip(names, row, strict=True)})

@@ -1,4 +1,4 @@
-"""The questions of `survey` in the language of SQLite: one pass over the rows, none in memory."""
+"""The questions of `survey` in the language of SQLite, from the sums that the file keeps."""
 
 from __future__ import annotations
 
@@ -7,37 +7,48 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.ledger.cells import SESSION, Cell, Slot
 from tokenthrift.ledger.record import as_utc
 from tokenthrift.ledger.retention import filter_sql
-from tokenthrift.ledger.schema import GROUP_SQL, microseconds
+from tokenthrift.ledger.rollups import (
+    CELLS_OF_CALLS,
+    DAY_S,
+    EARLIEST_US,
+    cells_source,
+    value_source,
+)
+from tokenthrift.ledger.schema import microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from tokenthrift.ledger.record import LedgerRecord
     from tokenthrift.ledger.sqlite import SQLiteLedger
 
 SINCE: Final = "created_us >= ?"
-
-# A session is in its own column, or a tag, or the call is one of its own.
-OWN_SESSION: Final = "CASE session WHEN '' THEN record_id ELSE session END"
-TAGGED_SESSION: Final = """
-    CASE WHEN session <> '' THEN session WHEN COALESCE(t.value, '') <> '' THEN t.value
-    ELSE record_id END
+# One step of an index for each name, however many calls carry it.
+NAMES: Final = """
+    WITH RECURSIVE names (key) AS (
+        SELECT MIN(key) FROM tags
+        UNION ALL
+        SELECT (SELECT MIN(tags.key) FROM tags WHERE tags.key > names.key) FROM names
+        WHERE names.key IS NOT NULL
+    )
+    SELECT key FROM names WHERE key IS NOT NULL
 """
-TAGS_OF_SESSIONS: Final = (
-    "LEFT JOIN (SELECT call_seq, value FROM tags WHERE key = ?) t ON t.call_seq = seq"
-)
 
 
-def cells(ledger: SQLiteLedger, since: datetime | None) -> list[Cell]:
-    """Baseline and net savings of priced calls by day and group of sessions."""
-    tagged = _tags_sessions(ledger)
-    session, join = (TAGGED_SESSION, TAGS_OF_SESSIONS) if tagged else (OWN_SESSION, "")
+def cells(ledger: SQLiteLedger, since: datetime | None, *, by_day: bool = True) -> list[Cell]:
+    """Baseline and net savings of priced calls by day and group of sessions.
+
+    Args:
+        ledger: that is asked.
+        since: only calls from then on.
+        by_day: else all days are one, whose name is empty.
+    """
+    source, values = cells_source(since)
     query = f"""
-        SELECT {GROUP_SQL["day"]}, part_of({session}), SUM(baseline_nanos), SUM(net_nanos)
-        FROM calls {join} WHERE {SINCE} AND net_nanos IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2
+        SELECT {"day" if by_day else "''"}, part, SUM(baseline_nanos), SUM(net_nanos)
+        FROM ({source}) GROUP BY 1, 2 HAVING SUM(calls) > SUM(unpriced_calls) ORDER BY 1, 2
     """  # noqa: S608 - constants only, values are bound
-    values = ([SESSION] if tagged else []) + [_from(since)]
     return [Cell(*row) for row in ledger.rows(query, values)]
 
 
@@ -52,23 +63,26 @@ def slots(
         since: only calls from then on.
         tags: only calls that carry all of these.
     """
-    where, bound = filter_sql(since, tags)
-    tagged = _tags_sessions(ledger)
-    session, join = (TAGGED_SESSION, TAGS_OF_SESSIONS) if tagged else (OWN_SESSION, "")
+    source: str
+    bound: Sequence[object] | Mapping[str, object]
+    if tags or step_s % DAY_S:
+        where, bound = filter_sql(since, tags)
+        source = f"{CELLS_OF_CALLS} AND {where}"
+    else:
+        source, bound = cells_source(since)
     query = f"""
-        SELECT created_us / 1000000 / ? * ?, part_of({session}), COUNT(*), SUM(spent_nanos),
-            SUM(input_tokens), SUM(output_tokens),
-            SUM(IIF(net_nanos IS NULL, 0, baseline_nanos)), SUM(COALESCE(net_nanos, 0))
-        FROM calls {join} WHERE {where} GROUP BY 1, 2 ORDER BY 1, 2
+        SELECT at_s / {step_s:d} * {step_s:d}, part, SUM(calls), SUM(spent_nanos),
+            SUM(input_tokens), SUM(output_tokens), SUM(baseline_nanos), SUM(net_nanos)
+        FROM ({source}) GROUP BY 1, 2 HAVING SUM(calls) > 0 ORDER BY 1, 2
     """  # noqa: S608 - constants only, values are bound
-    values = [step_s, step_s, *([SESSION] if tagged else []), *bound]
-    return [Slot(*row) for row in ledger.rows(query, values)]
+    return [Slot(*row) for row in ledger.rows(query, bound)]
 
 
 def knows_sessions(ledger: SQLiteLedger, since: datetime | None) -> bool:
     """Whether any call says which session it belongs to."""
-    query = f"SELECT 1 FROM calls WHERE session <> '' AND {SINCE} LIMIT 1"  # noqa: S608 - constants only
-    return bool(ledger.rows(query, [_from(since)])) or _tags_sessions(ledger)
+    source, values = value_source("session", since)
+    query = f"SELECT 1 FROM ({source}) WHERE calls > 0 LIMIT 1"  # noqa: S608 - constants only, values are bound
+    return bool(ledger.rows(query, values)) or _tags_sessions(ledger)
 
 
 def worst_calls(ledger: SQLiteLedger, since: datetime | None, most: int) -> list[LedgerRecord]:
@@ -82,7 +96,7 @@ def worst_calls(ledger: SQLiteLedger, since: datetime | None, most: int) -> list
 
 def tag_names(ledger: SQLiteLedger) -> list[str]:
     """The names of all tags, sorted."""
-    return [row[0] for row in ledger.rows("SELECT DISTINCT key FROM tags ORDER BY 1")]
+    return [row[0] for row in ledger.rows(NAMES)]
 
 
 def _tags_sessions(ledger: SQLiteLedger) -> bool:
@@ -90,4 +104,4 @@ def _tags_sessions(ledger: SQLiteLedger) -> bool:
 
 
 def _from(since: datetime | None) -> int:
-    return -(2**63) if since is None else microseconds(as_utc(since))
+    return EARLIEST_US if since is None else microseconds(as_utc(since))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Final
 
+from tokenthrift.ledger.prompt import DIGEST_BYTES
 from tokenthrift.opaque import unmarked
 from tokenthrift.tokens import message_framing, tool_prompt_tokens
 
@@ -22,7 +23,6 @@ MARK: Final = "cache_control"
 # Anthropic, "Prompt caching": five minutes, or an hour where the mark says so.
 KEPT_S: Final = 300.0
 HOUR_S: Final = 3_600.0
-DIGEST_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ price are counted and left out of the savings sums, so that net stays baseline m
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
@@ -79,25 +80,49 @@ class Totals:
 TOTAL_NAMES: Final = tuple(f.name for f in fields(Totals))
 
 
+@dataclass(frozen=True, slots=True)
+class Largest:
+    """The groups on which most was spent, and what the others come to.
+
+    Attributes:
+        groups: sums by name, those with most spent first.
+        left_out: how many other groups there are.
+        rest: the sums of these.
+    """
+
+    groups: Mapping[str, Totals]
+    left_out: int
+    rest: Totals
+
+
 def row_of(record: LedgerRecord) -> Totals:
     """What one record adds to the sums."""
     savings = record.savings
-    attempts = [a for a in record.attempts if a.status != "embedding"]
+    attempts = tokens_in = tokens_out = read = written = reasoning = spent = 0
+    for a in record.attempts:
+        spent += a.cost_nanos or 0
+        if a.status != "embedding":
+            attempts += 1
+            tokens_in += a.input_tokens
+            tokens_out += a.output_tokens
+            read += a.cache_read_tokens
+            written += a.cache_write_tokens
+            reasoning += a.reasoning_tokens
     priced = savings.net_nanos is not None
     return Totals(
         calls=1,
         failed_calls=int(record.status == "error"),
         unpriced_calls=int(not priced),
         estimated_calls=int(priced and savings.basis == "estimated"),
-        attempts=len(attempts),
+        attempts=attempts,
         counted_baseline_tokens=record.counted_baseline_tokens,
         counted_sent_tokens=record.counted_sent_tokens,
-        input_tokens=sum(a.input_tokens for a in attempts),
-        output_tokens=sum(a.output_tokens for a in attempts),
-        cache_read_tokens=sum(a.cache_read_tokens for a in attempts),
-        cache_write_tokens=sum(a.cache_write_tokens for a in attempts),
-        reasoning_tokens=sum(a.reasoning_tokens for a in attempts),
-        spent_nanos=sum(a.cost_nanos or 0 for a in record.attempts),
+        input_tokens=tokens_in,
+        output_tokens=tokens_out,
+        cache_read_tokens=read,
+        cache_write_tokens=written,
+        reasoning_tokens=reasoning,
+        spent_nanos=spent,
         baseline_nanos=(savings.baseline_nanos or 0) if priced else 0,
         actual_nanos=(savings.actual_nanos or 0) if priced else 0,
         compression_nanos=savings.compression_nanos or 0,
@@ -127,6 +152,26 @@ def added(left: Mapping[str, Totals], right: Mapping[str, Totals]) -> dict[str, 
     """The sums of two sets of calls that have none in common, sorted by the value of their key."""
     names = sorted({*left, *right})
     return {n: left.get(n, Totals()) + right.get(n, Totals()) for n in names}
+
+
+def largest_of(
+    groups: Mapping[str, Totals], most: int, whole: tuple[int, Totals] | None = None
+) -> Largest:
+    """The groups on which most was spent.
+
+    Args:
+        groups: any, with at least these among them.
+        most: how many.
+        whole: of how many groups they are, and the sums of all; None where there are no others.
+    """
+    count, sums = whole or (len(groups), sum(groups.values(), Totals()))
+    ranked = heapq.nsmallest(most, groups.items(), key=_rank)
+    return Largest(dict(ranked), count - len(ranked), sums - sum((t for _, t in ranked), Totals()))
+
+
+def _rank(item: tuple[str, Totals]) -> tuple[int, int, str]:
+    name, sums = item
+    return -sums.spent_nanos, -sums.calls, name
 
 
 def check_key(key: str | None) -> None:

@@ -8,7 +8,7 @@ from tokenthrift.experiment import SessionRow
 from tokenthrift.ledger.cache_check import Prediction
 from tokenthrift.ledger.record import as_utc
 from tokenthrift.ledger.schema import microseconds
-from tokenthrift.ledger.trials import MINUTE_US, ShadowTotals
+from tokenthrift.ledger.trials import MINUTE_US, ShadowTotals, summed_outcomes
 
 if TYPE_CHECKING:
     import sqlite3
@@ -121,7 +121,7 @@ def _row(
         baseline_nanos=baseline,
         asked_tokens=asked,
         rated_calls=len(outcomes),
-        outcomes=sum(sum(given) / len(given) for given in outcomes.values()),
+        outcomes=summed_outcomes(outcomes),
         rated_us=None if first is None else first[0],
         first_outcome=None if first is None else first[1],
     )

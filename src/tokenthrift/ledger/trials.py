@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from tokenthrift.experiment import SessionRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tokenthrift.ledger.feedback import Feedback
     from tokenthrift.ledger.record import LedgerRecord
@@ -127,10 +127,15 @@ def _row(key: str, session: _Session, settle_minutes: float) -> SessionRow:
         baseline_nanos=sum(r.savings.baseline_nanos or 0 for r in session.calls if _priced(r)),
         asked_tokens=first.asked_tokens,
         rated_calls=len(by_call),
-        outcomes=sum(sum(given) / len(given) for given in by_call.values()),
+        outcomes=summed_outcomes(by_call),
         rated_us=None if earliest is None else _microseconds(earliest.created_at),
         first_outcome=None if earliest is None else earliest.outcome,
     )
+
+
+def summed_outcomes(by_call: Mapping[str, Sequence[float]]) -> float:
+    """The outcomes of rated calls added up; what was said of one call counts as its mean."""
+    return sum(sum(given) / len(given) for given in by_call.values())
 
 
 def _spent(record: LedgerRecord) -> int:

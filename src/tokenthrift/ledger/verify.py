@@ -23,6 +23,7 @@ from tokenthrift.ledger.files import cell, read_rows
 from tokenthrift.ledger.folded import Folded, digest_of
 from tokenthrift.ledger.folded_tables import read_folded
 from tokenthrift.ledger.record import LedgerRecord
+from tokenthrift.ledger.rollups import rollup_findings
 from tokenthrift.ledger.schema import (
     ATTEMPT_COLUMNS,
     CALL_COLUMNS,
@@ -66,6 +67,7 @@ def ledger_findings(db: sqlite3.Connection) -> Iterator[str]:
         if record is not None:
             sums += row_of(record)
     yield from _sum_findings(db, sums)
+    yield from rollup_findings(db)
     yield from _gap_findings(db)
     yield from folded_findings(folded)
 

@@ -6,16 +6,18 @@ Reading a record costs 50 us, and all of these drift, so the newest ones say eno
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tokenthrift.report.latency import Latencies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tokenthrift.ledger import AttemptRecord, LedgerRecord
 
 NEWEST: Final = 10_000
+NEWEST_SHORT: Final = 2_000
+"""Where only a few figures of them are shown; 0.1 s."""
 LATENCIES: Final = ("planning", "first chunk", "between chunks", "whole call")
 UNMEASURED: Final = "not measured"
 NO_MODEL: Final = "(no model)"
@@ -68,6 +70,19 @@ def details_of(records: Iterable[LedgerRecord]) -> Details:
                 missing[name] = missing.get(name, 0) + 1
     latencies = {name: Latencies.of(values) for name, values in times.items() if any(values)}
     return Details(calls, mix, latencies, failures, rejections, missing)
+
+
+def ranked_counts(counts: Mapping[tuple[str, str], int]) -> list[tuple[tuple[str, str], int]]:
+    """Reasons and models, the most frequent first."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def counts_json(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """The same as plain data."""
+    return [
+        {"reason": reason, "model": model, "times": n}
+        for (reason, model), n in ranked_counts(counts)
+    ]
 
 
 def answer_of(record: LedgerRecord) -> AttemptRecord | None:

@@ -6,11 +6,11 @@ worth, the order is that of the money spent, and the page says so.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from tokenthrift.report.summary import TAG, grouped
+from tokenthrift.report.summary import TAG
 from tokenthrift.report.worth import Worth, key_of, worths
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TAGS: Final = ("user", "team", "app", "feature", "session", "environment")
 CONSIDERED: Final = 200
-"""Values of a tag that are ranked: those on which most was spent."""
+"""Values of a tag that are ranked: those on which most was spent, beside calls without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +58,16 @@ def leaderboards(
     names = [name for name in TAGS if name in known]
     keys: dict[str, Key] = {name: key_of(f"{TAG}{name}") for name in names}
     worth = worths(ledger, keys, since)
-    found = {name: ranked(grouped(ledger, f"{TAG}{name}", since), worth[name]) for name in names}
+    found = {
+        name: ranked(ledger.largest(f"{TAG}{name}", CONSIDERED + 1, since).groups, worth[name])
+        for name in names
+    }
     return {name: standings for name, standings in found.items() if standings}
 
 
 def ranked(totals: Mapping[str, Totals], worth: Mapping[str, Worth]) -> tuple[Standing, ...]:
     """Values by outcomes for tokens, then those without feedback by what was spent on them."""
-    spent = {value: sums.spent_nanos for value, sums in totals.items() if value}
-    most = heapq.nlargest(CONSIDERED, spent, key=lambda value: (spent[value], value))
+    most = islice((value for value in totals if value), CONSIDERED)
     standings = [Standing(value, totals[value], worth.get(value)) for value in most]
     standings.sort(key=_order)
     return tuple(standings)

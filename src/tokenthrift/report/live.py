@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from tokenthrift.ledger import Totals, slots
-from tokenthrift.report.details import UNMEASURED, Details, answer_of, details_of
+from tokenthrift.ledger import slots
+from tokenthrift.report.details import UNMEASURED, Details, answer_of, counts_json, details_of
 from tokenthrift.report.intervals import LEVEL, share_interval
 from tokenthrift.report.latency import Latencies
 from tokenthrift.report.regressions import worst_call
-from tokenthrift.report.summary import TAG, grouped, totals_json
+from tokenthrift.report.summary import TAG, largest, totals_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tokenthrift.evidence import Interval
-    from tokenthrift.ledger import LedgerReader, LedgerRecord, Slot
+    from tokenthrift.ledger import Largest, LedgerReader, LedgerRecord, Slot, Totals
 
 NEWEST: Final = 2_000
 """Records that are read for what sums do not know; 0.1 s."""
@@ -99,7 +99,7 @@ def live(
         "totals": totals_json(totals),
         "net_share": _interval(share_interval(_pairs(found))),
         "series": _series(found),
-        "models": _ranked(grouped(ledger, "model", since, tags)),
+        "models": _ranked(largest(ledger, "model", GROUPS_SHOWN, since, tags)),
         "tags": {name: rows for name in TAGS if (rows := _tagged(ledger, name, since, tags))},
         "read_calls": details.calls,
         "mix": [
@@ -110,7 +110,7 @@ def live(
         "latencies": _latencies(details, newest),
         "limits": list(limits),
         "regressions": _regressions(newest),
-        "failures": _counted(details.failures),
+        "failures": counts_json(details.failures),
         "calls": [call_row(record) for record in reversed(newest[-CALLS_SHOWN:])],
     }
 
@@ -184,13 +184,11 @@ def _point(start_s: int, own: Sequence[Slot]) -> dict[str, Any]:
     }
 
 
-def _ranked(groups: Mapping[str, Totals]) -> list[dict[str, Any]]:
+def _ranked(found: Largest) -> list[dict[str, Any]]:
     """The groups on which most was spent; the rest of them as one."""
-    ranked = sorted(groups.items(), key=lambda item: (-item[1].spent_nanos, -item[1].calls))
-    rows = [_group(name, sums) for name, sums in ranked[:GROUPS_SHOWN]]
-    rest = [sums for _, sums in ranked[GROUPS_SHOWN:]]
-    if rest:
-        rows.append(_group(f"{len(rest)} others", sum(rest, Totals())))
+    rows = [_group(name, sums) for name, sums in found.groups.items()]
+    if found.left_out:
+        rows.append(_group(f"{found.left_out} others", found.rest))
     return rows
 
 
@@ -209,8 +207,8 @@ def _group(name: str, sums: Totals) -> dict[str, Any]:
 def _tagged(
     ledger: LedgerReader, name: str, since: datetime | None, tags: Mapping[str, str] | None
 ) -> list[dict[str, Any]]:
-    groups = grouped(ledger, f"{TAG}{name}", since, tags)
-    return _ranked(groups) if any(groups) else []
+    found = largest(ledger, f"{TAG}{name}", GROUPS_SHOWN, since, tags)
+    return _ranked(found) if any(found.groups) else []
 
 
 def _latencies(details: Details, newest: Iterable[LedgerRecord]) -> list[dict[str, Any]]:
@@ -238,11 +236,6 @@ def _regressions(newest: Iterable[LedgerRecord]) -> list[dict[str, Any]]:
         }
         for worst in map(worst_call, losing[:WORST_SHOWN])
     ]
-
-
-def _counted(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [{"error": error, "model": model, "times": n} for (error, model), n in ranked]
 
 
 def _interval(found: Interval | None) -> dict[str, float] | None:

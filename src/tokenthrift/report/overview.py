@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tokenthrift.ledger import Totals, survey
-from tokenthrift.report.details import NEWEST, Details, details_of
+from tokenthrift.ledger import Totals, survey, totals_by_each
+from tokenthrift.report.details import NEWEST, NEWEST_SHORT, Details, details_of
 from tokenthrift.report.gone import gone_words
 from tokenthrift.report.intervals import share_interval
 from tokenthrift.report.leaderboard import Standing, leaderboards
@@ -124,15 +124,16 @@ def overview(
         limits: how full the limits of a policy are.
         short: without periods and rankings, each of which takes a pass: what a terminal shows.
     """
-    models = ledger.totals_by("model_chosen", since)
-    days = {} if short else ledger.totals_by("day", since)
-    found = survey(ledger, since, CALLS_SHOWN)
+    keys = ("model_chosen",) if short else ("model_chosen", "policy", "day")
+    sums = totals_by_each(ledger, keys, since)
+    models, days = sums["model_chosen"], sums.get("day", {})
+    found = survey(ledger, since, CALLS_SHOWN, short=short)
     pairs = pairs_of(found.cells)
     length = length_for(days)
     boards = {} if short else leaderboards(ledger, found.tags, since)
     groups = {
         "model": models,
-        "policy": {} if short else ledger.totals_by("policy", since),
+        "policy": sums.get("policy", {}),
         "day": days,
         **{tag: {s.value: s.totals for s in board} for tag, board in boards.items()},
     }
@@ -147,7 +148,7 @@ def overview(
         length=length,
         periods=tuple(periods_of(days, found.cells, length)) if days else (),
         models=models,
-        details=details_of(ledger.records(since, limit=NEWEST)),
+        details=details_of(ledger.records(since, limit=NEWEST_SHORT if short else NEWEST)),
         worst_calls=tuple(map(worst_call, found.worst)),
         worst_groups=worst_groups(groups),
         worth=worth_of(ledger, since),

@@ -35,7 +35,7 @@ def waterfall_chart(steps: Sequence[WaterfallStep]) -> str:
     reach = max(max(s.from_nanos, s.to_nanos) for s in steps) / NANOS or 1.0
 
     def paint(_figure: Any, drawn: Any) -> None:
-        _rows(drawn, [s.name for s in steps], Axes("", "", x_words=_dollars))
+        _rows(drawn, [s.name for s in steps], Axes("", ""))
         for row, step in enumerate(steps):
             ends = (step.from_nanos / NANOS, step.to_nanos / NANOS)
             left, width = min(ends), abs(ends[1] - ends[0])
@@ -56,6 +56,8 @@ def waterfall_chart(steps: Sequence[WaterfallStep]) -> str:
                 drawn.plot([before] * 2, between, color=COLOURS["faint"], linewidth=0.8, zorder=0.5)
             _beside(drawn, max(ends), row, _amount(step, places), COLOURS[colour])
         drawn.set_xlim(min(0.0, *(s.to_nanos / NANOS for s in steps)), reach * 1.24)
+        decimals = max(_decimals(tick) for tick in drawn.get_xticks())
+        drawn.xaxis.set_major_formatter(lambda value, _at: _dollars(value, decimals))
 
     titles = {f"step-{n}": f"{s.name}: {_amount(s, places)}" for n, s in enumerate(steps)}
     name = "From the unmodified requests' bill to what was paid, by what changed it"
@@ -179,8 +181,13 @@ def _amount(step: WaterfallStep, places: int) -> str:
     return formats.dollars(-step.saved_nanos, places, sign=True)
 
 
-def _dollars(amount: float) -> str:
-    return f"{'-' if amount < 0 else ''}${abs(amount):g}"
+def _dollars(amount: float, decimals: int) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.{decimals}f}"
+
+
+def _decimals(tick: float) -> int:
+    """How many decimals a tick needs: two of one scale are written alike."""
+    return len(f"{tick:.{formats.MOST_DECIMALS}f}".rstrip("0").partition(".")[2])
 
 
 def _day(ordinal: float) -> str:

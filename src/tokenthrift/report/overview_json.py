@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from tokenthrift.report.details import counts_json
 from tokenthrift.report.feedback_view import worth_json, worth_row
 from tokenthrift.report.intervals import LEVEL
 from tokenthrift.report.limits_view import limits_json
@@ -14,8 +15,6 @@ from tokenthrift.report.overview_charts import PERCENTILES
 from tokenthrift.report.summary import totals_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tokenthrift.evidence import Interval
     from tokenthrift.report.latency import Latencies
     from tokenthrift.report.leaderboard import Standing
@@ -54,8 +53,8 @@ def overview_json(found: Overview) -> dict[str, Any]:
         "newest_calls": details.calls,
         "complexity": details.mix,
         "latencies": {name: _times(times) for name, times in details.latencies.items()},
-        "failures": _counted(details.failures),
-        "rejections": _counted(details.rejections),
+        "failures": counts_json(details.failures),
+        "rejections": counts_json(details.rejections),
         "unpriced": {
             "calls_by_model": {name: s.unpriced_calls for name, s in found.unpriced.items()},
             "missing_prices": details.missing,
@@ -92,11 +91,6 @@ def _measured(found: Measured | None) -> dict[str, Any] | None:
 def _times(found: Latencies) -> dict[str, Any]:
     percentiles = {f"p{p}_ms": found.percentile_ms(p) for p in PERCENTILES}
     return {"calls": found.calls, **percentiles, "most_ms": found.most_ms}
-
-
-def _counted(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
-    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    return [{"reason": reason, "model": model, "times": n} for (reason, model), n in ranked]
 
 
 def _group(found: WorstGroup) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from tokenthrift.report import formats
 from tokenthrift.report import overview_words as words
-from tokenthrift.report.details import UNMEASURED
+from tokenthrift.report.details import UNMEASURED, ranked_counts
 from tokenthrift.report.limits_view import ALL, PREPAID, limit_lines
 from tokenthrift.report.overview_charts import (
     PERCENTILES,
@@ -54,6 +54,7 @@ def overview_page(found: Overview) -> str:
         dollars=formats.dollars,
         rate=formats.rate,
         ms=formats.ms,
+        group_places=_places(found, places),
         steps=found.waterfall,
         waterfall=waterfall_chart(found.waterfall) if totals.baseline_nanos else "",
         over_time=savings_chart(priced) if len(priced) > 1 else "",
@@ -68,8 +69,8 @@ def overview_page(found: Overview) -> str:
         latencies=found.details.latencies,
         latency_chart=latency_chart(found.details.latencies) if found.details.latencies else "",
         percentiles=PERCENTILES,
-        failures=_ranked(found.details.failures),
-        rejections=_ranked(found.details.rejections),
+        failures=ranked_counts(found.details.failures),
+        rejections=ranked_counts(found.details.rejections),
         limits=limit_lines(found.limits),
         all_calls=ALL,
         prepaid=PREPAID,
@@ -82,8 +83,10 @@ def _models(found: Overview) -> list[tuple[str, Totals]]:
     return sorted(found.models.items(), key=lambda item: (-item[1].spent_nanos, -item[1].calls))
 
 
-def _ranked(counts: dict[tuple[str, str], int]) -> list[tuple[tuple[str, str], int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def _places(found: Overview, places: int) -> int:
+    """Decimals of the groups that lost, so that no loss reads as zero."""
+    nets = [formats.decimals_for([g.totals.net_nanos]) - 2 for g in found.worst_groups]
+    return max(places, *nets, 0)
 
 
 def _facts(found: Overview, places: int) -> list[tuple[str, str, str]]:
@@ -106,7 +109,11 @@ def _facts(found: Overview, places: int) -> list[tuple[str, str, str]]:
             formats.dollars(totals.baseline_nanos, places),
             "unmodified, on the baseline model",
         ),
-        ("Saved, net", formats.dollars(totals.net_nanos, places), words.net_interval(found)),
+        (
+            "Saved, net",
+            formats.dollars(totals.net_nanos, places),
+            words.net_interval(found, places),
+        ),
         ("Calls", formats.count(totals.calls), words.span(found)),
         (
             "Input tokens",

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from tokenthrift.report import formats
 from tokenthrift.report import overview_words as words
+from tokenthrift.report.details import ranked_counts
 from tokenthrift.report.feedback_view import worth_view
 from tokenthrift.report.tables import (
     Cell,
@@ -77,7 +78,7 @@ def _regressions(found: Overview) -> Group | None:
 
 
 def _failures(found: Overview) -> Text | None:
-    ranked = sorted(found.details.failures.items(), key=lambda item: (-item[1], item[0]))
+    ranked = ranked_counts(found.details.failures)
     if not ranked:
         return None
     said = [f"{reason} of {model} {n:,}" for (reason, model), n in ranked[:SHOWN]]

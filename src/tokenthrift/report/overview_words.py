@@ -45,13 +45,17 @@ def interval(found: Interval | None) -> str:
     return f"{formats.share(found.low, 1)} to {formats.share(found.high, 1)} %"
 
 
-def net_interval(found: Overview) -> str:
-    """The same in dollars, of this bill; empty where none can be told."""
+def net_interval(found: Overview, places: int) -> str:
+    """The same in dollars, of this bill; empty where none can be told.
+
+    Args:
+        found: the report.
+        places: decimals of the amounts beside it.
+    """
     if found.share is None:
         return ""
     bill = found.totals.baseline_nanos
     low, high = (round(share * bill) for share in (found.share.low, found.share.high))
-    places = formats.decimals_for([low, high])
     return f"{formats.dollars(low, places)} to {formats.dollars(high, places)}"
 
 

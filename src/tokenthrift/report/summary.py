@@ -18,7 +18,7 @@ from tokenthrift.report.latency import Latencies
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from tokenthrift.ledger import LedgerReader, LedgerRecord
+    from tokenthrift.ledger import Largest, LedgerReader, LedgerRecord
 
 TAG: Final = "tag:"
 COMPLEXITY: Final = "complexity"
@@ -57,10 +57,29 @@ def grouped(
     Raises:
         LedgerError: records cannot be grouped by that; the message lists what they can.
     """
-    key = ALIASES.get(by, by)
-    if key not in GROUP_KEYS and not (key.startswith(TAG) and key != TAG):
-        raise LedgerError(f"cannot group by {by!r}; use one of: {', '.join(by_words())}")
-    return ledger.totals_by(key, since, tags)
+    return ledger.totals_by(_key(by), since, tags)
+
+
+def largest(
+    ledger: LedgerReader,
+    by: str,
+    most: int,
+    since: datetime | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> Largest:
+    """The groups on which most was spent, however many there are.
+
+    Args:
+        ledger: where the records are.
+        by: as `grouped` takes it.
+        most: how many.
+        since: only records from then on.
+        tags: only records that carry all of these.
+
+    Raises:
+        LedgerError: records cannot be grouped by that; the message lists what they can.
+    """
+    return ledger.largest(_key(by), most, since, tags)
 
 
 def totals_by_tag(records: Iterable[LedgerRecord], name: str) -> dict[str, Totals]:
@@ -105,6 +124,13 @@ def totals_json(totals: Totals) -> dict[str, Any]:
         "saved_tokens_share": _share(saved, totals.counted_baseline_tokens),
         "net_share": _share(totals.net_nanos, totals.baseline_nanos),
     }
+
+
+def _key(by: str) -> str:
+    key = ALIASES.get(by, by)
+    if key not in GROUP_KEYS and not (key.startswith(TAG) and key != TAG):
+        raise LedgerError(f"cannot group by {by!r}; use one of: {', '.join(by_words())}")
+    return key
 
 
 def _sums(records: Iterable[LedgerRecord], key: Callable[[LedgerRecord], str]) -> dict[str, Totals]:

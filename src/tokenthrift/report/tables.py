@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from tokenthrift.ledger import Totals
+    from tokenthrift.ledger import Largest, Totals
     from tokenthrift.report.latency import Latencies
 
 GAIN: Final = "green"
@@ -199,26 +199,32 @@ def latency_line(latencies: Latencies, what: str = "Planning") -> Text:
     )
 
 
-def grouped_view(groups: Mapping[str, Totals], by: str) -> Group:
-    """Three tables by one key: tokens, money, and where the savings come from."""
+def grouped_view(groups: Mapping[str, Totals], by: str, others: Largest | None = None) -> Group:
+    """Three tables by one key: tokens, money, and where the savings come from.
+
+    Args:
+        groups: what is shown, in this order.
+        by: the key.
+        others: groups that are left out and shown as one; None where there are none.
+    """
+    rows = [(Text(_label(name)), sums) for name, sums in groups.items()]
+    if others is not None and others.left_out:
+        rows.append((Text(f"{others.left_out:,} others", style=FAINT), others.rest))
     places = formats.decimals_for(
-        [n for t in groups.values() for n in (t.baseline_nanos, t.actual_nanos, t.net_nanos)]
+        [n for _, t in rows for n in (t.baseline_nanos, t.actual_nanos, t.net_nanos)]
     )
     label = Column(by, number=False)
     tokens: list[list[Cell]] = [
         [
-            _label(name),
+            name,
             formats.count(t.calls),
             formats.count(t.counted_baseline_tokens),
             formats.count(t.counted_sent_tokens),
-            signed(
-                formats.share(_saved(t), t.counted_baseline_tokens),
-                _saved(t),
-            ),
+            signed(formats.share(_saved(t), t.counted_baseline_tokens), _saved(t)),
         ]
-        for name, t in groups.items()
+        for name, t in rows
     ]
-    unpriced = sum(t.unpriced_calls for t in groups.values())
+    unpriced = sum(t.unpriced_calls for _, t in rows)
     return stacked(
         table(
             "Input tokens (counted)",
@@ -228,12 +234,12 @@ def grouped_view(groups: Mapping[str, Totals], by: str) -> Group:
         table(
             "Money, $",
             (label, Column("before"), Column("after"), Column("net saved"), Column("of bill %")),
-            [[_label(name), *_bill(t, places)] for name, t in groups.items()],
+            [[name, *_bill(t, places)] for name, t in rows],
         ),
         table(
             "Where the savings come from, $",
             (label, *map(Column, ("compression", "routing", "cache", "overhead"))),
-            [[_label(name), *_parts(t, places)] for name, t in groups.items()],
+            [[name, *_parts(t, places)] for name, t in rows],
         ),
         note(f"{unpriced:,} calls are {formats.UNPRICED} and not in the money figures.")
         if unpriced

@@ -26,12 +26,14 @@ HEAD_CHARACTERS: Final = 64  # of a text that is looked for again in it
 ASK_WORDS: Final = 160
 
 FENCE: Final = re.compile(r"^\s*(```|~~~)")
+SENTENCE_MARK: Final = re.compile(r"[.!?…。！？؟।]")
 SENTENCE_END: Final = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？؟।])\s*")
 ITEM: Final = re.compile(r"^\s*(?:[-*•‣·+]|\(?\w{1,3}[.):、．）])\s+\S")
 TABLE_ROW: Final = re.compile(r"^\s*\|.*\|\s*$")
 HEADING: Final = re.compile(r"^\s*(?:#{1,6}\s|</?[\w-][^>]*>\s*$)")
 NUMBER: Final = re.compile(r"\d+(?:[.,:/]\d+)*")
 WORD: Final = re.compile(r"[^\W\d_]+")
+ASCII_WORD: Final = re.compile(r"[A-Za-z]+")  # the same in such a text, in half the time
 QUESTION: Final = re.compile(r"[?？؟;՞]\s*$")
 MATH: Final = re.compile(r"\\[A-Za-z]+|[=<>+*/^_~|{}∀-⋿±×÷√∞²³⁰-₟]")
 CODE_MARKS: Final = re.compile(r"[{}()\[\];=<>_$&|/\\]")
@@ -93,7 +95,7 @@ def ask_of(text: str, index: int = 0) -> Ask:
         if len(once) > 2 * SCANNED_CHARACTERS:
             once = f"{once[:SCANNED_CHARACTERS]}\n{once[-SCANNED_CHARACTERS:]}"
     prose, code, blocks = _separated(once.split("\n"))
-    sentences = _distinct(s for line in prose for s in SENTENCE_END.split(line))
+    sentences = _distinct(s for line in prose for s in _sentences(line))
     near = " ".join(_near_ends(sentences))
     flat = " ".join(sentences)
     return Ask(
@@ -161,8 +163,14 @@ def _separated(lines: Iterable[str]) -> tuple[list[str], list[str], int]:
 
 def _looks_like_code(line: str) -> bool:
     """Whether an unfenced line is code: it ends like a statement and is dense in code marks."""
+    if len(line) < 4 or line[-1] not in "{};:,)>":
+        return False
     marks = len(CODE_MARKS.findall(line))
-    return len(line) >= 4 and line[-1] in "{};:,)>" and marks >= 3 and marks >= len(line) * 0.08
+    return marks >= 3 and marks >= len(line) * 0.08
+
+
+def _sentences(line: str) -> list[str]:
+    return SENTENCE_END.split(line) if SENTENCE_MARK.search(line) else [line]
 
 
 def _distinct(sentences: Iterable[str]) -> list[str]:
@@ -171,12 +179,17 @@ def _distinct(sentences: Iterable[str]) -> list[str]:
 
 def _near_ends(sentences: list[str]) -> list[str]:
     """The sentences within `ASK_WORDS` words of either end."""
-    if len(sentences) < 3:
+    if len(sentences) < 3 or sum(map(_most_words, sentences)) < ASK_WORDS:
         return sentences
     head, tail = _within(sentences), _within(sentences[::-1])
     if head + tail >= len(sentences):
         return sentences
     return [*sentences[:head], *sentences[-tail:]]
+
+
+def _most_words(text: str) -> int:
+    """As many words as its characters can make, which need not be counted then."""
+    return 1 + (len(text) // 2 if text.isascii() else len(text))
 
 
 def _within(sentences: list[str]) -> int:
@@ -190,6 +203,8 @@ def _within(sentences: list[str]) -> int:
 
 def _words(text: str) -> float:
     """Distinct words; of scripts without spaces, distinct character pairs turned into words."""
+    if text.isascii():
+        return float(len(set(ASCII_WORD.findall(text))))
     dense, unspaced = DENSE.findall(text), UNSPACED.findall(text)
     if dense or unspaced:
         text = UNSPACED.sub(" ", DENSE.sub(" ", text))

@@ -14,7 +14,8 @@ from tokenthrift.errors import LoopError, NoCandidateError
 from tokenthrift.route.decision import Decision, Verdict, by_ability, by_cost, is_stronger
 from tokenthrift.route.judge import Judge
 from tokenthrift.route.loops import circle_of
-from tokenthrift.route.session import NEW_SESSION, Shape
+from tokenthrift.route.session import NEW_SESSION, Kept, Shape
+from tokenthrift.types import Money
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,9 +43,11 @@ def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     """Choose the cheapest action that is good enough.
 
     Without a past (no ``session.kept``) the action is eligible, and no cheaper eligible action is
-    adequate; equal costs go to the policy's order. With one, its model stays where it is adequate,
-    unless another saves more than ``switch_margin``, both in all and if the conversation comes back
-    with its next request. In a tool loop the action stays as long as it can serve the request.
+    adequate; equal costs go to the policy's order. Without ``upgrade`` that holds of the actions
+    that cost no more than the baseline, as long as that can serve the request. With a past, its
+    model stays where it is adequate, unless another saves more than ``switch_margin``, both in all
+    and if the conversation comes back with its next request. In a tool loop the action stays as
+    long as it can serve the request.
 
     Args:
         request: what the caller asks; in a tool loop, its latest message answers a tool call.
@@ -67,12 +70,14 @@ def choose(  # noqa: PLR0913 - each of them is passed in by somebody else
     by_level: dict[int | None, Shape] = {s.level: s for s in shapes}
     by_level = by_level or {None: Shape(0, request, input_tokens)}
     judge = Judge(request, by_level, routing, catalog, session=session, forecaster=forecaster)
-    baseline = routing.baseline or request.model
-    made = Decision(request.model, request.model, baseline, judge.measured, (), "")
+    model, baseline = request.model, routing.baseline or request.model
     if routing.pinned:
-        own = judge.own(request.model)
-        return replace(made, verdicts=(own,), reason=own.reason, level=own.level)
+        own = judge.own(model)
+        return Decision(model, model, baseline, judge.measured, (own,), own.reason, level=own.level)
+    made = Decision(model, model, baseline, judge.measured, (), "")
     verdicts = judge.verdicts(routing.candidates)
+    if not routing.upgrade and not any(v.model == baseline for v in verdicts):
+        verdicts = (*verdicts, judge.kept(Kept(baseline)))
     chooser = _Chooser(judge, routing, replace(made, floor=judge.floor))
     return chooser.chosen(verdicts, circle)
 
@@ -117,13 +122,15 @@ class _Chooser:
                 return self._decision(verdicts, stronger, f"escalated: {circle}{lost}")
             if kept in eligible:
                 return self._decision(verdicts, kept, f"kept: {circle}, and none is stronger")
+        eligible, bound = self._afforded(eligible)
+        lost = bound + lost
         stays = self._adequate_on(kept, eligible)
         if stays is None:
             best, reason = self._best(eligible)
             return self._decision(verdicts, best, reason + lost)
         paying = [v for v in eligible if self._pays(v, stays)]
         if not paying:
-            return self._decision(verdicts, stays, self._why_kept(eligible, stays))
+            return self._decision(verdicts, stays, self._why_kept(eligible, stays) + bound)
         best, reason = self._best(paying)
         return self._decision(verdicts, best, f"switched from {stays.model}: {reason}{lost}")
 
@@ -135,6 +142,17 @@ class _Chooser:
             return None
         found = self.judge.kept(kept)
         return next((v for v in verdicts if v.action == found.action), found)
+
+    def _afforded(self, eligible: list[Verdict]) -> tuple[list[Verdict], str]:
+        """Actions that may be chosen for what they cost, and a remark where there are others."""
+        own = [v for v in eligible if v.model == self.made.baseline]
+        if self.routing.upgrade or not own:
+            return eligible, ""
+        known = [v.net_cost for v in own if v.net_cost is not None]
+        self.made = replace(self.made, most=min(known, default=Money()))
+        found = [v for v in eligible if self.made.affords(v)]
+        remark = f"; nothing dearer than {self.made.baseline}"
+        return found, remark if len(found) < len(eligible) else ""
 
     def _is_only_slow(self, kept: Verdict) -> bool:
         return bool(kept.refusals) and kept not in self.judge.waived([kept])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tokenthrift.catalog import ComplexityBucket
 from tokenthrift.route.ask import Ask, latest_ask
@@ -56,9 +56,10 @@ FULL_MATH_SHARE: Final = 0.12
 FULL_MATH_MARKS: Final = 24
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(NamedTuple):
     """One measured property and what it added.
+
+    A tuple, as every record of a call has 14 of them and one is made three times as fast.
 
     Attributes:
         value: in [0, 1].
@@ -96,8 +97,8 @@ def measure(request: Request) -> Complexity:
     """Measure a request; deterministic, and without any knowledge of models."""
     ask = latest_ask(request)
     measured = {**_of_ask(ask), **_of_request(request, ask)}
-    signals = tuple(_signal(name, *measured[name]) for name in WEIGHTS)
-    score = round(min(1.0, sum(s.contribution for s in signals)), 6)
+    signals = tuple([_signal(name, *measured[name]) for name in WEIGHTS])
+    score = round(min(1.0, sum([s.contribution for s in signals])), 6)
     return Complexity(bucket_of(score), score, signals)
 
 
@@ -129,8 +130,11 @@ def bucket_of(score: float) -> ComplexityBucket:
 
 
 def _signal(name: str, value: float, reason: str) -> Signal:
-    value = min(1.0, max(0.0, value))
-    return Signal(name, round(value, 6), WEIGHTS[name], round(value * WEIGHTS[name], 6), reason)
+    weight = WEIGHTS[name]
+    if value <= 0:  # most of them
+        return Signal(name, 0.0, weight, 0.0, reason)
+    value = min(1.0, value)
+    return Signal(name, round(value, 6), weight, round(value * weight, 6), reason)
 
 
 def _of_ask(ask: Ask) -> dict[str, tuple[float, str]]:

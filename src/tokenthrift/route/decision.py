@@ -80,6 +80,7 @@ class Decision:
         effort: that is added to the request; None leaves it as the caller has it.
         level: that the context is compressed at, at most; None where there is only the policy's.
         floor: P(adequate) that was asked for; None where stated abilities decided.
+        most: what the baseline costs, where nothing dearer may be chosen; None sets no bound.
         propensity: with what probability exploration takes this action; None without exploration.
     """
 
@@ -93,6 +94,7 @@ class Decision:
     effort: Effort | None = None
     level: int | None = None
     floor: float | None = None
+    most: Money | None = None
     propensity: float | None = None
 
     @property
@@ -110,6 +112,12 @@ class Decision:
         """The verdict on the action that is taken."""
         action = (self.chosen, self.effort, self.level)
         return next(v for v in self.verdicts if v.action == action)
+
+    def affords(self, verdict: Verdict) -> bool:
+        """Whether an action may be chosen for what it costs; the baseline always may."""
+        if self.most is None or verdict.model == self.baseline:
+            return True
+        return verdict.net_cost is not None and verdict.net_cost <= self.most
 
     def best_of(self, model: str) -> Verdict:
         """The best action on a model, with the context as it is sent."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Check: TypeAlias = Literal[
     "card",
     "provider",
+    "crossing",
     "region",
     "capability",
     "parameter",

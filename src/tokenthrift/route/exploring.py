@@ -126,7 +126,9 @@ def explored(
     if not share or decision.floor is None or session.kept is not None or in_tool_loop(request):
         return decision
     found = [
-        v for v in decision.verdicts if v.eligible and v.by_forecast and v.net_cost is not None
+        v
+        for v in decision.verdicts
+        if v.eligible and v.by_forecast and v.net_cost is not None and decision.affords(v)
     ]
     found.sort(key=by_cost)
     if decision.pick not in found or len(found) < 2:

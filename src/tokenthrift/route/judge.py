@@ -121,14 +121,16 @@ class Judge:
             return Verdict("", eligible=True, adequate=True, reason="the body names no model")
         level = next(iter(self.shapes))
         option = _Option(Candidate(model=model), None, level, self.shapes[level])
-        found = self._judged([option])[0]
+        card = self.catalog.get(model)
+        found = self._found(option, card, self._forecasts([option], [card])[0])
         bound = (self.routing.allow_providers, self.routing.allow_regions)
         barred = any(r.check in ("provider", "region", "card") for r in found.refusals)
         if barred and any(b is not None for b in bound):
             raise NoCandidateError([f"{model}: {found.reason}"])
         remark = f"; note: {found.reason}" if found.refusals else ""
         reason = f"pinned: the caller's own model{remark}"
-        return replace(found, eligible=True, adequate=True, reason=reason)
+        by_forecast = not found.refusals and self._is_by_forecast(found)
+        return replace(found, eligible=True, adequate=True, reason=reason, by_forecast=by_forecast)
 
     # ------------------------------------------------------------------------------------- inside
     def _options(self, candidate: Candidate) -> list[_Option]:
@@ -164,6 +166,10 @@ class Judge:
     def _verdict(
         self, option: _Option, card: ModelCard | None, forecast: Forecast | None
     ) -> Verdict:
+        found = self._found(option, card, forecast)
+        return found if found.refusals else self._assessed(found)
+
+    def _found(self, option: _Option, card: ModelCard | None, forecast: Forecast | None) -> Verdict:
         candidate, shape, model = option.candidate, option.shape, option.candidate.model
         if shape is None:
             return self._refused(option, (NO_SUCH_SHAPE,))
@@ -179,7 +185,7 @@ class Judge:
         latency_s = self.session.latency_s.get(model, card.latency_s(load.output_tokens))
         refused += self._limits(model, price, latency_s)
         covers = candidate.covers if candidate.covers is not None else card.covers
-        found = Verdict(
+        return Verdict(
             model,
             eligible=False,
             adequate=False,
@@ -195,7 +201,6 @@ class Judge:
             owed_nanos=owed(card, load),
             latency_s=latency_s,
         )
-        return found if refused else self._assessed(found)
 
     def _refused(self, option: _Option, refused: tuple[Refusal, ...]) -> Verdict:
         return Verdict(
@@ -244,6 +249,8 @@ class Judge:
             found.append(Refusal("latency", needs, has))
         if model in self.session.resting:
             found.append(Refusal("health", f"rests: {self.session.resting[model]}"))
+        if model in self.session.unreached:
+            found.append(Refusal("crossing", self.session.unreached[model]))
         return tuple(found)
 
     def waived(self, verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
@@ -263,7 +270,6 @@ class Judge:
     def _assessed(self, verdict: Verdict) -> Verdict:
         """Whether an eligible action is good enough, by what is known of it."""
         forecast, covers = verdict.forecast, verdict.covers
-        by_forecast = self.floor is not None and forecast is not None
         if self.floor is not None and forecast is not None:
             adequate = forecast.adequate >= self.floor
             sign = ">=" if adequate else "<"
@@ -280,6 +286,10 @@ class Judge:
             adequate = False
             reason = "nobody said what it covers: set covers in the policy or its card"
         reason += "; price not known" if verdict.expected_cost is None else ""
+        by_forecast = self._is_by_forecast(verdict)
         return replace(
             verdict, eligible=True, adequate=adequate, reason=reason, by_forecast=by_forecast
         )
+
+    def _is_by_forecast(self, verdict: Verdict) -> bool:
+        return self.floor is not None and verdict.forecast is not None

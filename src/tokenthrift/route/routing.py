@@ -119,6 +119,8 @@ class Routing(BaseModel):
     Attributes:
         candidates: in order of preference, which decides between equal costs.
         baseline: the model that calls would go to without routing; the caller's own if None.
+        upgrade: whether a call may go to an action that is expected to cost more than the baseline,
+            where nothing cheaper is good enough. Without it the baseline is a candidate, too.
         floor: P(adequate) that is enough, where forecasts are there; without it, and for models
             that no forecast knows, stated abilities decide (``covers``).
         reserve_output_tokens: room for an answer where the caller sets no limit; also the predicted
@@ -155,6 +157,7 @@ class Routing(BaseModel):
 
     candidates: tuple[Candidate, ...] = ()
     baseline: str | None = None
+    upgrade: bool = True
     floor: Share | None = None
     reserve_output_tokens: int = Field(default=RESERVE_OUTPUT_TOKENS, ge=0)
     expected_share: float = Field(default=EXPECTED_SHARE, ge=0)

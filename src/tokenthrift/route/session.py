@@ -54,6 +54,7 @@ class Session:
         spent_share: of the budget that the call counts against, 0 to 1.
         resting: models that failed just now, and how.
         latency_s: seconds to a whole answer, as observed, by model.
+        unreached: models that this request cannot go to from where it came, and why.
     """
 
     kept: Kept | None = None
@@ -61,6 +62,7 @@ class Session:
     spent_share: float = 0.0
     resting: Mapping[str, str] = field(default_factory=dict)
     latency_s: Mapping[str, float] = field(default_factory=dict)
+    unreached: Mapping[str, str] = field(default_factory=dict)
 
 
 NEW_SESSION: Final = Session()

@@ -59,9 +59,13 @@ def _routes(desk: Desk) -> list[Route]:
     messages = Endpoint(desk, "/messages", MESSAGES, "messages")
     counts = Passing(desk, MESSAGES, "messages", is_read=True)
     models = Passing(desk, CHAT, "models")
+    stored = Passing(desk, OpenAIResponses.name, "responses", is_bodiless=True)
     return [
         Route("/v1/chat/completions", chat, methods=["POST"]),
         Route("/v1/responses", responses, methods=["POST"]),
+        Route("/v1/responses/{response_id}", stored, methods=["GET", "DELETE"]),
+        Route("/v1/responses/{response_id}/cancel", stored, methods=["POST"]),
+        Route("/v1/responses/{response_id}/input_items", stored, methods=["GET"]),
         Route("/v1/messages", messages, methods=["POST"]),
         Route("/v1/messages/count_tokens", counts, methods=["POST"]),
         Route("/v1/embeddings", Passing(desk, CHAT, "embeddings"), methods=["POST"]),

@@ -90,6 +90,6 @@ def mark_of(ledger: Ledger) -> tuple[int, ...]:
     """Numbers that change whenever a call or feedback is written."""
     if isinstance(ledger, SQLiteLedger):
         calls = ledger.rows("SELECT COALESCE(MAX(seq), 0) FROM calls")
-        said = ledger.rows("SELECT COUNT(*) FROM feedback")
+        said = ledger.rows("SELECT COALESCE(MAX(seq), 0) FROM feedback")
         return (calls[0][0], said[0][0])
     return (ledger.count(),)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 from anyio.to_thread import run_sync
 
 from tokenthrift.serve.errors import Refusal
@@ -40,21 +40,23 @@ async def body_of(receive: Receive, declared: str | None, settings: Settings) ->
         raise _too_large(most)
     pieces: list[bytes] = []
     size, more = 0, True
-    with anyio.move_on_after(settings.body_timeout_s) as waiting:
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise GoneError
-            piece = message.get("body", b"")
-            pieces.append(piece)
-            size += len(piece)
-            if size > most:
-                raise _too_large(most)
-            more = message.get("more_body", False)
-    if waiting.cancelled_caught:
-        seconds = settings.body_timeout_s
+    seconds = settings.body_timeout_s
+    try:
+        async with asyncio.timeout(seconds):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise GoneError
+                piece = message.get("body", b"")
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    raise _too_large(most)
+                more = message.get("more_body", False)
+    except TimeoutError:
         close = {"connection": "close"}
-        raise Refusal(408, f"the body did not come within {seconds:g} seconds", headers=close)
+        what = f"the body did not come within {seconds:g} seconds"
+        raise Refusal(408, what, headers=close) from None
     return b"".join(pieces)
 
 

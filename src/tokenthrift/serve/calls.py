@@ -6,6 +6,7 @@ the record says so. What is logged of a call has no text of it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 import traceback
@@ -20,7 +21,7 @@ from tokenthrift.errors import TokenthriftError
 from tokenthrift.serve.bodies import GoneError, body_of, parsed
 from tokenthrift.serve.errors import Refusal, refusal_of
 from tokenthrift.serve.headers import decision_headers, options_of, returned, sent_on
-from tokenthrift.serve.relay import Answered, Inbound, Relay
+from tokenthrift.serve.relay import Answered, Inbound
 from tokenthrift.serve.replies import begin, piece, refuse, whole
 from tokenthrift.serve.upstreams import (
     APIConnectionError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from tokenthrift.client.account import Account
     from tokenthrift.client.options import CallOptions
+    from tokenthrift.pipeline import Plan
     from tokenthrift.serve.desk import Desk
     from tokenthrift.serve.keys import ApiKey, Room
 
@@ -116,10 +118,12 @@ class _Call:
 
     async def __call__(self) -> None:
         """Relay it; raises what breaks a stream that the caller already reads."""
-        relay = Relay(self.desk.session, self.desk.upstreams, self.inbound)
+        inbound = self.inbound
+        way = self.desk.way(inbound)
         try:
+            aside = await self.desk.light.aside(self.account, inbound)
             response = await complete_async(
-                self.account, relay, self.inbound.body, self.inbound.wire, self.options
+                self.account, way, inbound.body, inbound.wire, self.options, aside=aside
             )
         except Exception as error:  # noqa: BLE001 - each of them has its answer
             await self._failed(error)
@@ -128,7 +132,8 @@ class _Call:
         headers = (*returned(response.headers), *decision_headers(receipt, self._policy))
         self.status = response.status
         if isinstance(response, Answered):
-            await whole(self.send, response.status, headers, response.written())
+            content = response.written(looks_closely=_may_change(receipt.plan))
+            await whole(self.send, response.status, headers, content)
             return
         try:
             await begin(self.send, response.status, headers)
@@ -143,8 +148,7 @@ class _Call:
 
         That one waits until the record is written: whoever has seen it may leave at once.
         """
-        plan = events.tokenthrift.plan
-        changes = plan is not None and (plan.offer.made or bool(plan.secrets))
+        changes = _may_change(events.tokenthrift.plan)
         held = b""
         async for event in events:
             if held:
@@ -179,20 +183,27 @@ async def watched(receive: Receive, call: _Call) -> int:
     Where a stream breaks that the caller reads already, its connection is cut as the provider's
     was: the server closes what is left without an end.
     """
-
-    async def leave(scope: anyio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(leave, tasks.cancel_scope)
+    with anyio.CancelScope() as scope:
+        leaving = asyncio.create_task(_left(receive, scope))
         try:
             await call()
         except Exception as error:  # noqa: BLE001 - nothing can be said any more
             log.warning("a stream broke: %s", type(error).__name__)
-        tasks.cancel_scope.cancel()
+        finally:
+            leaving.cancel()
     return call.status
+
+
+async def _left(receive: Receive, scope: anyio.CancelScope) -> None:
+    """Cancel what is done for a caller, as soon as it leaves."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    scope.cancel()
+
+
+def _may_change(plan: Plan | None) -> bool:
+    """Whether something may be put into an answer, or taken out, beside its usage."""
+    return plan is not None and (plan.offer.made or bool(plan.secrets))
 
 
 def refusal_for(error: Exception) -> Refusal:

@@ -14,9 +14,12 @@ from tokenthrift.errors import TokenthriftError
 from tokenthrift.ledger import open_ledger
 from tokenthrift.pipeline import plan
 from tokenthrift.serve.boards import Boards
+from tokenthrift.serve.crossing import Crossing
 from tokenthrift.serve.errors import Refusal
 from tokenthrift.serve.headers import POLICY, credentials
 from tokenthrift.serve.keys import EVERYTHING, KeyFile
+from tokenthrift.serve.light import Light
+from tokenthrift.serve.relay import Relay
 from tokenthrift.serve.upstreams import Upstreams, sellers_of, session_of
 from tokenthrift.serve.visits import Visits
 from tokenthrift.telemetry import Prometheus
@@ -27,10 +30,13 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tokenthrift.ledger import Ledger
+    from tokenthrift.serve.crossing import Crossed
     from tokenthrift.serve.keys import ApiKey, Room, Scope
+    from tokenthrift.serve.relay import Inbound
     from tokenthrift.serve.settings import Settings
 
-WARM: Final = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello?"}]}
+MODEL: Final = "gpt-4o-mini"
+WARM: Final = {"model": MODEL, "messages": [{"role": "user", "content": "Hello?"}]}
 SHOW_KEY: Final = {"www-authenticate": "Bearer"}
 
 log = logging.getLogger("tokenthrift.serve")
@@ -78,6 +84,12 @@ class Desk:
             self.accounts[self.default].catalog,
             passes_keys=self.keys is None,
         )
+        catalog = self.accounts[self.default].catalog
+        self.crossing = Crossing.of(settings, self.upstreams, catalog)
+        if self.crossing is not None:
+            for account in self.accounts.values():
+                account.reach(self.crossing)
+        self.light = Light()
         self.now = now
         self.visits = Visits()
         self.boards = Boards(self.ledger, self.accounts, now)
@@ -92,18 +104,29 @@ class Desk:
             self._session = session_of(self.settings)
         return self._session
 
+    def way(self, inbound: Inbound) -> Relay | Crossed:
+        """A call's way to its provider and back."""
+        relay = Relay(self.session, self.upstreams, inbound)
+        return relay if self.crossing is None else self.crossing.around(relay)
+
     def warm(self) -> None:
-        """Load what the first call would wait for: the tokenizer, by the policies' own plans."""
+        """Load what the first call would wait for: the tokenizer, litellm where calls need it."""
         for account in self.accounts.values():
             try:
                 plan(WARM, account.policy, catalog=account.catalog, forecaster=account.forecaster)
             except TokenthriftError as error:  # the first call that meets it says it again
                 log.warning("policy %s: %s", account.policy.name, error)
+            for candidate in account.policy.routing.candidates:
+                self.light.load(candidate.model)
+            if self.crossing is not None:
+                self.crossing.warm(c.model for c in account.policy.routing.candidates)
+        self.light.load(MODEL)
 
     async def close(self) -> None:
         """Settle what is open, close the connections, the ledger, the keys and what was cut."""
         if self._session is not None:
             await self._session.close()
+        self.light.close()
         for account in self.accounts.values():
             account.settle_abandoned()
             account.recall_store.close()

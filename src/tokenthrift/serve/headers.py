@@ -42,7 +42,7 @@ NOT_RETURNED: Final = CONNECTION | {
     *("content-encoding", "set-cookie", "server", "date", "alt-svc", "strict-transport-security"),
 }
 PRIVATE: Final = ("x-forwarded-", "x-real-", "sec-", "cf-", OURS)
-CORS: Final = "access-control-"
+NEVER_RETURNED: Final = ("access-control-", OURS)
 
 # Answers are data for programs: no page may frame them, run them, or be told where they came from.
 SECURITY: Final = (
@@ -58,7 +58,7 @@ LONGEST: Final = 256  # characters of a tag or a session
 
 def sent_on(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
     """The headers of a request that go on to a provider."""
-    decoded = ((k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in given)
+    decoded = [(k.decode("latin-1").lower(), v.decode("latin-1")) for k, v in given]
     return [
         (name, value)
         for name, value in decoded
@@ -68,10 +68,11 @@ def sent_on(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
 
 def returned(given: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The headers of a provider's response that go back to the caller."""
+    named = [(name.lower(), value) for name, value in given]
     return [
-        (name.lower(), value)
-        for name, value in given
-        if name.lower() not in NOT_RETURNED and not name.lower().startswith((CORS, OURS))
+        (name, value)
+        for name, value in named
+        if name not in NOT_RETURNED and not name.startswith(NEVER_RETURNED)
     ]
 
 
@@ -153,4 +154,6 @@ def decision_headers(receipt: Receipt | None, policy: str) -> list[tuple[str, st
 
 def _clean(value: str) -> str:
     """A value that HTTP can carry: model names come from callers."""
+    if value.isascii() and value.isprintable():
+        return value
     return "".join(c if " " <= c <= "~" else "?" for c in value)

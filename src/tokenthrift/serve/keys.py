@@ -19,6 +19,7 @@ from tokenthrift.errors import KeyFileError
 from tokenthrift.sqlite_file import SQLiteFile
 
 if TYPE_CHECKING:
+    import os
     import sqlite3
     from collections.abc import Iterator
 
@@ -79,6 +80,7 @@ class Scope(BaseModel):
 
 
 EVERYTHING: Final = Scope()
+_Row: TypeAlias = "tuple[bytes, ApiKey]"
 
 
 class ApiKey(BaseModel):
@@ -118,6 +120,11 @@ class KeyFile(SQLiteFile):
     error = KeyFileError
     application_id = APPLICATION_ID
     tables = TABLES
+
+    def __init__(self, path: str | os.PathLike[str], *, create: bool = True) -> None:
+        self._known: dict[str, _Row] = {}
+        self._known_at: tuple[sqlite3.Connection, int] | None = None
+        super().__init__(path, create=create)
 
     def create_key(
         self,
@@ -171,6 +178,7 @@ class KeyFile(SQLiteFile):
                 db.execute(
                     "UPDATE keys SET data = ? WHERE key_id = ?", (key.model_dump_json(), key_id)
                 )
+                self._known.pop(key_id, None)
         return key
 
     def find(self, token: str, now: datetime | None = None) -> ApiKey | None:
@@ -182,20 +190,28 @@ class KeyFile(SQLiteFile):
         key_id, _, secret = rest.partition("_")
         if prefix != PREFIX or not secret:
             return None
-        with self._session() as db:
-            row = _row(db, key_id)
+        row = self._row(key_id)
         digest = _digest(token)
         if not hmac.compare_digest(digest, row[0] if row else bytes(len(digest))) or row is None:
             return None
-        key = ApiKey.model_validate_json(row[1])
-        return key if key.state(now or datetime.now(UTC)) == "active" else None
+        return row[1] if row[1].state(now or datetime.now(UTC)) == "active" else None
 
     def active(self, key_id: str, now: datetime | None = None) -> ApiKey | None:
         """The key of an id that somebody has shown before; None where it is of no use any more."""
+        row = self._row(key_id)
+        return row[1] if row and row[1].state(now or datetime.now(UTC)) == "active" else None
+
+    def _row(self, key_id: str) -> _Row | None:
+        """The digest of a key and what is kept of it; read anew as soon as the file changes."""
         with self._session() as db:
-            row = _row(db, key_id)
-        key = None if row is None else ApiKey.model_validate_json(row[1])
-        return key if key and key.state(now or datetime.now(UTC)) == "active" else None
+            # It rises with every commit of another connection; our own forget what they change.
+            at = db, db.execute("PRAGMA data_version").fetchone()[0]
+            if at != self._known_at:
+                self._known, self._known_at = {}, at
+            row = self._known.get(key_id)
+            if row is None and (found := _row(db, key_id)) is not None:
+                row = self._known[key_id] = found[0], ApiKey.model_validate_json(found[1])
+        return row
 
 
 def _row(db: sqlite3.Connection, key_id: str) -> tuple[bytes, str] | None:

@@ -1,4 +1,4 @@
-"""Requests that go through to a provider unplanned: embeddings, sizes of prompts, lists of models.
+"""Requests that go through to a provider unplanned: embeddings, sizes, models, stored responses.
 
 They are not in the ledger. Where the policy redacts, what can be read goes without secrets, and
 what cannot be read does not go.
@@ -41,12 +41,14 @@ class Passing:
         wire: of its bodies, or whose providers are asked where bodies are of none.
         room: that a key must be for.
         is_read: whether bodies are of the wire.
+        is_bodiless: whether requests have no bodies; one that comes all the same stays here.
     """
 
     desk: Desk
     wire: str
     room: Room
     is_read: bool = False
+    is_bodiless: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -73,8 +75,8 @@ class Passing:
         self, scope: Scope, headers: Mapping[str, str], key: ApiKey | None, raw: bytes, wire: str
     ) -> Response:
         """What the provider answers."""
-        desk, model, content = self.desk, "", raw or None
-        if scope["method"] == "POST":
+        desk, model, content = self.desk, "", None if self.is_bodiless else raw or None
+        if scope["method"] == "POST" and not self.is_bodiless:
             body = await parsed(raw)
             check_model(body, key)
             model = str(body.get("model") or "")

@@ -43,8 +43,14 @@ class Answered(dict[str, Any]):
         self.raw = response.content
         super().__init__(_parsed(self.raw))
 
-    def written(self) -> bytes:
-        """Its bytes; written anew where something in it was changed for the caller."""
+    def written(self, *, looks_closely: bool) -> bytes:
+        """Its bytes; written anew where something in it was changed for the caller.
+
+        Args:
+            looks_closely: whether anything may have been changed.
+        """
+        if not looks_closely:
+            return self.raw
         return self.raw if self == _parsed(self.raw) else json.dumps(self).encode()
 
 

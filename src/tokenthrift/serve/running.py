@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 import threading
 import time
@@ -14,9 +13,10 @@ from tokenthrift.errors import MissingExtraError, ServeError
 from tokenthrift.serve.app import build_app
 from tokenthrift.serve.desk import Desk
 from tokenthrift.serve.headers import POLICY
+from tokenthrift.serve.listening import Listening
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    import socket
     from typing import Self
 
     import uvicorn
@@ -28,7 +28,6 @@ NEEDED: Final = ("starlette", "uvicorn", "aiohttp")
 START_TIMEOUT_S: Final = 30.0
 IDLE_S: Final = 75  # a connection without requests; longer than the SDKs keep theirs
 HEAD_BYTES: Final = 64 * 1024  # of a request's line and headers
-WAITING: Final = 2_048  # connections that wait to be taken
 
 BANNER: Final = """\
 tokenthrift serves on {url}
@@ -40,7 +39,7 @@ tokenthrift serves on {url}
 Ctrl+C or SIGTERM stops it; calls under way have {drain_s:g} s to end."""
 
 
-class Service:
+class Service(Listening):
     """The service, running between `start` and `stop` in a thread, or in `run` until it is stopped.
 
     Args:
@@ -53,26 +52,14 @@ class Service:
         TokenthriftError: a policy, the ledger or the file of keys cannot be had.
     """
 
+    noun = "service"
+
     def __init__(self, settings: Settings, *, ledger: Ledger | None = None) -> None:
         _require_extra()
         self.settings = settings
         self.desk = Desk(settings, ledger=ledger)
         self._server = _server(self.desk)
         self._thread: threading.Thread | None = None
-        self._address: tuple[str, int] | None = None
-
-    @property
-    def root_url(self) -> str:
-        """Scheme, host and port; what Anthropic's SDK takes as its ``base_url``."""
-        if self._address is None:
-            raise RuntimeError("the service is not running; call start() first")
-        host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-    @property
-    def base_url(self) -> str:
-        """What OpenAI's SDK takes as its ``base_url``."""
-        return f"{self.root_url}/v1"
 
     def start(self) -> Self:
         """Run in a thread, and return once it listens.
@@ -80,7 +67,7 @@ class Service:
         Raises:
             ServeError: the port is taken, or it did not come up.
         """
-        listener = self._listen()
+        listener = self._opened()
         self._thread = threading.Thread(
             target=self._server.run, args=([listener],), name="tokenthrift-serve", daemon=True
         )
@@ -103,36 +90,17 @@ class Service:
 
     def run(self) -> None:
         """Run in this thread until SIGTERM or Ctrl+C."""
-        listener = self._listen()
+        listener = self._opened()
         print(self._banner(), file=sys.stderr, flush=True)  # noqa: T201 - of a foreground server
         self._server.run([listener])
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    def _listen(self) -> socket.socket:
+    def _opened(self) -> socket.socket:
         host, port = self.settings.host, self.settings.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Named as TCP so that asyncio switches Nagle's algorithm off; else responses wait 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen(WAITING)
+            return self._listen(host, port)
         except OSError as error:
-            listener.close()
             why = error.strerror or error
             raise ServeError(f"cannot listen on {host}:{port}: {why}") from error
-        self._address = (host, listener.getsockname()[1])
-        return listener
 
     def _banner(self) -> str:
         desk = self.desk

@@ -141,6 +141,7 @@ def openapi() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     model = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
+    stored = {**model, "name": "response_id"}
     relayed = {
         path: {"post": _operation(text, body, AnyBody, parameters=_headers(), streams=True)}
         for path, (body, text) in RELAYED.items()
@@ -148,6 +149,16 @@ def _paths() -> dict[str, Any]:
     wires = {"type": "string", "enum": list(WIRES)}
     return {
         **relayed,
+        "/v1/responses/{response_id}": {
+            "get": _operation("A stored response.", None, AnyBody, parameters=[stored]),
+            "delete": _operation("Delete it.", None, AnyBody, parameters=[stored]),
+        },
+        "/v1/responses/{response_id}/cancel": {
+            "post": _operation("Stop one in the background.", None, AnyBody, parameters=[stored])
+        },
+        "/v1/responses/{response_id}/input_items": {
+            "get": _operation("What it was asked with.", None, AnyBody, parameters=[stored])
+        },
         "/v1/models": {"get": _operation("Models of the provider.", None, AnyBody)},
         "/v1/models/{model}": {
             "get": _operation("One of them.", None, AnyBody, parameters=[model])

@@ -54,6 +54,16 @@ class Upstream(BaseModel):
         """Names of the wires that it speaks."""
         return MESSAGES_WIRES if self.speaks == "anthropic" else OPENAI_WIRES
 
+    @property
+    def root_url(self) -> str:
+        """What the SDK of its dialect takes as base URL: Anthropic's adds ``/v1`` itself."""
+        return self.base_url.removesuffix("/v1") if self.speaks == "anthropic" else self.base_url
+
+    @property
+    def key_variable(self) -> str:
+        """The variable of the environment that holds its key."""
+        return key_variable(self.name)
+
     @classmethod
     def of(cls, spec: str, environment: Mapping[str, str]) -> Self:
         """Read ``NAME=URL[,speaks=openai|anthropic]``; the key is the environment's.
@@ -97,8 +107,13 @@ def upstreams_of(specs: Sequence[str], environment: Mapping[str, str]) -> tuple[
     return found
 
 
+def key_variable(name: str) -> str:
+    """The variable of the environment that holds a provider's key."""
+    return f"{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_API_KEY"
+
+
 def _key(name: str, environment: Mapping[str, str]) -> SecretStr | None:
-    variable = f"{re.sub(r'[^A-Za-z0-9]', '_', name).upper()}_API_KEY"
+    variable = key_variable(name)
     if environment.get(variable):
         return SecretStr(environment[variable])
     file = environment.get(f"{variable}_FILE")

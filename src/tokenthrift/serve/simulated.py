@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import socket
 import sys
 import threading
 import time
@@ -18,13 +17,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.errors import MissingExtraError
+from tokenthrift.serve.listening import Listening
 from tokenthrift.serve.simulated_app import LABEL, build_app
 from tokenthrift.serve.simulated_desk import DIALECTS, Desk
 from tokenthrift.serve.simulated_faults import Fault, FaultBook
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
     import uvicorn
@@ -48,7 +48,7 @@ tokenthrift SIMULATED provider: no model behind it, every answer is made up.
 Ctrl+C stops it."""
 
 
-class SimulatedProvider:
+class SimulatedProvider(Listening):
     """The simulated provider, running in a thread of this process between `start` and `stop`.
 
     Args:
@@ -62,6 +62,8 @@ class SimulatedProvider:
         MissingExtraError: starlette or uvicorn is not installed.
         ValueError: a fault does not parse.
     """
+
+    noun = "simulated provider"
 
     def __init__(
         self,
@@ -80,20 +82,6 @@ class SimulatedProvider:
         self._server: uvicorn.Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Event | None = None
-        self._address: tuple[str, int] | None = None
-
-    @property
-    def base_url(self) -> str:
-        """What OpenAI's SDK takes as its ``base_url``; Anthropic's takes `root_url`."""
-        return f"{self.root_url}/v1"
-
-    @property
-    def root_url(self) -> str:
-        """Scheme, host and port."""
-        if self._address is None:
-            raise RuntimeError("the simulated provider is not running; call start() first")
-        host, port = self._address
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> Self:
         """Run in a thread, and return once it listens; port 0 takes a free one.
@@ -141,17 +129,6 @@ class SimulatedProvider:
         print(banner, file=sys.stderr, flush=True)  # noqa: T201 - the banner of a foreground server
         self._run(listener)
 
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def requests(self, key: str) -> tuple[Exchange, ...]:
         """Every request of an API key, in order of arrival."""
         return self.desk.accounts.requests(key)
@@ -171,20 +148,6 @@ class SimulatedProvider:
     def forget(self, key: str) -> None:
         """Start afresh with an API key: its log, totals, cache and faults."""
         self.desk.forget(key)
-
-    def _listen(self, host: str, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        # Named as TCP so that asyncio switches Nagle's algorithm off; else responses wait 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen()  # callers may connect from now on, and wait until the app is up
-        except OSError:
-            listener.close()
-            raise
-        self._address = (host, listener.getsockname()[1])
-        return listener
 
     def _run(self, listener: socket.socket) -> None:
         import uvicorn

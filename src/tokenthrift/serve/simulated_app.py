@@ -20,6 +20,7 @@ from tokenthrift.serve.simulated_desk import (
     model_body,
 )
 from tokenthrift.serve.simulated_faults import Fault
+from tokenthrift.serve.simulated_stored import stored
 from tokenthrift.serve.simulated_types import ApiError
 
 if TYPE_CHECKING:
@@ -110,6 +111,15 @@ async def _models(desk: Desk, request: Request) -> Delivery:
     return _json(model_body(name))
 
 
+async def _stored(desk: Desk, request: Request) -> Delivery:
+    place = request.path_params
+    held = desk.held_for(_key(request))
+    try:
+        return _json(stored(held, request.method, place["response_id"], place.get("what", "")))
+    except ApiError as error:
+        return _error(error)
+
+
 async def _faults(desk: Desk, request: Request) -> Delivery:
     """Read, set (``{"faults": [...], "seed": 0}``) or clear the faults of the caller's key."""
     key = _key(request)
@@ -189,6 +199,8 @@ def build_app(desk: Desk, closing: asyncio.Event, on_start: Callable[[], None]) 
         route("/", _label, "GET"),
         route("/v1/models", _models, "GET"),
         route("/v1/models/{model:path}", _models, "GET"),
+        route("/v1/responses/{response_id}", _stored, "GET", "DELETE"),
+        route("/v1/responses/{response_id}/{what}", _stored, "GET", "POST"),
         route("/simulate/faults", _faults, "GET", "PUT", "DELETE"),
         route("/simulate/account", _account, "GET", "DELETE"),
     ]

@@ -164,7 +164,7 @@ class Desk:
             pieces = tuple(dialect.events(reply, ask))
         else:
             pieces = (json.dumps(dialect.body(reply, ask)).encode(),)
-        dialect.keep(reply, ask, self._held(key))
+        dialect.keep(reply, ask, self.held_for(key))
         told = told if ask.stream_usage or not ask.stream else None
         self.accounts.settle(
             key, number, status=200, usage=usage, reported=told, response=b"".join(pieces)
@@ -180,7 +180,8 @@ class Desk:
         header = (arrival.dialect.request_header, f"req_sim{number}")
         return _delivery((raw,), arrival.fault, events=False, header=header)
 
-    def _held(self, key: str) -> Held:
+    def held_for(self, key: str) -> Held:
+        """What is kept of an API key's conversations."""
         return self.held.setdefault(key, Held())
 
     def forget(self, key: str) -> None:
@@ -202,7 +203,7 @@ class Desk:
             message = f"The model '{model}' does not exist or you do not have access to it."
             raise ApiError(404, message, param="model", code="model_not_found")
         try:
-            request = read(dialect.prepared(body, self._held(key)), dialect.wire)
+            request = read(dialect.prepared(body, self.held_for(key)), dialect.wire)
         except WireError as exc:
             where = re.sub(r"\.(\d+)", r"[\1]", exc.path)
             message = f"Invalid '{where}': {exc.problem}."

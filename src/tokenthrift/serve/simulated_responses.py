@@ -146,6 +146,7 @@ class Responses(OpenAIDialect):
         items = given if isinstance(given, list) else [{"role": "user", "content": given}]
         held.responses[reply.id] = (*items, *output)
         held.items |= {item["id"]: item for item in output}
+        held.bodies[reply.id] = self.body(reply, ask)
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:

@@ -140,7 +140,9 @@ class Held:
     Attributes:
         responses: the items of each stored response, what it was asked with included, by its id.
         items: items that were answered with, by their ids.
+        bodies: each stored response itself, by its id.
     """
 
     responses: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     items: dict[str, Any] = field(default_factory=dict)
+    bodies: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -126,18 +126,27 @@ class Upstreams:
         Raises:
             NoUpstreamError: nobody speaks the dialect for it.
         """
-        prefix, _, rest = model.partition("/")
-        named = self._named.get(prefix) if rest else None
-        if named is not None:
-            return self._checked(named, wire, model), rest
-        card = self._catalog.get(model)
-        seller = None if card is None else self._named.get(card.provider)
-        if seller is not None:
-            return self._checked(seller, wire, model), model
+        found = self.selling(model)
+        if found is not None:
+            return self._checked(found[0], wire, model), found[1]
         speaking = self.speaking(wire)
         if not speaking:
             raise NoUpstreamError(f"no provider that speaks {wire} is configured")
         return speaking[0], model
+
+    def named(self, name: str) -> Upstream | None:
+        """The provider of a name."""
+        return self._named.get(name)
+
+    def selling(self, model: str) -> tuple[Upstream, str] | None:
+        """Who sells a model, in whatever dialect, and under which name; None where nobody says."""
+        prefix, _, rest = model.partition("/")
+        named = self._named.get(prefix) if rest else None
+        if named is not None:
+            return named, rest
+        card = self._catalog.get(model)
+        seller = None if card is None else self._named.get(card.provider)
+        return None if seller is None else (seller, model)
 
     def _checked(self, upstream: Upstream, wire: str, model: str) -> Upstream:
         if wire not in upstream.wires:

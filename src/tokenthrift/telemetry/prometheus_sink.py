@@ -63,12 +63,12 @@ class Prometheus:
         self._accounts: list[Watched] = []
         made, tagged = {"registry": self.registry}, tuple(self._tags.values())
 
-        def counter(name: str, what: str, *labels: str) -> Any:
-            return prometheus.Counter(f"tokenthrift_{name}", what, labels, **made)
+        def counter(name: str, what: str, *labels: str) -> _Series:
+            return _Series(prometheus.Counter(f"tokenthrift_{name}", what, labels, **made))
 
-        def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> Any:
+        def histogram(name: str, what: str, buckets: tuple[float, ...], *labels: str) -> _Series:
             named = f"tokenthrift_{name}"
-            return prometheus.Histogram(named, what, labels, buckets=buckets, **made)
+            return _Series(prometheus.Histogram(named, what, labels, buckets=buckets, **made))
 
         both = ("model", "policy")
         self._calls = counter("calls", "Calls.", *both, "status", *tagged)
@@ -78,11 +78,13 @@ class Prometheus:
         self._tokens = counter("tokens", "Tokens by bucket.", *both, "bucket", *tagged)
         self._cost = counter("cost_usd", "What attempts cost, in dollars.", *both, *tagged)
         self._unpriced = counter("unpriced_attempts", "Attempts without a known price.", *both)
-        self._savings = prometheus.Gauge(
-            "tokenthrift_savings_usd",
-            "Savings by part, in dollars; their sum is net, and may be below zero.",
-            ("policy", "part", *tagged),
-            **made,
+        self._savings = _Series(
+            prometheus.Gauge(
+                "tokenthrift_savings_usd",
+                "Savings by part, in dollars; their sum is net, and may be below zero.",
+                ("policy", "part", *tagged),
+                **made,
+            )
         )
         self._plan = histogram("plan_seconds", "What planning added.", FIRST_TOKEN_S, "policy")
         self._total = histogram("call_seconds", "Calls, to their end.", DURATIONS_S, *both)
@@ -103,32 +105,30 @@ class Prometheus:
         """Count a call."""
         policy = self._bounded("policy", record.policy)
         model = self._model(record.model_chosen or record.model_requested)
-        tags = {
-            label: self._bounded(label, record.tags.get(tag, ""))
-            for tag, label in self._tags.items()
-        }
-        self._calls.labels(model=model, policy=policy, status=record.status, **tags).inc()
+        tags = [self._bounded(label, record.tags.get(tag, "")) for tag, label in self._tags.items()]
+        self._calls.of(model, policy, record.status, *tags).inc()
         if record.error:
-            self._errors.labels(policy=policy, error=self._bounded("error", record.error)).inc()
+            self._errors.of(policy, self._bounded("error", record.error)).inc()
         if record.error == "LimitError":
-            self._refusals.labels(policy=policy).inc()
+            self._refusals.of(policy).inc()
         for part, nanos in parts_of(record).items():
-            self._savings.labels(policy=policy, part=part, **tags).inc(usd(nanos))
-        self._plan.labels(policy=policy).observe(record.plan_ms / 1000)
-        self._total.labels(model=model, policy=policy).observe(record.total_ms / 1000)
+            self._savings.of(policy, part, *tags).inc(usd(nanos))
+        self._plan.of(policy).observe(record.plan_ms / 1000)
+        self._total.of(model, policy).observe(record.total_ms / 1000)
         for attempt in record.attempts:
             self._attempt(attempt, policy, tags)
 
-    def _attempt(self, attempt: AttemptRecord, policy: str, tags: dict[str, str]) -> None:
-        both = {"model": self._model(attempt.model), "policy": policy}
-        self._attempts.labels(**both, status=attempt.status).inc()
+    def _attempt(self, attempt: AttemptRecord, policy: str, tags: list[str]) -> None:
+        both = (self._model(attempt.model), policy)
+        self._attempts.of(*both, attempt.status).inc()
         for bucket in BUCKETS:
-            tokens = getattr(attempt, f"{bucket}_tokens")
-            self._tokens.labels(**both, bucket=bucket, **tags).inc(tokens)
+            series = self._tokens.of(*both, bucket, *tags)
+            if tokens := getattr(attempt, f"{bucket}_tokens"):
+                series.inc(tokens)
         if attempt.cost_nanos is None:
-            self._unpriced.labels(**both).inc()
+            self._unpriced.of(*both).inc()
         else:
-            self._cost.labels(**both, **tags).inc(usd(attempt.cost_nanos))
+            self._cost.of(*both, *tags).inc(usd(attempt.cost_nanos))
         speed = Speed.of(attempt)
         figures = (
             (self._first, speed.first_chunk_s),
@@ -137,10 +137,28 @@ class Prometheus:
         )
         for histogram, value in figures:
             if value is not None:
-                histogram.labels(**both).observe(value)
+                histogram.of(*both).observe(value)
 
     def _model(self, name: str) -> str:
         return self._bounded("model", name)
+
+
+class _Series:
+    """The series of a metric, by the values of its labels in their order.
+
+    prometheus_client checks and locks at each look-up; there are a dozen of them in a call.
+    """
+
+    def __init__(self, metric: Any) -> None:
+        self._metric = metric
+        self._known: dict[tuple[str, ...], Any] = {}
+
+    def of(self, *values: str) -> Any:
+        """One series; as many as the labels have values, which are bounded."""
+        found = self._known.get(values)
+        if found is None:
+            found = self._known[values] = self._metric.labels(*values)
+        return found
 
 
 class _Failures:

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
 # Status codes after which another model may do better: timeout, rate limit; and all from 500 on.
@@ -27,7 +28,7 @@ def retry_after_s(error: BaseException, now: datetime) -> float | None:
 
     Source: RFC 9110, "Retry-After": seconds, or a date; OpenAI also sends milliseconds.
     """
-    headers = getattr(getattr(error, "response", None), "headers", None)
+    headers = headers_of(error)
     if headers is None:
         return None
     exact = _number(headers.get("retry-after-ms"))
@@ -41,6 +42,13 @@ def retry_after_s(error: BaseException, now: datetime) -> float | None:
         return max(0.0, (parsedate_to_datetime(given) - now).total_seconds())
     except (TypeError, ValueError):
         return None
+
+
+def headers_of(error: BaseException) -> Mapping[str, str] | None:
+    """The headers of a provider's response to a failed request; None where it gave none."""
+    given = getattr(getattr(error, "response", None), "headers", None)
+    # litellm puts those of some providers beside a response that it made itself.
+    return given or getattr(error, "litellm_response_headers", None) or given
 
 
 def _number(text: Any) -> float | None:

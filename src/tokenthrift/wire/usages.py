@@ -186,9 +186,14 @@ def _mapped(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _first(raw: Mapping[str, Any], *keys: str) -> int:
     """The first of these counts that is given and not zero; one below zero is not hidden."""
-    return next((count for count in (whole(raw.get(key)) for key in keys) if count), 0)
+    for key in keys:
+        value = raw.get(key)
+        count = whole(value) if value else 0
+        if count:
+            return count
+    return 0
 
 
 def _part(raw: Mapping[str, Any], key: str) -> int:
     """A count inside another one, of which one below zero says nothing."""
-    return max(0, _first(raw, key))
+    return max(0, _first(raw, key)) if raw else 0

@@ -7,11 +7,12 @@ of words in Latin letters is asked for: other scripts tell by themselves.
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 DEFAULT: Final = "english"
 SAMPLE_WORDS: Final = 400  # of a text; its language does not show better in more
@@ -239,11 +240,23 @@ def language_of(question: Iterable[str], text: Iterable[str] = ()) -> str:
     Returns:
         A key of `STOP_WORDS`; `DEFAULT` where nothing tells.
     """
-    shares = dict.fromkeys(STOP_WORDS, 0.0)
-    for words in (question, islice(text, SAMPLE_WORDS)):
-        sample = "\n".join(words).lower().split("\n")
-        telling = Counter(filter(_LANGUAGES_OF.__contains__, sample))
-        for word, times in telling.items():
-            for name in _LANGUAGES_OF[word]:
-                shares[name] += times / len(sample)
+    shares = dict(_spoken("\n".join(question)))
+    _add_shares(shares, "\n".join(islice(text, SAMPLE_WORDS)))
     return max(shares, key=shares.__getitem__)
+
+
+@lru_cache(maxsize=64)
+def _spoken(words: str) -> Mapping[str, float]:
+    """By language the share of words of its closed classes; a question comes again at each turn."""
+    shares = dict.fromkeys(STOP_WORDS, 0.0)
+    _add_shares(shares, words)
+    return shares
+
+
+def _add_shares(shares: dict[str, float], words: str) -> None:
+    sample = words.lower().split("\n")
+    telling = Counter(filter(_LANGUAGES_OF.__contains__, sample))
+    for word, times in telling.items():
+        share = times / len(sample)
+        for name in _LANGUAGES_OF[word]:
+            shares[name] += share

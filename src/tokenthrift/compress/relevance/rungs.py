@@ -7,7 +7,7 @@ apart, so that a score can be explained.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import numpy as np
@@ -52,6 +52,7 @@ class Question:
 
 
 PLAIN: Final = Resources()
+READ_AT_ONCE: Final = 32  # texts
 MODEL: Final = "model"  # name of the part that an encoder or a reranker adds
 
 
@@ -126,8 +127,10 @@ def score_units(
 def _beginning(texts: Sequence[str]) -> list[str]:
     """The first words of texts, as many as tell their language."""
     words: list[str] = []
-    for text in texts:
-        words += words_of(text)
+    for at in range(0, len(texts), READ_AT_ONCE):
+        some = texts[at : at + READ_AT_ONCE]
+        joined = "\n".join(some)
+        words += words_of(joined) if joined.isascii() else chain.from_iterable(map(words_of, some))
         if len(words) >= SAMPLE_WORDS:
             break
     return words
