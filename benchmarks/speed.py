@@ -73,6 +73,7 @@ def forget_counts() -> None:
     tokens._shared.cache_clear()  # noqa: SLF001 - there is no public way, and no need for one
     tokens.counter_for.cache_clear()
     tokens.token_ids.cache_clear()
+    encodings._digests.clear()  # noqa: SLF001
     of_lines = (encodings._line_tokens, encodings._tokens_in)  # noqa: SLF001
     for known in (*of_lines, forms._rows, name_set, read_page, is_passages):  # noqa: SLF001
         known.cache_clear()

@@ -27,8 +27,8 @@ ROWS: Final = {
         [
             ["errors", "types", "growing", "history", "draft", "addresses"],
             [
-                *("tokens", "encodings", "images", "opaque", "encoders", "catalog", "wire"),
-                *("sqlite_file", "evidence", "canonical"),
+                *("tokens", "encodings", "borders", "images", "opaque", "encoders", "catalog"),
+                *("wire", "sqlite_file", "evidence", "canonical"),
             ],
             ["compress", "route", "limits", "experiment"],
             ["policy"],
@@ -55,6 +55,7 @@ WITHIN_A_ROW: Final = {
     ("history", "types"),
     ("types", "errors"),
     ("tokens", "encodings"),
+    ("encodings", "borders"),
     ("tokens", "images"),
     ("tokens", "opaque"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import ceil
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -156,6 +156,44 @@ def test_a_piece_is_as_long_as_its_tokens() -> None:
     assert count.pieces("one two three", [3, 7, 13]) == [1, 1, 1]
     assert count.pieces("unbelievable", [1, 12]) == [1, count("unbelievable") - 1]
     assert count.pieces("日本語 text", [3, 8]) == [count("日本語"), 1]
+
+
+@examples(300)
+@given(
+    st.one_of(short_texts(), texts(40)),
+    st.lists(st.integers(0, 400), max_size=12),
+    st.lists(
+        st.sampled_from(["", "[-3]\n", "\n", "  ", "/x\n", "x", ".", "\r\n", "é", "\ud800"]),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from(["gpt-4o", "gpt-4", "claude-sonnet-4-5"]),
+)
+def test_what_was_kept_counts_as_if_counted(
+    text: str, cuts: list[int], marks: list[str], model: str
+) -> None:
+    """What a text costs of which every second piece stays is the same with the runs in sight."""
+    places = sorted({0, *(min(c, len(text)) for c in cuts), len(text)})
+    shorter, runs = "", []
+    for n, (start, end) in enumerate(pairwise(places)):
+        if n % 2:
+            runs.append((len(shorter), start, end))
+            shorter += text[start:end]
+        else:
+            shorter += marks[n % len(marks)]
+    same = counter_for(model)
+    fresh = tokens.TiktokenCounter(same.encoding_name, same.factor, same.error)
+    assert fresh.kept(shorter, text, runs) == same(shorter)
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4"])
+def test_a_break_and_blanks_that_meet_are_not_counted_as_one(model: str) -> None:
+    """What stands around a run is encoded together only where tokens of the two add up."""
+    text = "12\n!x y \n\t"
+    same = counter_for(model)
+    assert tokens.TiktokenCounter(same.encoding_name).kept(text, text, [(0, 0, len(text))]) == len(
+        encoding(same.encoding_name).encode_ordinary(text)
+    )
 
 
 @examples(150)

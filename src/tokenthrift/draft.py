@@ -133,8 +133,7 @@ class Window:
 class Draft:
     """Segments on their way through the stages. Changes only through `edit`.
 
-    Without slots, as every stage of every turn ends in a new draft: the values of one are copied in
-    one step, with what was worked out of them.
+    Without slots: every stage of every turn makes a draft, and a mapping is copied in one step.
 
     Attributes:
         request: what the caller sent.
@@ -228,10 +227,10 @@ class Draft:
                 would tear a tool call from its results.
         """
         edits = list(edits)
-        remarks = list(notes)
+        here = (self.window.first_turn, self.window.last_turn)
         if not edits:
-            size, here = self.tokens, (self.window.first_turn, self.window.last_turn)
-            return self.noting(Step(stage, here, size, size, notes=tuple(remarks)))
+            return self.noting(Step(stage, here, self.tokens, self.tokens, notes=tuple(notes)))
+        remarks = list(notes)
         gone = self._removals(stage, [e for e in edits if e.action == "remove"])
         changed, done = self._replacements(
             stage, [e for e in edits if e.action != "remove"], remarks
@@ -245,27 +244,13 @@ class Draft:
             remarks.append(("", f"{stage}: the edits together would not shrink the request"))
             edits, done, after, tokens = [], [], self, before_tokens
         applied = {e.target for e in done}
-        step = Step(
-            stage=stage,
-            window=(self.window.first_turn, self.window.last_turn),
-            tokens_before=before_tokens,
-            tokens_after=tokens,
-            edits=tuple(e for e in edits if e.action == "remove" or e.target in applied),
-            notes=tuple(remarks),
-        )
-        return after.noting(step)
+        shown = tuple(e for e in edits if e.action == "remove" or e.target in applied)
+        return after.noting(Step(stage, here, before_tokens, tokens, shown, tuple(remarks)))
 
     def opened(
-        self, segments: Iterable[Segment], frames: Iterable[Frame], window: Window, base_tokens: int
+        self, segments: Iterable[Segment], frames: Iterable[Frame], window: Window, base: int
     ) -> Draft:
-        """The draft with one more window of text behind all that there is, which is frozen then.
-
-        Args:
-            segments: of the window.
-            frames: of its messages.
-            window: which turns they are.
-            base_tokens: what the request costs beside its messages.
-        """
+        """The draft with one more window of text behind all that there is; that is frozen then."""
         return replace(
             self,
             segments=Growing.of(self.segments).froze().upto(len(self.segments), segments),
@@ -273,7 +258,7 @@ class Draft:
             trace=Growing.of(self.trace).froze(),
             history=self.history.grown(self.segments, self.sums),
             window=window,
-            base_tokens=base_tokens,
+            base_tokens=base,
         )
 
     def noting(self, *steps: Step) -> Draft:
@@ -366,14 +351,9 @@ class Draft:
 
     def failed(self, stage: str, error: BaseException) -> Draft:
         """Record that a stage raised; the text stays as it was."""
-        step = Step(
-            stage=stage,
-            window=(self.window.first_turn, self.window.last_turn),
-            tokens_before=self.tokens,
-            tokens_after=self.tokens,
-            error=f"{type(error).__name__}: {error}"[:300],
-        )
-        return self.noting(step)
+        here = (self.window.first_turn, self.window.last_turn)
+        why = f"{type(error).__name__}: {error}"[:300]
+        return self.noting(Step(stage, here, self.tokens, self.tokens, error=why))
 
 
 @dataclass(frozen=True, slots=True)

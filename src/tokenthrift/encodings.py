@@ -22,10 +22,17 @@ import numpy as np
 import numpy.typing as npt
 import tiktoken
 
+from tokenthrift.borders import BEGIN_ANEW, PlaceArray, borders_of, may_join
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 IDS_HELD: Final = 4_000_000  # ids of the last texts that are remembered, 16 MB
+
+# Digests of the last texts, by the object that each is: a plan asks for those of a text many times.
+DIGESTS_HELD: Final = 32
+LONGEST_HELD: Final = 1_000_000  # characters
+_digests: Final[dict[int, tuple[str, bytes]]] = {}
 
 # A text is cut inside a run of one sort of characters that is two to three times as long.
 RUN_CHARACTERS: Final = 4_096
@@ -33,9 +40,6 @@ _RUN = re.compile(
     rf"(?:[^\W\d]{{{RUN_CHARACTERS}}}|\s{{{RUN_CHARACTERS}}}|[^\w\s]{{{RUN_CHARACTERS}}})"
 )
 
-# Encodings that split a text behind a line break where anything but white space or a slash follows,
-# whatever else stands on either side: tokens of the two sides add up.
-BEGIN_ANEW: Final = frozenset({"cl100k_base", "o200k_base"})
 _ANEW = re.compile(r"\n(?=[^\s/])")
 # Texts that are being cut: so many are remembered by their lines, and so many lines of cuts.
 TABLES_HELD: Final = 32
@@ -87,6 +91,7 @@ class TokenIds:
 
     Attributes:
         name: of the encoding.
+        is_cut_anew: whether tokens begin at the borders of a text.
     """
 
     def __init__(self, name: str) -> None:
@@ -94,6 +99,8 @@ class TokenIds:
         self._known: OrderedDict[bytes, IdArray] = OrderedDict()
         self._held = 0
         self._lock = threading.Lock()
+        self._last: tuple[str, PlaceArray, npt.NDArray[np.int64]] | None = None
+        self.is_cut_anew = name in BEGIN_ANEW
 
     def __call__(self, text: str, key: bytes | None = None) -> IdArray:
         """(tokens,) uint32; special-token strings count as plain text.
@@ -139,7 +146,7 @@ class TokenIds:
         Returns:
             None where a piece does not begin anew, so that its own tokens may be others.
         """
-        if self.name not in BEGIN_ANEW or not all(_ANEW.match(text, end - 1) for end in ends[:-1]):
+        if not self.is_cut_anew or not all(_ANEW.match(text, end - 1) for end in ends[:-1]):
             return None
         pieces = [text[a:b] for a, b in pairwise([0, *ends])]
         if not all(map(_is_regular, (text, *pieces))):
@@ -155,7 +162,7 @@ class TokenIds:
 
         Only what is new is encoded. Where no line begins anew, that is all of it.
         """
-        known = _line_tokens(self.name, before) if self.name in BEGIN_ANEW else {}
+        known = _line_tokens(self.name, before) if self.is_cut_anew else {}
         lines = _begun_anew(text) if known else []
         if len(lines) < 2 or not _is_regular(text):
             return len(self(text))
@@ -165,16 +172,61 @@ class TokenIds:
             total += _tokens_in(self.name, line) if tokens is None else tokens
         return total
 
+    def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]]) -> int:
+        """The same where it is known what of the text stands in the other one, and where.
+
+        Args:
+            text: any.
+            before: the other one.
+            runs: ``(at, start, end)``: ``before[start:end]`` stands in the text from ``at`` on.
+        """
+        if not runs or not (self.is_cut_anew and _is_regular(text) and _is_regular(before)):
+            return len(self(text))
+        places, starts = self._layout(before)
+        at, start, end = np.array(runs, np.int64).T
+        # A border needs what stands on both sides of it.
+        first, last = places.searchsorted(start, side="right"), places.searchsorted(end) - 1
+        inside = first < last
+        moved = (at - start)[inside]
+        first, last = places[first[inside]], places[last[inside]]
+        begins = starts.searchsorted(_byte_offsets(before, np.append(first, last)))
+        total = int(begins[len(first) :].sum() - begins[: len(first)].sum())
+        return total + self._around(text, (first + moved).tolist(), (last + moved).tolist())
+
+    def _around(self, text: str, firsts: Sequence[int], lasts: Sequence[int]) -> int:
+        """Tokens of what stands in front of, between and behind spans from border to border."""
+        encode = encoding(self.name).encode_ordinary
+        total = 0
+        joined: list[str] = []
+        for a, b in zip((0, *lasts), (*firsts, len(text)), strict=True):
+            piece = text[a:b]
+            if joined and not may_join(joined[-1], piece):
+                total += len(encode("".join(joined)))
+                joined = []
+            if piece:
+                joined.append(piece)
+        return total + len(encode("".join(joined)))
+
     def cut(self, text: str, ends: Sequence[int]) -> tuple[IdArray, npt.NDArray[np.int64]]:
         """Ids of a text, and how many of them each piece has that ends at one of ``ends``."""
-        ids = self(text)
-        lengths = _byte_lengths(self.name)[ids]
-        starts = lengths.cumsum()
-        starts -= lengths
-        borders = starts.searchsorted(_byte_offsets(text, ends))
+        borders = self._begins(text).searchsorted(_byte_offsets(text, ends))
         counts = borders.astype(np.int64)
         counts[1:] -= borders[:-1]
-        return ids, counts
+        return self(text), counts
+
+    def _layout(self, text: str) -> tuple[PlaceArray, npt.NDArray[np.int64]]:
+        """Borders of a text and where its tokens begin; those of the last text are remembered."""
+        known = self._last
+        if known is None or known[0] is not text:
+            known = self._last = (text, borders_of(text), self._begins(text))
+        return known[1], known[2]
+
+    def _begins(self, text: str) -> npt.NDArray[np.int64]:
+        """(tokens,) where each token of a text begins, in bytes."""
+        lengths = _byte_lengths(self.name)[self(text)]
+        starts = lengths.cumsum()
+        starts -= lengths
+        return starts
 
 
 def _begun_anew(text: str) -> list[str]:
@@ -246,7 +298,7 @@ def _byte_lengths(name: str) -> npt.NDArray[np.int64]:
     return lengths
 
 
-def _byte_offsets(text: str, ends: Sequence[int]) -> npt.NDArray[np.int64]:
+def _byte_offsets(text: str, ends: Sequence[int] | PlaceArray) -> npt.NDArray[np.int64]:
     """Places of characters in the text's UTF-8 bytes; each half of a surrogate pair takes three."""
     at = np.asarray(ends, np.int64)
     if text.isascii():
@@ -264,4 +316,12 @@ def token_ids(name: str) -> TokenIds:
 
 def digest_of(text: str) -> bytes:
     """The key of a text by content."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    known = _digests.get(id(text))
+    if known is not None and known[0] is text:
+        return known[1]
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    if len(text) <= LONGEST_HELD:
+        if len(_digests) >= DIGESTS_HELD:
+            _digests.clear()
+        _digests[id(text)] = (text, digest)
+    return digest

@@ -120,6 +120,20 @@ class TiktokenCounter:
             return found
         return self._remember(key, token_ids(self.encoding_name).edited(text, before))
 
+    def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]], /) -> int:
+        """The same where it is known which runs of characters were kept.
+
+        Args:
+            text: any.
+            before: a text that was counted before.
+            runs: ``(at, start, end)``: ``before[start:end]`` stands in the text from ``at`` on.
+        """
+        key = _key(text)
+        found = self._known.get(key)
+        if found is not None:
+            return found
+        return self._remember(key, token_ids(self.encoding_name).kept(text, before, runs))
+
     def _is_known(self, text: str) -> bool:
         return _key(text) in self._known
 

@@ -223,6 +223,10 @@ class TokenCounter(Protocol):
         """Tokens of a text that keeps lines of another; the same figure, sooner."""
         ...
 
+    def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]], /) -> int:
+        """The same where the runs are known that were kept: where each is, and was from and to."""
+        ...
+
     def pieces(self, text: str, ends: Sequence[int], /) -> list[int]:
         """Tokens of the pieces of a text that is cut at ``ends``, from one look at the whole."""
         ...

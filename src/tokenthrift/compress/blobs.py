@@ -11,11 +11,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORTEST: Final = 200  # characters of a blob
 PROBE: Final = 32  # characters; a run that is wrapped into lines shorter than two is not found
+MANY_PROBES: Final = 64
 LONGEST_URI: Final = 32_000  # characters of a data URI that is not in base64
 LAST_LINE: Final = 12  # characters that the last line of a wrapped run has at least, or a sign "="
 LOOK_BACK: Final = 400  # characters in front of a run that say whether it is part of an address
@@ -24,6 +27,9 @@ KEY_CHARACTERS: Final = 48  # the same of its name
 _SIGNS: Final = "A-Za-z0-9+/_-"
 _PROBE = re.compile(rf"[{_SIGNS}]{{{PROBE}}}")
 _RUN = re.compile(rf"[{_SIGNS}]*+")
+# By ASCII character whether it is a sign, and eight that are as one number.
+_IS_SIGN: Final = np.array([bool(re.match(f"[{_SIGNS}]", chr(n))) for n in range(128)], np.uint8)
+_EIGHT_SIGNS: Final = np.uint64(0x0101010101010101)
 _NO_SIGN = re.compile(rf"[^{_SIGNS}]")
 _PADDING = re.compile(r"(?:=|%3[dD]){0,2}")
 # The break of a wrapped run, as such or as JSON writes it, with signs behind it.
@@ -126,6 +132,7 @@ def _match_end(rule: re.Pattern[str], text: str, at: int) -> int:
 def _runs(text: str, at: int, stop: int) -> Iterator[Blob]:
     """Runs between two places."""
     low = at
+    at += PROBE * _idle_probes(text, at, stop)
     while at + PROBE <= stop:
         if not _PROBE.match(text, at, stop):
             at += PROBE
@@ -136,6 +143,17 @@ def _runs(text: str, at: int, stop: int) -> Iterator[Blob]:
         if what and not _is_needed(text, start, end):
             yield Blob(start, end, what, signs // 2 if what == "hex" else signs * 3 // 4)
         low = at = max(end, at + PROBE)
+
+
+def _idle_probes(text: str, at: int, stop: int) -> int:
+    """How many probes from a place on see nothing; in large ASCII texts all are made at once."""
+    probes = (stop - at) // PROBE
+    if probes < MANY_PROBES or not text.isascii():
+        return 0
+    data = np.frombuffer(text.encode("ascii"), np.uint8, probes * PROBE, at)
+    eights = (_IS_SIGN[data].view(np.uint64) == _EIGHT_SIGNS).reshape(probes, -1)
+    seen = eights.all(axis=1)
+    return int(seen.argmax()) if seen.any() else probes
 
 
 def _run_start(text: str, low: int, at: int) -> int:

@@ -19,7 +19,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,9 +91,8 @@ def decode(text: str) -> str:
     return "\n".join([_line(row, forms, n) for n, row in enumerate(lines, len(forms) + 2)])
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of an encoded text.
+class Row(NamedTuple):
+    """A line of an encoded text; a tuple, as there are thousands of them.
 
     Attributes:
         start: where it begins.

@@ -23,6 +23,7 @@ SAMPLE_CHARACTERS: Final = 6_000  # the beginning tells the kind; the rest is no
 SAMPLE_LINES: Final = 120
 DIFF_SHARE: Final = 0.5  # of the lines that are not blank
 TRACE_SHARE: Final = 0.3
+CODE_SHARE: Final = 0.3
 
 _DATA_URI = re.compile(r"^data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=\s]{64,}$")
 _HTML = re.compile(
@@ -50,8 +51,9 @@ _CODE_WORDS: Final = frozenset(
         *("package", "use", "struct", "impl", "#include"),
     ]
 )
-_ENDS_CODE: Final = ("{", "}", ";")
-_ENDS_BEHIND_WORD: Final = (":", "(", ")", "_")
+_CODE_BEGINS: Final = tuple(_CODE_WORDS)
+_ENDS_CODE: Final = frozenset("{};")
+_ENDS_BEHIND_WORD: Final = frozenset(":()_")
 _HEADING = re.compile(r"^#{1,6} \S", re.MULTILINE)
 
 LANGUAGE_KINDS: Final[dict[str, Kind]] = {
@@ -95,7 +97,7 @@ def _opens_json(head: str) -> bool:
 
 
 def _kind_by_lines(head: str) -> Kind:
-    lines = [line for line in head.split("\n") if line.strip()][:SAMPLE_LINES]
+    lines = [line for line in head.split("\n") if line and not line.isspace()][:SAMPLE_LINES]
     if not lines:
         return "prose"
     half = len(lines) / 2
@@ -107,7 +109,7 @@ def _kind_by_lines(head: str) -> Kind:
             return "log"
         if any(_are_rows(lines[:-1], mark) for mark in ("|", "\t", ",", ";")):
             return "table"
-        if sum(map(_is_code, lines)) > 0.3 * len(lines):
+        if _are_code(lines):
             return "code"
     headed = head.startswith("#") or "\n#" in head
     return "markdown" if headed and _HEADING.search(head) else "prose"
@@ -127,15 +129,25 @@ def _of_levels(lines: Sequence[str]) -> int:
     return sum(map(bool, map(_LOG_LEVEL.search, lines)))
 
 
-def _is_code(line: str) -> bool:
-    bare = line.strip()
-    last = bare[-1:]
-    if last in _ENDS_CODE:
-        return True
-    if not (last.isalnum() or last in _ENDS_BEHIND_WORD):
-        return False
-    word = _FIRST_WORD.match(bare)
-    return word is not None and word[0] in _CODE_WORDS and word.end() < len(bare)
+def _are_code(lines: Sequence[str]) -> bool:
+    """Whether enough of the lines, none of them blank, read like code."""
+    most = CODE_SHARE * len(lines)
+    found = 0
+    for line in lines:
+        bare = line.strip()
+        last = bare[-1]
+        if last not in _ENDS_CODE:
+            if not bare.startswith(_CODE_BEGINS):
+                continue
+            if not (last.isalnum() or last in _ENDS_BEHIND_WORD):
+                continue
+            word = _FIRST_WORD.match(bare)
+            if word is None or word[0] not in _CODE_WORDS or word.end() == len(bare):
+                continue
+        found += 1
+        if found > most:
+            return True
+    return False
 
 
 def pieces(text: str) -> list[tuple[int, int, Kind]]:

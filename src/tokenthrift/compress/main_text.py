@@ -102,12 +102,14 @@ def main_lines(page: Page) -> list[bool] | None:
 def _as_the_parser_says(page: Page) -> list[bool]:
     """Lines of the whole page that its main part has, word for word or nearly."""
     left = Counter(line.plain for line in page.main)
-    runs = {run for line in page.main for run in _runs(line.plain)}
+    runs: set[tuple[str, ...]] | None = None
     flags = []
     for line in page.lines:
         has = left[line.plain] > 0
         left[line.plain] -= has
         if not has and line.words >= ALIKE_WORDS:
+            if runs is None:  # mostly no line asks for them
+                runs = {run for part in page.main for run in _runs(part.plain)}
             own = _runs(line.plain)
             has = len(own & runs) >= ALIKE * max(1, len(own))
         flags.append(has)

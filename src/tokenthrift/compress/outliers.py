@@ -21,6 +21,7 @@ TYPICAL_SHARE: Final = 0.6  # of the rows that must have one value or shape: els
 LONGEST_CELL: Final = 160  # characters that are looked at
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_DIGIT = re.compile(r"\d")
 _WORDS = re.compile(r"[^\W\d_]+")
 _HEX = re.compile(r"\b(?=[a-f]*\d)(?=\d*[a-f])[0-9a-f]{6,}\b")
 
@@ -62,5 +63,7 @@ def odd_in_tables(text: str) -> list[tuple[int, int]]:
 
 def _shape(cell: str) -> str:
     """A cell without what varies from value to value: digits, and words of a sentence."""
-    text = _NUMBER.sub("0", _HEX.sub("0", cell[:LONGEST_CELL]))
+    text = cell[:LONGEST_CELL]
+    if _DIGIT.search(text):
+        text = _NUMBER.sub("0", _HEX.sub("0", text))
     return _WORDS.sub("a", text) if text.count(" ") >= 3 else text

@@ -83,10 +83,12 @@ def repeated_runs(
         Each with its text as it is to be sent, and how many of its lines became pointers.
     """
     known = _Known(draft.history.copies(lines_of), draft.segments)
-    for segment in segments:
-        large = segment.tokens >= max(min_tokens, draft.floor_tokens)
-        pointing = large and draft.may_point(segment) and known.may_stand_in(segment.text)
-        sourcing = segment.id in sources and segment is not segments[-1]
+    least = max(min_tokens, draft.floor_tokens)
+    large = [n for n, s in enumerate(segments) if s.tokens >= least and draft.may_point(s)]
+    last = large[-1] if large else -1  # nothing behind it points, so nothing else is a source
+    for n, segment in enumerate(segments[: last + 1]):
+        pointing = n in large and known.may_stand_in(segment.text)
+        sourcing = segment.id in sources and n < last
         if not pointing and not sourcing:
             continue
         lines = lines_of(segment.text)

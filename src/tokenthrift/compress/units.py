@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import replace
-from functools import lru_cache
-from itertools import accumulate
+from functools import lru_cache, partial
+from itertools import accumulate, repeat
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,7 @@ from tokenthrift.compress.traces import log_lines, trace_lines
 from tokenthrift.types import Unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from tokenthrift.compress.json_units import Piece
     from tokenthrift.compress.outlines import Line
@@ -51,10 +51,14 @@ _SENTENCE_END = re.compile(
     rf"|[।॥؟۔։።፧។៕။།][{_CLOSING}]*\s*"
     rf"|[。｡！？．](?<!\d．)[。｡！？．]*[{_WIDE_CLOSING}]*\s*"
 )
+# The same where only western marks can stand; a run is known by the mark it begins with.
+_ASCII_SENTENCE_END = re.compile(r"[.!?](?<![.!?]{2})[.!?]*+[\"')\]]*+\s+")
 # Good places to cut what has no sentences: after commas and closing brackets, else white space.
 _PIECE_END = re.compile(r"[,;>}\]，、；،؛፣၊]\s*|\s+")
 _HEADING = re.compile(r"(?P<marks>#{1,6}) (?P<words>[^\n]*)")
 _SPEAKER = re.compile(r"(?P<name>[^\W\d_][\w .'’-]{0,40}): ")
+# A unit of its values: its own constructor takes three times as long.
+_made: Final[Callable[[Iterable[object]], Unit]] = partial(tuple.__new__, Unit)
 _DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
 
@@ -97,23 +101,13 @@ def units_of(
     limits = LONG_PROSE if kind == "prose" and is_passages(text) else LONG
     cut = html_spans(text) if kind == "html" else _spans(text, limits, rows_only=rows_only)
     spans = list(cut)
-    carries = carried(text, spans, kind)
-    sizes = [count(text)] if len(spans) == 1 else count.pieces(text, [end for _, end in spans])
-    return [
-        Unit(
-            start,
-            end,
-            tokens,
-            carry=carry,
-            anchor=start == 0 and (rows_only or is_page_mark(text)),
-            opens=_opens(text, start),
-        )
-        for (start, end), tokens, carry in zip(spans, sizes, carries, strict=True)
-    ]
-
-
-def _opens(text: str, start: int) -> bool:
-    return start == 0 or text[start - 1] == "\n"
+    starts, ends = [start for start, _ in spans], [end for _, end in spans]
+    opens = [start == 0 or text[start - 1] == "\n" for start in starts]
+    carries = carried(text, spans, opens, kind)
+    sizes = [count(text)] if len(spans) == 1 else count.pieces(text, ends)
+    anchors = [False] * len(spans)
+    anchors[:1] = [rows_only or is_page_mark(text)] * len(anchors[:1])
+    return [*map(_made, zip(starts, ends, sizes, carries, anchors, opens, repeat(-1), repeat("")))]
 
 
 def _outlined(text: str, lines: Sequence[Line], count: TokenCounter) -> list[Unit]:
@@ -176,51 +170,74 @@ def _json_units(text: str, count: TokenCounter, *, names_alone: bool) -> list[Un
     ]
 
 
-def carried(text: str, spans: Sequence[tuple[int, int]], kind: Kind) -> list[str]:
+def carried(
+    text: str, spans: Sequence[tuple[int, int]], opens: Sequence[bool], kind: Kind
+) -> list[str]:
     """What each unit is read under: the headings above it, and who speaks in a line cut to pieces.
 
     Args:
         text: of the segment.
         spans: its units.
+        opens: whether each begins a line.
         kind: headings are looked for in markdown, speakers in running text.
     """
-    if kind not in ("markdown", "prose"):
+    may_head = kind == "markdown" and (text.startswith("#") or "\n#" in text)
+    may_speak = kind in ("markdown", "prose") and ": " in text and not all(opens)
+    if not (may_head or may_speak):
         return [""] * len(spans)
     headings: list[tuple[int, str]] = []
-    speaker = ""
+    line, speaker, above = (0, 0), "", ""
     out = []
-    for start, end in spans:
-        opens = start == 0 or text[start - 1] == "\n"
-        heading = _HEADING.match(text, start, end) if opens and kind == "markdown" else None
-        if heading:
-            level = len(heading["marks"])
-            headings = [h for h in headings if h[0] < level]
-        said = _SPEAKER.match(text, start, end) if opens else None
-        above = [h[1] for h in headings]
-        out.append(" ".join(above if opens else [*above, speaker]).strip())
-        if opens:
-            speaker = said["name"] if said else ""
-        if heading:
-            headings.append((level, heading["words"].strip()))
+    for span, begins in zip(spans, opens, strict=True):
+        if not begins:  # who speaks is asked for in lines of several units only
+            said = _SPEAKER.match(text, *line) if not speaker else None
+            speaker = said["name"] if said else speaker
+            out.append(f"{above} {speaker}".strip())
+            continue
+        line, speaker = span, ""
+        heading = _HEADING.match(text, *span) if may_head else None
+        if heading is None:
+            out.append(above.strip())
+            continue
+        level = len(heading["marks"])
+        headings = [h for h in headings if h[0] < level]
+        out.append(" ".join([words for _, words in headings]).strip())
+        headings.append((level, heading["words"].strip()))
+        above = " ".join([words for _, words in headings])
     return out
 
 
 @lru_cache(maxsize=64)
 def is_passages(text: str) -> bool:
     """Whether a text is a list of passages: nearly all of it in long lines."""
-    lines = [len(line) for line in text.split("\n") if line.strip()]
+    lines = [len(line) for line in text.split("\n") if line and not line.isspace()]
+    if 2 * sum([n >= PASSAGE_CHARACTERS for n in lines]) < len(lines):
+        return False
     return len(lines) > 2 and median(lines) >= PASSAGE_CHARACTERS
 
 
 def _spans(text: str, limits: tuple[int, int], *, rows_only: bool) -> Iterator[tuple[int, int]]:
+    """Lines, and what long ones are cut into."""
+    sizes = [len(line) + 1 for line in text.split("\n")]
+    sizes[-1] -= 1  # no line break behind it
     at = 0
-    while at < len(text):
-        end = text.find("\n", at) + 1 or len(text)
-        density = _density(text, at, end, limits[0])
-        if rows_only or end - at <= limits[0] // density:
-            yield at, end
+    # A line that is short as it stands is so whatever its letters stand for.
+    short = limits[0] if text.isascii() else limits[0] // DENSITY
+    if rows_only or max(sizes) <= short:
+        ends = [*accumulate(sizes)]
+        yield from zip([0, *ends], ends if sizes[-1] else ends[:-1], strict=False)
+        return
+    for size in sizes:
+        end = at + size
+        if size <= short:
+            if size:
+                yield at, end
         else:
-            yield from _sentences(text, (at, end), limits[1] // density, density)
+            density = _density(text, at, end, limits[0])
+            if size <= limits[0] // density:
+                yield at, end
+            else:
+                yield from _sentences(text, (at, end), limits[1] // density, density)
         at = end
 
 
@@ -236,10 +253,17 @@ def _sentences(
     text: str, span: tuple[int, int], longest: int, density: int
 ) -> Iterator[tuple[int, int]]:
     at, end = span
-    for match in _SENTENCE_END.finditer(text, at, end):
-        if match.end() - at >= SHORT_SENTENCE // density or match.end() == end:
-            yield from _cut(text, at, match.end(), longest)
-            at = match.end()
+    least = SHORT_SENTENCE // density
+    ending = _ASCII_SENTENCE_END if text.isascii() else _SENTENCE_END
+    for match in ending.finditer(text, at, end):
+        stop = match.end()
+        if stop - at < least and stop != end:
+            continue
+        if stop - at <= longest:
+            yield at, stop
+        else:
+            yield from _cut(text, at, stop, longest)
+        at = stop
     if at < end:
         yield from _cut(text, at, end, longest)
 

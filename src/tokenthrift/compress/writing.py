@@ -69,9 +69,9 @@ class Writer:
             self._removed.setdefault(segment.message, []).append(segment)
             self._lost.append((segment.id, segment.text))
             return
-        body = self._body(segment, units, kept, marks)
+        body, runs = self._body(segment, units, kept, marks)
         comment = "" if marks is None else marks.comment
-        one = _Written(segment, body, kept.count(False), len(units), comment)
+        one = _Written(segment, body, kept.count(False), len(units), comment, runs)
         if self._skipped and self._written:
             self._written[-1].after.append(markers.messages_gap(self._skipped))
             self._skipped = 0
@@ -86,28 +86,35 @@ class Writer:
         units: Sequence[Unit],
         kept: Sequence[bool],
         marks: Marks | None,
-    ) -> str:
+    ) -> tuple[str, list[tuple[int, int, int]]]:
+        """What a segment reads without marks around it, and what of that stands in it where."""
+        source, size = segment.text, len(units)
+        flags = [*kept, True, False]  # either is found behind the last unit
         out: list[str] = []
-        n = 0
-        while n < len(units):
-            if kept[n]:
-                out.append(segment.text[units[n].start : units[n].end])
-                n += 1
-                continue
-            first = n
-            while n < len(units) and not kept[n]:
-                n += 1
-            gone = segment.text[units[first].start : units[n - 1].end]
-            if not gone.strip():
-                out.append("\n" if "\n" in gone else " ")
-                continue
-            self._lost.append((segment.id, gone))
-            if marks is not None:
-                out.append(marks.gap(first, n))
-                continue
-            starts_line = units[first].start == 0 or segment.text[units[first].start - 1] == "\n"
-            out.append(markers.gap(n - first, own_line=starts_line and gone.endswith("\n")))
-        return "".join(out)
+        runs: list[tuple[int, int, int]] = []
+        n = at = 0
+        while n < size:
+            first, n = n, min(size, flags.index(not flags[n], n))
+            start, end = units[first].start, units[n - 1].end
+            if flags[first]:
+                runs.append((at, start, end))
+                out.append(source[start:end])
+            else:
+                out.append(self._gap(segment, units[first:n], first, marks))
+            at += len(out[-1])
+        return "".join(out), runs
+
+    def _gap(self, segment: Segment, units: Sequence[Unit], first: int, marks: Marks | None) -> str:
+        """What stands in place of units in a row, from number ``first`` on."""
+        start, end = units[0].start, units[-1].end
+        gone = segment.text[start:end]
+        if not gone or gone.isspace():
+            return "\n" if "\n" in gone else " "
+        self._lost.append((segment.id, gone))
+        if marks is not None:
+            return marks.gap(first, first + len(units))
+        starts_line = start == 0 or segment.text[start - 1] == "\n"
+        return markers.gap(len(units), own_line=starts_line and gone.endswith("\n"))
 
     def finish(self) -> list[Edit]:
         """All edits; none if nothing was left out."""
@@ -126,6 +133,9 @@ class Writer:
         address = markers.recall_id(lost)
         if bearer is not None:
             bearer.after.append(markers.legend(address))
+        for one in self._written:
+            if one.dropped or one.has_marks:
+                one.tokens(one.text, self._count)  # the draft asks, and does not know the runs
         why = "little to do with the question"
         edits = [Edit(f"m{m}", "remove", "", why, 2, 1, 1, address, lost) for m in self._removed]
         return edits + [e for w in self._written for e in w.edits(address, lost)]
@@ -138,12 +148,13 @@ class Writer:
 
     def _shrinks(self, one: _Written, *, with_legend: bool) -> bool:
         text = one.text + (markers.legend(NO_ID) if with_legend else "")
-        return self._count.edited(text, one.segment.text) < one.segment.tokens
+        return one.tokens(text, self._count) < one.segment.tokens
 
     def _leave_whole(self, one: _Written) -> None:
         """Take back the cuts of a text that marks make longer than it was: it only bears marks."""
         if one.dropped:
             one.body, one.dropped = one.segment.text, 0
+            one.runs = [(0, 0, len(one.body))]
             self._lost = [(name, text) for name, text in self._lost if name != one.segment.id]
 
     def _keep_one_for_the_mark(self) -> None:
@@ -164,6 +175,7 @@ class _Written:
     dropped: int
     total: int
     comment: str = ""
+    runs: Sequence[tuple[int, int, int]] = ()
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
 
@@ -171,6 +183,12 @@ class _Written:
     def has_marks(self) -> bool:
         """Whether there are marks around it."""
         return bool(self.before or self.after)
+
+    def tokens(self, text: str, count: TokenCounter) -> int:
+        """What its text costs, maybe with more behind it."""
+        behind = len("".join(map(self._said, self.before)))
+        runs = [(at + behind, start, end) for at, start, end in self.runs] if behind else self.runs
+        return count.kept(text, self.segment.text, runs)
 
     @property
     def text(self) -> str:
