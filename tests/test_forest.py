@@ -13,6 +13,7 @@ from tokenthrift.route.adequacy import Adequacy
 from tokenthrift.route.features import measured
 from tokenthrift.route.fitting import fit
 from tokenthrift.route.forest import LEAST_LEAF, NO_CHILD, fit_forest
+from tokenthrift.route.placing import by_score
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,16 +96,30 @@ def test_written_and_read_trees_say_the_same(tmp_path: Path) -> None:
     assert again.forest.share == held.forest.share
 
 
-def test_a_placed_model_goes_by_item_response_alone() -> None:
-    """Trees were not grown on it; the others are seen as before."""
+def test_a_placed_model_takes_after_its_answers() -> None:
+    """It is seen to fail where its anchors do; the others are seen as before."""
     prompts, scores = log()
     held = fit(prompts, scores, MODELS)
-    asked = [k.format(n=90, m=7) for k in KINDS]
+    assert held.forest is not None
+    asked = measured([k.format(n=90, m=7) for k in KINDS])
     anchors = list(range(0, len(prompts), 2))
-    new = held.place("new", [prompts[n] for n in anchors], scores[anchors, 0])
+    texts = [prompts[n] for n in anchors]
+    for like in (0, 2):
+        new = held.place("new", texts, scores[anchors, like]).forest
+        assert new is not None
+        p, known = new(asked), held.forest(asked)
+        assert (p[:, :-1] == known).all()
+        assert np.abs(p[:, -1] - known[:, like]).max() < 0.25
+
+
+def test_a_model_placed_by_a_stated_score_goes_by_item_response_alone() -> None:
+    """Nothing is known of it that trees could tell."""
+    prompts, scores = log()
+    new = by_score(fit(prompts, scores, MODELS), "new", 0.6, "a").adequacy
+    asked = [k.format(n=90, m=7) for k in KINDS]
     p, plain = (h.probabilities(asked, [*MODELS, "new"]) for h in (new, replace(new, forest=None)))
     assert (p[:, -1] == plain[:, -1]).all()
-    assert (p[:, :-1] == held.probabilities(asked, MODELS)).all()
-    assert held.forest is not None
-    mixed = plain[:, :-1] + held.forest.share * (held.forest(measured(asked)) - plain[:, :-1])
+    assert new.forest is not None
+    seen = new.forest(measured(asked))[:, :-1]
+    mixed = plain[:, :-1] + new.forest.share * (seen - plain[:, :-1])
     assert p[:, :-1] == pytest.approx(mixed)

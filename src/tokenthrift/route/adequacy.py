@@ -175,7 +175,8 @@ class Adequacy:
         scores = np.asarray(scores, np.float64)
         if scores.shape != (len(prompts),) or not ((scores >= 0) & (scores <= 1)).all():
             raise ValueError("one score in [0, 1] is needed for each anchor prompt")
-        ability, covariance = self.items.place(self.difficulties(measured(prompts)), scores)
+        texts = measured(prompts)
+        ability, covariance = self.items.place(self.difficulties(texts), scores)
         others = [n for n, m in enumerate(self.models) if m != model]
         items = replace(
             self.items,
@@ -190,7 +191,7 @@ class Adequacy:
             items=items,
             counts=counts,
             amounts=None if self.amounts is None else self.amounts.without(others),
-            forest=None if self.forest is None else self.forest.without(others),
+            forest=None if self.forest is None else self.forest.place(others, texts, scores),
         )
 
     def save(self, path: Path) -> None:

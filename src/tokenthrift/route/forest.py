@@ -31,6 +31,8 @@ STEERING: Final = 8  # and those that splits are chosen by
 NO_CHILD: Final = -1
 # As if so much squared difference between trees and item response had been seen to be worth a half.
 SHARE_SHRINKAGE: Final = 1.0
+NOISE: Final = 0.2  # variance of a score around what is expected of it
+LEAST_VARIANCE: Final = 1e-3  # of slopes among models
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,26 @@ class Forest:
         """Of some models, with one behind them that nothing is known of."""
         unknown = np.full((1, self.slopes.shape[1]), np.nan)
         return replace(self, slopes=np.vstack([self.slopes[kept], unknown]))
+
+    def place(self, kept: list[int], texts: Measured, scores: FloatArray) -> Forest:
+        """Of some models, with one behind them by its scores on some requests.
+
+        It takes after the others as far as the scores do not say otherwise.
+
+        Args:
+            kept: numbers of the models that stay.
+            texts: of the anchors.
+            scores: (anchors,) in [0, 1].
+        """
+        others = self.slopes[np.isfinite(self.slopes[:, -1])]
+        if not len(others):
+            return self.without(kept)
+        mean, variance = others.mean(axis=0), np.maximum(others.var(axis=0), LEAST_VARIANCE)
+        said = self.said(self.sight(texts)).mean(axis=1).astype(np.float64)
+        design = np.hstack([said, np.ones((len(said), 1))])
+        precision = design.T @ design / NOISE + np.diag(1 / variance)
+        step = np.linalg.solve(precision, design.T @ (scores - design @ mean) / NOISE)
+        return replace(self, slopes=np.vstack([self.slopes[kept], mean + step]))
 
 
 def fit_forest(texts: Measured, scores: FloatArray, p: FloatArray, seed: int = 0) -> Forest:
