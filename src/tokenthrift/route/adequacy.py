@@ -20,7 +20,6 @@ from tokenthrift.route.difficulty import Directions
 from tokenthrift.route.effort import Effort
 from tokenthrift.route.features import Lens, Measured, measured
 from tokenthrift.route.forecast import Forecast
-from tokenthrift.route.forest import Forest, Sight
 from tokenthrift.route.items import Items, logistic
 from tokenthrift.route.wording import request_text
 
@@ -39,7 +38,6 @@ NORMAL_95: Final = 1.959964
 
 # Standard error, in log odds, of a request unlike all that was fitted on.
 NOVEL_ERROR: Final = 1.5
-LEAST_CHANCE: Final = 1e-6  # so that log odds are finite
 # Hidden reasoning as a multiple of the visible answer. Assumed: no recorded source counts it.
 REASONING: Final[Mapping[Effort, float]] = {
     Effort.NONE: 0.0, Effort.MINIMAL: 0.25, Effort.LOW: 1.0, Effort.MEDIUM: 3.0,
@@ -58,9 +56,8 @@ class Adequacy:
         items: abilities.
         counts: (models,) outcomes that each ability rests on.
         familiar: share of known runs in the median text fitted on.
-        about: how it was fitted; JSON.
         amounts: output tokens, for the same models; None where they were not recorded.
-        forest: the same models as trees see them; None where none were grown.
+        about: how it was fitted; JSON.
         before: what was known earlier, asked for models that are not known here.
     """
 
@@ -72,7 +69,6 @@ class Adequacy:
     familiar: float
     about: Mapping[str, Any]
     amounts: Amounts | None = None
-    forest: Forest | None = None
     before: Adequacy | None = None
 
     def difficulties(self, texts: Measured) -> FloatArray:
@@ -83,16 +79,6 @@ class Adequacy:
         """(n,) how unlike what was fitted on, in [0, 1]: by the runs that were never seen there."""
         known = [len(self.lens.run_weights(r)[0]) / max(1, len(r)) for r in texts.runs]
         return np.clip(1 - np.array(known) / max(self.familiar, 1e-9), 0.0, 1.0)
-
-    def chances(self, texts: Measured, hard: FloatArray) -> FloatArray:
-        """(n, models) of P(adequate).
-
-        Args:
-            texts: as measured.
-            hard: their difficulties.
-        """
-        p = logistic(self.items.logits(hard))
-        return p if self.forest is None else self.forest.mixed(p, texts)
 
     def probabilities(self, prompts: Sequence[str], models: Sequence[str]) -> FloatArray:
         """(prompts, models) of P(adequate), in [0, 1]; nan where nothing is known of a model.
@@ -108,7 +94,7 @@ class Adequacy:
             known = [n for n, m in enumerate(models) if m in self.models]
             wanted = known if held is self else missing
             if wanted:
-                p = held.chances(texts, held.difficulties(texts))
+                p = logistic(held.items.logits(held.difficulties(texts)))
                 out[:, wanted] = p[:, [held.models.index(models[n]) for n in wanted]]
         return out
 
@@ -129,8 +115,7 @@ class Adequacy:
         x = self.lens(texts)
         hard = self.directions(x)
         novelty = float(self.novelty(texts)[0])
-        chances = np.clip(self.chances(texts, hard)[0], LEAST_CHANCE, 1 - LEAST_CHANCE)
-        logits = np.log(chances / (1 - chances))
+        logits = self.items.logits(hard)[0]
         errors = np.hypot(self.items.errors(hard)[0], NOVEL_ERROR * novelty)
         tokens = None if self.amounts is None else self.amounts(x)[0]
 
@@ -175,8 +160,7 @@ class Adequacy:
         scores = np.asarray(scores, np.float64)
         if scores.shape != (len(prompts),) or not ((scores >= 0) & (scores <= 1)).all():
             raise ValueError("one score in [0, 1] is needed for each anchor prompt")
-        texts = measured(prompts)
-        ability, covariance = self.items.place(self.difficulties(texts), scores)
+        ability, covariance = self.items.place(self.difficulties(measured(prompts)), scores)
         others = [n for n, m in enumerate(self.models) if m != model]
         items = replace(
             self.items,
@@ -185,14 +169,8 @@ class Adequacy:
         )
         names = (*(self.models[n] for n in others), model)
         counts = np.append(self.counts[others], len(prompts))
-        return replace(
-            self,
-            models=names,
-            items=items,
-            counts=counts,
-            amounts=None if self.amounts is None else self.amounts.without(others),
-            forest=None if self.forest is None else self.forest.place(others, texts, scores),
-        )
+        amounts = None if self.amounts is None else self.amounts.without(others)
+        return replace(self, models=names, items=items, counts=counts, amounts=amounts)
 
     def save(self, path: Path) -> None:
         """Write it, with what was known before, as one ``.npz``."""
@@ -247,19 +225,6 @@ def _arrays(held: Adequacy) -> dict[str, Any]:
             "size_strength": held.amounts.directions.strength,
             "size_slopes": held.amounts.slopes,
         }
-    if held.forest is not None:
-        forest = held.forest
-        arrays |= {
-            "forest_runs": forest.sight.runs,
-            "forest_turn": forest.sight.turn.astype(half),
-            "forest_roots": forest.roots.astype(np.int32),
-            "forest_measures": forest.measures.astype(np.int16),
-            "forest_bounds": forest.bounds,
-            "forest_lefts": forest.lefts.astype(np.int32),
-            "forest_values": forest.values.astype(half),
-            "forest_slopes": forest.slopes,
-            "forest_share": forest.share,
-        }
     if held.before is not None:
         arrays |= {f"before/{k}": v for k, v in _arrays(held.before).items()}
     return arrays
@@ -286,18 +251,6 @@ def _adequacy(held: Mapping[str, Any], words: Mapping[str, Any]) -> Adequacy:
             narrow("size_directions"), narrow("size_offset"), float(held["size_strength"])
         )
         amounts = Amounts(sizes, held["size_slopes"])
-    forest = None
-    if "forest_slopes" in held:
-        forest = Forest(
-            Sight(held["forest_runs"], narrow("forest_turn")),
-            held["forest_roots"].astype(np.int64),
-            held["forest_measures"].astype(np.int64),
-            held["forest_bounds"],
-            held["forest_lefts"].astype(np.int64),
-            narrow("forest_values"),
-            held["forest_slopes"],
-            float(held["forest_share"]),
-        )
     start = "before/"
     earlier = {k.removeprefix(start): v for k, v in held.items() if k.startswith(start)}
     lens = Lens(
@@ -322,6 +275,5 @@ def _adequacy(held: Mapping[str, Any], words: Mapping[str, Any]) -> Adequacy:
         familiar=float(held["familiar"]),
         about=words["about"],
         amounts=amounts,
-        forest=forest,
         before=_adequacy(earlier, words["before"]) if words["before"] else None,
     )

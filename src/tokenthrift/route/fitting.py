@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tokenthrift.route.adequacy import Adequacy
-from tokenthrift.route.difficulty import FOLDS, fit_directions
+from tokenthrift.route.difficulty import fit_directions
 from tokenthrift.route.features import fit_lens, measured
-from tokenthrift.route.forest import fit_forest
-from tokenthrift.route.items import fit_items, logistic
+from tokenthrift.route.items import fit_items
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,20 +57,9 @@ def fit(
         items=fit_items(difficulties, scores),
         counts=np.isfinite(scores).sum(axis=0).astype(np.int64),
         familiar=lens.familiar(texts),
-        forest=fit_forest(texts, scores, _held_out(difficulties, scores, seed), seed),
         before=start,
         about={"prompts": len(prompts), "strength": directions.strength, "seed": seed},
     )
-
-
-def _held_out(difficulties: FloatArray, scores: FloatArray, seed: int) -> FloatArray:
-    """(prompts, models) of P(adequate), of each fold by abilities fitted on the others."""
-    folds = np.random.default_rng(seed).permutation(len(scores)) % FOLDS
-    found = np.zeros(scores.shape)
-    for fold in range(FOLDS):
-        items = fit_items(difficulties[folds != fold], scores[folds != fold])
-        found[folds == fold] = logistic(items.logits(difficulties[folds == fold]))
-    return found
 
 
 def _check(scores: FloatArray, prompts: int, models: int) -> None:

@@ -126,7 +126,6 @@ def by_score(adequacy: Adequacy, model: str, score: float, like: str) -> Placed:
         ),
         counts=np.append(adequacy.counts[others], 0),
         amounts=None if adequacy.amounts is None else adequacy.amounts.without(others),
-        forest=None if adequacy.forest is None else adequacy.forest.without(others),
     )
     return Placed(model, placed, 0, score, _foretold(placed, model, hard))
 
