@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 import tokenthrift
 from tokenthrift.errors import LimitError
+from tokenthrift.policy import load_policy
 from tokenthrift.telemetry import OpenTelemetry
 
 if TYPE_CHECKING:
@@ -257,7 +258,9 @@ def test_new_metrics_are_counters(exported, bare):
 
 def test_cost_and_savings_add_up_to_the_ledgers(exported, bare):
     """Over calls that gain and calls that lose, the parts sum to the net of the ledger."""
-    client = wrapped(bare, exported.sink(), "frugal")
+    frugal = load_policy("frugal")
+    routing = frugal.routing.model_copy(update={"upgrade": True})
+    client = wrapped(bare, exported.sink(), frugal.model_copy(update={"routing": routing}))
     row = {"id": 7, "name": "a name that is long", "status": "stored", "size": 1024}
     rows = json.dumps([{**row, "id": n} for n in range(80)], indent=2)
     for text in ("What is this?", rows):

@@ -35,7 +35,7 @@ POLICIES: Final = {
         {
             "name": "budget",
             "floor_tokens": 20,
-            "budget": {"hard_tokens": 4_000, "on_over_budget": "trim"},
+            "budget": {"hard_tokens": 2_200, "on_over_budget": "trim"},
             "stages": [{"stage": "select", "keep": 0.4, "min_tokens": 40}],
         }
     ),
