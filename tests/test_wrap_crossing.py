@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import warnings
 from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +12,7 @@ import openai
 import pytest
 
 import tokenthrift
-from litellm_clients import close_litellm
+from litellm_clients import LITELLM_MARKS, close_litellm
 from sdk_forms import (
     CHAT,
     MESSAGES,
@@ -31,17 +29,10 @@ from tokenthrift.catalog import cost, load_catalog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import ModuleType
 
     from tokenthrift.serve.simulated import SimulatedProvider
 
-# litellm leaves event loops, sockets and threads to the garbage collector.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:Pydantic serializer warnings:UserWarning"),
-]
+pytestmark = LITELLM_MARKS
 OWN = {CHAT: "gpt-4.1", RESPONSES: "gpt-4.1", MESSAGES: "claude-haiku-4-5"}
 FOREIGN = {CHAT: "claude-haiku-4-5", RESPONSES: "claude-haiku-4-5", MESSAGES: "gpt-4.1-mini"}
 QUESTION = [{"role": "user", "content": "Are you there?"}]
@@ -61,20 +52,6 @@ def said(wire: str, messages: Any = QUESTION) -> dict[str, Any]:
     """The arguments of a call that may cross."""
     more = {"store": False} if wire == RESPONSES else {}
     return {"model": OWN[wire], "messages": messages, **more}
-
-
-@pytest.fixture(scope="module")
-def litellm() -> Iterator[ModuleType]:
-    """The module, without its habit of printing hints."""
-    import litellm as module
-
-    module.suppress_debug_info = True
-    module.disable_aiohttp_transport = True
-    yield module
-    module.in_memory_llm_clients_cache.flush_cache()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        gc.collect()
 
 
 def reaching(litellm: Any, url: str, key: str, **more: Any) -> Any:
