@@ -168,7 +168,7 @@ def _advanced_if_it_pays(
 
 
 def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
-    window = Window(0, 0, may_cut=any(s.level > 1 for s in rules.stages))
+    window = Window(0, 0, may_cut=bool(rules.lossy))
     return Draft(request, (), (), window, count, 0, rules.floor_tokens)
 
 
