@@ -82,9 +82,11 @@ def test_turns_take_the_conversation_apart(body: dict[str, Any]) -> None:
     request = wire.read(body)
     count = counter_for(request.model)
     whole = split(request, count)
-    turns = sorted({f.turn for f in whole.frames})
-    assert tuple(s for t in turns for s in whole.of(t).segments) == whole.segments
-    assert tuple(f for t in turns for f in whole.of(t).frames) == whole.frames
+    turns = list(whole.by_turn())
+    assert tuple(s for new in turns for s in new.segments) == whole.segments
+    assert tuple(f for new in turns for f in new.frames) == whole.frames
+    for turn, new in enumerate(turns):
+        assert {turn} == {f.turn for f in new.frames} | {s.turn for s in new.segments}
     later = split(request, count, first_turn=1)
     assert later.segments == tuple(s for s in whole.segments if s.turn >= 1)
 

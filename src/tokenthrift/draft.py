@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from tokenthrift.errors import EditError
 from tokenthrift.growing import Beginning, Growing
@@ -85,9 +85,10 @@ class Edit:
     apart: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one stage did in one window: the record is the data that did the work.
+
+    A tuple, as there is one for each stage of every turn.
 
     Attributes:
         window: first and last turn that were open; `REQUEST` for what is done before any is.
@@ -213,7 +214,9 @@ class Draft:
 
     @cached_property
     def _open(self) -> list[Segment]:
-        return [s for s in self.new_segments if self.is_open(s) and s.tokens >= self.floor_tokens]
+        first, floor = self.window.first_turn, self.floor_tokens
+        new = self.new_segments
+        return [s for s in new if not s.protected and s.turn >= first and s.tokens >= floor]
 
     def edit(
         self, stage: str, edits: Iterable[Edit], notes: Sequence[tuple[str, str]] = ()
@@ -248,22 +251,31 @@ class Draft:
         return after.noting(Step(stage, here, before_tokens, tokens, shown, tuple(remarks)))
 
     def opened(
-        self, segments: Iterable[Segment], frames: Iterable[Frame], window: Window, base: int
+        self,
+        segments: Iterable[Segment],
+        frames: Iterable[Frame],
+        window: Window,
+        *,
+        base_tokens: int,
+        sums: Sums,
     ) -> Draft:
         """The draft with one more window of text behind all that there is; that is frozen then."""
-        return replace(
-            self,
-            segments=Growing.of(self.segments).froze().upto(len(self.segments), segments),
-            frames=Growing.of(self.frames).froze().upto(len(self.frames), frames),
+        after = self._but(
+            segments=Growing.of(self.segments).froze().then(segments),
+            frames=Growing.of(self.frames).froze().then(frames),
             trace=Growing.of(self.trace).froze(),
             history=self.history.grown(self.segments, self.sums),
             window=window,
-            base_tokens=base,
+            base_tokens=base_tokens,
+            sums=sums,
+            tokens=base_tokens + sums.tokens,
         )
+        after.__dict__.pop("_open", None)
+        return after
 
     def noting(self, *steps: Step) -> Draft:
         """The draft with steps behind those of its trace."""
-        return self._but(trace=Growing.of(self.trace).then(steps))
+        return self._but(trace=Growing.of(self.trace).then(steps)) if steps else self
 
     def _but(self, **values: Any) -> Draft:
         """The draft with other values, that nothing was worked out of."""
@@ -314,14 +326,17 @@ class Draft:
             done.append(edit)
         return changed, done
 
+    def _frozen_segment(self, name: str) -> Segment | None:
+        return next((s for s in self.segments if s.id == name), None)
+
+    def _frozen_frame(self, name: str) -> Frame | None:
+        return next((f for f in self.frames if f.id == name), None)
+
     def _tokens_of(self, edit: Edit, segment: Segment) -> int:
         """What a segment costs after an edit; one that cuts keeps most of its lines."""
         if edit.level > 1:
             return self.count.edited(edit.text, segment.text)
         return self.count(edit.text) if edit.text else 0
-
-    def _frozen_segment(self, name: str) -> Segment | None:
-        return next((s for s in self.segments if s.id == name), None)
 
     def _removals(self, stage: str, edits: Sequence[Edit]) -> set[int]:
         if not edits:
@@ -345,9 +360,6 @@ class Draft:
         if torn:
             raise EditError(f"{stage}: {', '.join(torn)} must go with the rest of its group")
         return gone
-
-    def _frozen_frame(self, name: str) -> Frame | None:
-        return next((f for f in self.frames if f.id == name), None)
 
     def failed(self, stage: str, error: BaseException) -> Draft:
         """Record that a stage raised; the text stays as it was."""
@@ -377,21 +389,3 @@ class Resources:
     clock: Callable[[], float] = time.monotonic
     scorer: Scorer | None = None
     explain: bool = False
-
-
-class Stage(Protocol):
-    """Take a draft, return a draft. Pure: same input, same output, no I/O."""
-
-    @property
-    def name(self) -> str:
-        """The word that names the stage in a policy."""
-        ...
-
-    @property
-    def level(self) -> int:
-        """How hard it compresses: 1 loses nothing, 2 selects, 3 digests."""
-        ...
-
-    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
-        """The draft after this stage."""
-        ...

@@ -223,7 +223,7 @@ class TokenIds:
 
     def _begins(self, text: str) -> npt.NDArray[np.int64]:
         """(tokens,) where each token of a text begins, in bytes."""
-        lengths = _byte_lengths(self.name)[self(text)]
+        lengths = _byte_lengths(self.name).take(self(text))
         starts = lengths.cumsum()
         starts -= lengths
         return starts
@@ -266,7 +266,8 @@ def _encoded(name: str, text: str) -> IdArray:
 def _is_regular(text: str) -> bool:
     """Whether a text is encoded from end to end as it stands."""
     try:
-        text.encode()
+        if not text.isascii():
+            text.encode()
     except UnicodeEncodeError:
         return False
     return not _cuts(text)
@@ -279,6 +280,8 @@ def _cuts(text: str) -> list[int]:
     raise an error. Blocks at fixed places tell; few texts have one. What is cut counts a token more
     or less at each cut.
     """
+    if len(text) < 2 * RUN_CHARACTERS:
+        return []
     runs = [
         n
         for n in range(0, len(text) - RUN_CHARACTERS + 1, RUN_CHARACTERS)

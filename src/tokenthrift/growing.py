@@ -75,12 +75,13 @@ class Growing(Sequence[T_co]):
 
         Where another sequence has gone on from here already, this one is a branch with a copy.
         """
-        new: Growing[T_co] = Growing()
-        new._frozen = len(self)
+        new: Growing[T_co] = object.__new__(Growing)
+        new._frozen, new.rest = self._frozen + len(self.rest), ()
+        shared = self._shared
         with _lock:
-            if len(self._shared) == self._frozen:
-                new._shared = self._shared
-                new._shared += self.rest
+            if len(shared) == self._frozen:
+                new._shared = shared
+                shared += self.rest
                 return new
         new._shared = list(self)
         return new

@@ -59,16 +59,21 @@ class Sums:
     @classmethod
     def of(cls, segments: Sequence[Segment], frames: Sequence[Frame]) -> Sums:
         """The sums over whole messages."""
-        own = [s for s in segments if s.role == "assistant"]
-        tokens = sum([s.tokens for s in segments])
-        return cls(
-            len(frames),
-            tokens + sum([f.tokens for f in frames if not f.removed]),
-            len({f.group for f in frames if f.role == "assistant"}),
-            [f.role for f in frames].count("tool"),
-            len({s.message for s in own}),
-            len({s.message for s in own if s.kind not in ("prose", "markdown")}),
-        )
+        tokens = tools = 0
+        groups, texts, acts = set(), set(), set()
+        for s in segments:
+            tokens += s.tokens
+            if s.role == "assistant":
+                texts.add(s.message)
+                if s.kind not in ("prose", "markdown"):
+                    acts.add(s.message)
+        for f in frames:
+            tokens += 0 if f.removed else f.tokens
+            if f.role == "assistant":
+                groups.add(f.group)
+            elif f.role == "tool":
+                tools += 1
+        return cls(len(frames), tokens, len(groups), tools, len(texts), len(acts))
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
@@ -120,16 +125,16 @@ class History:
             segments: all that are frozen, those of this history first.
             sums: what they and their messages add up to.
         """
-        new = History()
+        new: History = object.__new__(History)
         new.size = len(segments)
         new.sums = sums
-        more = segments[self.size :]
-        with self._index.lock:
-            if len(self._index.segments) == self.size:
-                new._index = self._index
-                self._index.segments += more
+        index = self._index
+        with index.lock:
+            if len(index.segments) == self.size:
+                new._index = index
+                index.segments += segments[self.size :]
                 return new
-        new._index.segments += segments
+        new._index = _Index([*segments])
         return new
 
     def copies(self, read: Callable[[str], Lines]) -> Copies:

@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from tokenthrift.draft import Stage
+    from tokenthrift.compress.stage import Stage
     from tokenthrift.route import Forecaster
 
 __all__ = ["Policy", "json_schema", "load_policy", "shipped_policies", "stage_registry"]

@@ -103,8 +103,10 @@ class TiktokenCounter:
 
         Where the encoding allows, the whole is encoded once, for its own count as well.
         """
+        if len(ends) == 1:
+            return [self(text[: ends[0]])]
         pieces = [text[a:b] for a, b in pairwise([0, *ends])]
-        if len(pieces) < 2 or self._is_known(pieces[0]):
+        if not pieces or self._is_known(pieces[0]):
             return [self(piece) for piece in pieces]
         counts = token_ids(self.encoding_name).apart(text, ends)
         if counts is None:

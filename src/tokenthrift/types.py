@@ -331,6 +331,23 @@ class Segment:
     protected: str = ""
     level: int = 0
 
+    def protected_as(self, why: str) -> Segment:
+        """The same, protected for another reason; most are once, so it is spelt out."""
+        return Segment(
+            self.id,
+            self.message,
+            self.part,
+            self.span,
+            self.kind,
+            self.role,
+            self.turn,
+            self.text,
+            self.original,
+            self.tokens,
+            why,
+            self.level,
+        )
+
 
 class Unit(NamedTuple):
     """The smallest thing that is kept or dropped whole: ``text[start:end]`` of its segment.

@@ -12,10 +12,11 @@ from tokenthrift.compress.paying import CachePrices
 from tokenthrift.compress.recall_tool import NOT_OFFERED, Offer, Recall, offered
 from tokenthrift.compress.redaction import REDACT, Redact, Redacted, redact
 from tokenthrift.compress.rereads import Dedupe
+from tokenthrift.compress.rules import Budget, Compaction, Rules
 from tokenthrift.compress.segments import join, split
 from tokenthrift.compress.select_stage import ELSEWHERE, Select
 from tokenthrift.compress.tool_list import TOOLS, Choose, Tools, fit_tools
-from tokenthrift.compress.windows import Budget, Compaction, Memo, Rules, compress
+from tokenthrift.compress.windows import Memo, compress
 
 __all__ = [
     "ELSEWHERE",

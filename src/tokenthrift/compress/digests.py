@@ -7,12 +7,13 @@ names that nothing else shows; the whole is kept for recall.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.markers import digest_head, recall_id
 from tokenthrift.compress.names import name_set
+from tokenthrift.compress.stage import Reach
 from tokenthrift.compress.structure import ERROR_WORDS
 from tokenthrift.draft import Draft, Edit, Resources
 
@@ -29,6 +30,7 @@ class Digest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    reach: ClassVar = Reach()
     stage: Literal["digest"] = "digest"
     keep_turns: int = Field(default=3, ge=1)
     """The newest turns, whose results are left to the other stages."""

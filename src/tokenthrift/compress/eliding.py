@@ -12,7 +12,7 @@ import re
 from bisect import bisect_right
 from functools import cached_property
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -21,6 +21,7 @@ from tokenthrift.compress.bundles import bundles_in
 from tokenthrift.compress.locks import locks_in, named_in
 from tokenthrift.compress.markers import blob_mark, recall_id
 from tokenthrift.compress.question import trajectory_of
+from tokenthrift.compress.stage import Reach
 from tokenthrift.draft import Draft, Edit, Resources
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Elide(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    reach: ClassVar = Reach()
     stage: Literal["elide"] = "elide"
 
     @property

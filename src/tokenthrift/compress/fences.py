@@ -23,13 +23,18 @@ class Fenced:
     language: str
 
 
+def may_hold_fences(text: str) -> bool:
+    """Whether a text may hold a fenced block: a quick look."""
+    return "```" in text or "~~~" in text
+
+
 def fenced(text: str) -> Iterator[Fenced]:
     """The fenced blocks of a text that are closed and not empty, in order.
 
     A block is closed by a line with a run of the same sign that is at least as long and says
     nothing more (CommonMark 0.31, section 4.5).
     """
-    fences = list(_fences(text)) if "```" in text or "~~~" in text else []
+    fences = list(_fences(text)) if may_hold_fences(text) else []
     closing = _closing(fences)
     n = 0
     while n < len(fences):

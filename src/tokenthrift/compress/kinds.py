@@ -10,12 +10,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.diffs import is_diff
-from tokenthrift.compress.fences import fenced
+from tokenthrift.compress.fences import fenced, may_hold_fences
 from tokenthrift.compress.searches import is_search
 from tokenthrift.compress.traces import is_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tokenthrift.types import Kind
 
@@ -76,15 +76,17 @@ def kind_of(text: str) -> Kind:
     """The kind of a text as a whole."""
     head = text[:SAMPLE_CHARACTERS]
     start = head.lstrip()[:1]
-    wrapper = _WRAPPER.match(head) if start == "<" else None
-    inner = head[wrapper.end() :] if wrapper else head
+    inner = head
     if start in ("{", "[") and text.rstrip()[-1:] in ("}", "]") and _opens_json(head.lstrip()):
         return "json"
-    if head.startswith("data:") and _DATA_URI.match(head):
+    if start == "<":
+        wrapper = _WRAPPER.match(head)
+        inner = head[wrapper.end() :] if wrapper else head
+        tagged = inner.lstrip()[:1] == "<" and len(_TAG.findall(head)) > len(head) // 120
+        if tagged or _HTML.match(head):
+            return "html"
+    elif head.startswith("data:") and _DATA_URI.match(head):
         return "data_uri"
-    tagged = inner.lstrip()[:1] == "<" and len(_TAG.findall(head)) > len(head) // 120
-    if tagged or _HTML.match(head):
-        return "html"
     if is_diff(inner, DIFF_SHARE):
         return "diff"
     if is_trace(inner, TRACE_SHARE):
@@ -105,7 +107,7 @@ def _kind_by_lines(head: str) -> Kind:
     if len(lines) >= 3:
         if is_search(lines):
             return "search"
-        if sum(map(bool, map(_LOG_LINE.match, lines))) > half or _of_levels(lines) > half:
+        if _over_half(_LOG_LINE.match, lines) or _of_levels(lines) > half:
             return "log"
         if any(_are_rows(lines[:-1], mark) for mark in ("|", "\t", ",", ";")):
             return "table"
@@ -113,6 +115,13 @@ def _kind_by_lines(head: str) -> Kind:
             return "code"
     headed = head.startswith("#") or "\n#" in head
     return "markdown" if headed and _HEADING.search(head) else "prose"
+
+
+def _over_half(match: Callable[[str], object], lines: Sequence[str]) -> bool:
+    """Whether more than half of the lines match; where none of the first half does, they do not."""
+    first = (len(lines) + 1) // 2
+    found = sum(map(bool, map(match, lines[:first])))
+    return found > 0 and 2 * (found + sum(map(bool, map(match, lines[first:])))) > len(lines)
 
 
 def _are_rows(lines: Sequence[str], mark: str) -> bool:
@@ -131,23 +140,22 @@ def _of_levels(lines: Sequence[str]) -> int:
 
 def _are_code(lines: Sequence[str]) -> bool:
     """Whether enough of the lines, none of them blank, read like code."""
+    bare = [line.strip() for line in lines]
+    ended = [line for line in bare if line[-1] in _ENDS_CODE]
+    begun = [line for line in bare if line.startswith(_CODE_BEGINS) and line[-1] not in _ENDS_CODE]
     most = CODE_SHARE * len(lines)
-    found = 0
-    for line in lines:
-        bare = line.strip()
-        last = bare[-1]
-        if last not in _ENDS_CODE:
-            if not bare.startswith(_CODE_BEGINS):
-                continue
-            if not (last.isalnum() or last in _ENDS_BEHIND_WORD):
-                continue
-            word = _FIRST_WORD.match(bare)
-            if word is None or word[0] not in _CODE_WORDS or word.end() == len(bare):
-                continue
-        found += 1
-        if found > most:
-            return True
-    return False
+    if len(ended) + len(begun) <= most:
+        return False
+    return len(ended) + sum(map(_begins_code, begun)) > most
+
+
+def _begins_code(line: str) -> bool:
+    """Whether a line that begins like a word of code has that word, and something behind it."""
+    last = line[-1]
+    if not (last.isalnum() or last in _ENDS_BEHIND_WORD):
+        return False
+    word = _FIRST_WORD.match(line)
+    return word is not None and word[0] in _CODE_WORDS and word.end() < len(line)
 
 
 def pieces(text: str) -> list[tuple[int, int, Kind]]:
@@ -158,7 +166,7 @@ def pieces(text: str) -> list[tuple[int, int, Kind]]:
     """
     spans: list[tuple[int, int, Kind]] = []
     at = 0
-    for block in fenced(text):
+    for block in fenced(text) if may_hold_fences(text) else ():
         start, end = block.start, block.end
         if start > at:
             spans.append((at, start, kind_of(text[at:start])))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from tokenthrift.compress import forms, searches, tables
+from tokenthrift.compress.stage import Reach
 from tokenthrift.draft import Draft, Edit, Resources
 
 
@@ -15,6 +16,7 @@ class Json(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    reach: ClassVar = Reach(frozenset({"json"}))
     stage: Literal["json"] = "json"
 
     @property
@@ -46,6 +48,7 @@ class Log(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    reach: ClassVar = Reach(frozenset({"log"}))
     stage: Literal["log"] = "log"
 
     @property
@@ -77,6 +80,7 @@ class Search(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    reach: ClassVar = Reach(frozenset({"search"}))
     stage: Literal["search"] = "search"
     folders: bool = False
     """Whether names of files are written below their folder too. It saves most on lists of files,

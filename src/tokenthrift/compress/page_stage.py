@@ -7,7 +7,7 @@ code to somebody are left alone.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +15,7 @@ from tokenthrift.compress.kinds import kind_of
 from tokenthrift.compress.markers import page_mark, recall_id
 from tokenthrift.compress.pages import is_page, read_page
 from tokenthrift.compress.question import trajectory_of
+from tokenthrift.compress.stage import Reach
 from tokenthrift.draft import Draft, Edit, Resources
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Html(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    reach: ClassVar = Reach()
     stage: Literal["html"] = "html"
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from tokenthrift.catalog import ModelCard
-    from tokenthrift.compress.windows import Rules
+    from tokenthrift.compress.rules import Rules
     from tokenthrift.types import Request
 
 NAME: Final = "tokenthrift_recall"

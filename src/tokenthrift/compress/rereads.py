@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tokenthrift.compress.pointers import Pointer, holds_pointers, lines_of, words_of
 from tokenthrift.compress.repeats import repeated_runs
+from tokenthrift.compress.stage import Reach
 from tokenthrift.draft import Draft, Edit, Resources
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ class Dedupe(BaseModel):
     def name(self) -> str:
         """The word that names the stage."""
         return self.stage
+
+    @property
+    def reach(self) -> Reach:
+        """Texts that may point and are long enough; nothing is looked up for a short turn."""
+        return Reach(pointing_tokens=self.min_tokens)
 
     @property
     def level(self) -> int:

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeVar
+from itertools import groupby, pairwise
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
 
 from tokenthrift import wire
 from tokenthrift.compress.kinds import pieces
@@ -17,7 +17,7 @@ from tokenthrift.tokens import message_framing, request_framing
 from tokenthrift.types import RESULT, Frame, Segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tokenthrift.types import Kind, Message, Path, Request, Role, TokenCounter
 
@@ -62,22 +62,17 @@ class Parts:
         """Tokens of segments and frames."""
         return sum(s.tokens for s in self.segments) + sum(f.tokens for f in self.frames)
 
-    def of(self, turn: int) -> Parts:
-        """What a turn sends for the first time."""
-        return Parts(_of_turn(self.segments, turn), _of_turn(self.frames, turn), self.base_tokens)
+    def by_turn(self) -> Iterator[Parts]:
+        """What each turn sends for the first time; each has messages."""
+        at = 0
+        for turn, frames in groupby(self.frames, _turn):
+            first = at
+            while at < len(self.segments) and self.segments[at].turn == turn:
+                at += 1
+            yield Parts(self.segments[first:at], tuple(frames), self.base_tokens)
 
 
-_Of = TypeVar("_Of", Segment, Frame)
-
-
-def _of_turn(rows: Sequence[_Of], turn: int) -> tuple[_Of, ...]:
-    """Those of one turn; turns never fall."""
-    first = bisect_left(rows, turn, key=_turn)
-    return tuple(rows[first : bisect_right(rows, turn, lo=first, key=_turn)])
-
-
-def _turn(row: Segment | Frame) -> int:
-    return row.turn
+_turn = attrgetter("turn")
 
 
 def turns_of(messages: Sequence[Message]) -> list[int]:
@@ -239,19 +234,21 @@ def protect(
     if len(ask) > 1 and sum(len(s.original) for s in ask) > LONG_MESSAGE_CHARACTERS:
         ask = [s for s in (ask[0], ask[-1]) if len(s.original) <= ASK_CHARACTERS]
     asked = {s.id for s in ask}
+    why_asked = RESULT if results else LATEST
+    why_assistant = ASSISTANT if assistant else ""
     out = []
     for segment in everything:
-        if segment.turn < first_turn:
-            out.append(segment)
-            continue
-        why = ""
-        if segment.role == "system":
-            why = SYSTEM
-        elif segment.id in asked:
-            why = RESULT if results else LATEST
-        elif assistant and segment.role == "assistant":
-            why = ASSISTANT
-        out.append(segment if segment.protected == why else replace(segment, protected=why))
+        if segment.turn >= first_turn:
+            why = ""
+            if segment.role == "system":
+                why = SYSTEM
+            elif segment.id in asked:
+                why = why_asked
+            elif segment.role == "assistant":
+                why = why_assistant
+            if segment.protected != why:
+                segment = segment.protected_as(why)  # noqa: PLW2901
+        out.append(segment)
     return tuple(out)
 
 

@@ -13,6 +13,7 @@ from tokenthrift.compress.loops import in_loop
 from tokenthrift.compress.markers import is_page_mark
 from tokenthrift.compress.relevance.rungs import RungName, check
 from tokenthrift.compress.selecting import CodeCut, Manner, PagesKept, select, size_of
+from tokenthrift.compress.stage import Reach
 
 if TYPE_CHECKING:
     from tokenthrift.draft import Draft, Resources
@@ -55,6 +56,12 @@ class Select(BaseModel):
     def name(self) -> str:
         """The word that names the stage."""
         return self.stage
+
+    @property
+    def reach(self) -> Reach | None:
+        """Open text; a stage that needs more than words is always asked whether it is there."""
+        needs = self.relevance != "fast" or self.code == "syntax"
+        return None if needs else Reach()
 
     @property
     def level(self) -> int:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import TYPE_CHECKING, Final
 
 from tokenthrift.compress.loops import acts_in_text
 from tokenthrift.compress.paying import bargain, crosses
 from tokenthrift.compress.question import question_of
-from tokenthrift.compress.segments import Parts, protect, split, turns_of
+from tokenthrift.compress.segments import protect, split, turns_of
+from tokenthrift.compress.stage import Openings
 from tokenthrift.compress.trimming import TRIM, Shares, trim
-from tokenthrift.draft import Draft, Resources, Stage, Step, Window
+from tokenthrift.draft import Draft, Step, Window
 from tokenthrift.errors import OverBudgetError
 from tokenthrift.history import History, Sums
 
@@ -29,6 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenthrift.compress.paying import CachePrices
+    from tokenthrift.compress.rules import Rules
+    from tokenthrift.compress.segments import Parts
+    from tokenthrift.compress.stage import Staged
+    from tokenthrift.draft import Resources
     from tokenthrift.types import Message, Request, TokenCounter
 
 MEMO_ENTRIES: Final = 512
@@ -47,72 +50,6 @@ TRIM_SHARES: Final = (
     (0.0, 0.1, 0.25),
     (0.0, 0.0, 0.1),
 )
-
-
-class Budget(BaseModel):
-    """How many input tokens a request may have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    hard_tokens: int | None = Field(default=None, ge=1)
-    """Never more than this, framing and tool schemas included. None: no budget."""
-    on_over_budget: Literal["error", "trim"] = "error"
-    """What to do where protected text alone exceeds it."""
-    protected_share: float = Field(default=0.85, gt=0, le=1)
-    """With ``trim``: share of the budget that system text may take; less beyond a ratio of two."""
-
-
-class Compaction(BaseModel):
-    """When a conversation's past is compressed again; each time re-writes the provider's cache."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    at_tokens: int | None = Field(default=None, ge=1_000)
-    """A request above this size is compacted. None: only where the hard budget asks. One that
-    cannot be brought below it is compacted again when it has grown by a tenth since."""
-    to_share: float = Field(default=0.5, gt=0, lt=1)
-    """What is left afterwards, relative to the threshold; room to grow until the next time."""
-    priced: bool = False
-    """Also where the model's cache prices say that it pays within the requests to come."""
-    least_tokens: int = Field(default=16_000, ge=1_000)
-    """With ``priced``: smaller requests are left alone, as are those that have not grown by
-    ``1 / to_share`` since the last compaction."""
-    expected_share: float = Field(default=0.5, gt=0)
-    """With ``priced``: how many requests are expected to follow, relative to those so far."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a policy says about compression.
-
-    Attributes:
-        scope: ``conversation`` decides turn by turn and freezes; ``request`` takes the request as a
-            one-off and may cut anything for its last question.
-        cache: what the cache of the request's model costs; None where that is not known, and then
-            no compaction is made for its price.
-    """
-
-    stages: tuple[Stage, ...]
-    digest: str
-    scope: Literal["conversation", "request"] = "conversation"
-    floor_tokens: int = 120
-    budget: Budget = field(default_factory=Budget)
-    compaction: Compaction = field(default_factory=Compaction)
-    raise_stage_errors: bool = False
-    cache: CachePrices | None = None
-
-    @property
-    def change_nothing(self) -> bool:
-        """Whether every request is left as it is given."""
-        bounds = (self.budget.hard_tokens, self.compaction.at_tokens)
-        return not self.stages and bounds == (None, None)
-
-    def up_to(self, level: int) -> Rules:
-        """The same with the stages of this level and below only."""
-        stages = tuple(s for s in self.stages if int(getattr(s, "level", 0)) <= level)
-        if len(stages) == len(self.stages):
-            return self
-        return replace(self, stages=stages, digest=f"{self.digest}.{level}")
 
 
 class Memo:
@@ -163,11 +100,11 @@ def compress(
         draft = _opened(draft, split(request, count), (0, last), rules.budget.hard_tokens)
         draft = _run(draft, rules, resources)
         return _within(draft, rules)
-    chain = _chain(request, turns, rules, count)
+    chain = [] if memo is None else _chain(request, turns, rules, count)
     start, draft = _resume(request, rules, count, chain, memo)
     parts = split(request, count, first_turn=start)
-    for turn in range(start, last + 1):
-        draft = _next_turn(draft, parts.of(turn), turn, rules, resources)
+    for turn, new in enumerate(parts.by_turn(), start):
+        draft = _next_turn(draft, new, turn, rules, resources)
         if memo is not None:
             memo.put(chain[turn], draft)
     return _within(draft, rules)
@@ -231,7 +168,7 @@ def _advanced_if_it_pays(
 
 
 def _empty(request: Request, rules: Rules, count: TokenCounter) -> Draft:
-    window = Window(0, 0, may_cut=any(s.level > 1 for s in rules.stages))
+    window = Window(0, 0, may_cut=bool(rules.lossy))
     return Draft(request, (), (), window, count, 0, rules.floor_tokens)
 
 
@@ -240,24 +177,30 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     first, last = turns
     over = budget_tokens is not None and before.tokens + new.tokens > budget_tokens
     one_off = first < last
+    sums = before.sums + Sums.of(new.segments, new.frames)
     segments = protect(
         new.segments,
         first_turn=first,
         last_turn=last,
         assistant=not (over or one_off),
-        results=acts_in_text(before.sums + Sums.of(new.segments, new.frames)),
+        results=acts_in_text(sums),
     )
-    messages = before.request.messages[new.begin : new.end]
-    asks = any(m.role == "user" for m in messages)
-    window = replace(
-        before.window,
-        first_turn=first,
-        last_turn=last,
-        question=question_of(messages) if asks else before.window.question,
-        budget_tokens=budget_tokens,
+    was = before.window
+    question = was.question
+    if any(f.role == "user" for f in new.frames):
+        question = question_of(before.request.messages[new.begin : new.end])
+    window = Window(
+        first,
+        last,
+        question,
+        budget_tokens,
         is_wish=False,
+        epoch=was.epoch,
+        may_cut=was.may_cut,
+        compacted_tokens=was.compacted_tokens,
     )
-    return before.opened(segments, new.frames, window, new.base_tokens)
+    base = new.base_tokens
+    return before.opened(segments, new.frames, window, base_tokens=base, sums=sums)
 
 
 def _reopened(draft: Draft, turn: int, goal_tokens: int, *, is_wish: bool = False) -> Draft:
@@ -288,8 +231,9 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
     A hard budget that is still exceeded then lifts the floor and, where the policy says so, trims:
     gently at first, harder while it does not fit.
     """
-    lossless = [s for s in rules.stages if s.level <= 1]
-    lossy = [s for s in rules.stages if s.level > 1]
+    lossless, lossy = rules.lossless, rules.lossy
+    if draft.window.budget_tokens is None:
+        return _apply(draft, (*lossless, *lossy), rules, resources)
     floor = draft.floor_tokens
     draft = _apply(draft, lossless, rules, resources)
     if not _over(draft):
@@ -307,7 +251,7 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
 
 
 def _trimmed(
-    draft: Draft, shares: Shares, lossy: Sequence[Stage], rules: Rules, resources: Resources
+    draft: Draft, shares: Shares, lossy: Sequence[Staged], rules: Rules, resources: Resources
 ) -> Draft:
     """Trim, then select; the selection carries the legend of both unless it leaves all as it is."""
     after = _apply(trim(draft, shares), lossy, rules, resources)
@@ -319,16 +263,28 @@ def _trimmed(
     return after
 
 
-def _apply(draft: Draft, stages: Sequence[Stage], rules: Rules, resources: Resources) -> Draft:
-    """Stages one after the other; one that raises leaves the draft as it was."""
-    for stage in stages:
+def _apply(draft: Draft, stages: Sequence[Staged], rules: Rules, resources: Resources) -> Draft:
+    """Stages one after the other; one that raises leaves the draft as it was.
+
+    One that can do nothing is not run, which leaves the same trace.
+    """
+    here = (draft.window.first_turn, draft.window.last_turn)
+    openings, tokens = Openings(draft), draft.tokens
+    idle: list[Step] = []
+    for stage, name, reach in stages:
+        if reach is not None and not openings.hold(reach):
+            idle.append(Step(name, here, tokens, tokens))
+            continue
+        before = draft.noting(*idle)
+        idle = []
         try:
-            draft = stage(draft, resources)
+            draft = stage(before, resources)
         except Exception as error:
             if rules.raise_stage_errors:
                 raise
-            draft = draft.failed(stage.name, error)
-    return draft
+            draft = before.failed(name, error)
+        openings, tokens = Openings(draft), draft.tokens
+    return draft.noting(*idle)
 
 
 def _over(draft: Draft) -> bool:

@@ -158,14 +158,17 @@ class OpenAIChat:
 
 def _message(index: int, raw: Any) -> Message:
     path: Path = ("messages", index)
-    where = f"messages.{index}"
     if not isinstance(raw, Mapping):
-        raise WireError(where, f"expected an object, got {type(raw).__name__}")
+        raise WireError(f"messages.{index}", f"expected an object, got {type(raw).__name__}")
     role = ROLES.get(str(raw.get("role")))
     if role is None:
-        raise WireError(f"{where}.role", f"unknown role {raw.get('role')!r}")
+        raise WireError(f"messages.{index}.role", f"unknown role {raw.get('role')!r}")
+    content = raw.get("content")
+    if len(raw) == len(PLAIN_KEYS) and type(content) is str:  # a role and a text: most of them
+        part = Part("tool_result" if role == "tool" else "text", (*path, "content"), content)
+        return Message(index, role, path, (part,), pinned=role == "system")
     call_id = raw.get("tool_call_id")
-    parts = [*_content(raw.get("content"), path, role, call_id), *_calls(raw, path)]
+    parts = [*_content(content, path, role, call_id), *_calls(raw, path)]
     for key, kind in (("refusal", "refusal"), ("audio", "audio")):
         if raw.get(key) is not None:
             parts.append(Part(kind, (*path, key), raw=raw[key]))  # type: ignore[arg-type]
@@ -178,7 +181,7 @@ def _message(index: int, raw: Any) -> Message:
         pinned=role == "system"
         or bool(extra)
         or any(p.text is None for p in parts)
-        or _has_more_than_text(raw.get("content")),
+        or _has_more_than_text(content),
         framing_text=str(raw["name"]) if raw.get("name") else "",
     )
 
