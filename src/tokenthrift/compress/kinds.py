@@ -34,7 +34,7 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Lines that tools put above what they give: a name between brackets, or a short value in it.
 _WRAPPER = re.compile(r"(?:\s*<(?P<name>\w+)>(?:[^<>\n]{0,40}</(?P=name)>)?[ \t]*(?:\n|$)){1,3}")
 _LOG_LINE = re.compile(
-    r"\W{0,2}+(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
+    r"\W{0,2}+(?=[\dA-Z])(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
     r"[A-Z][a-z]{2} +\d{1,2} \d\d:|"
     r"\d{10,13}\b|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)"
 )
@@ -99,11 +99,10 @@ def _opens_json(head: str) -> bool:
 
 
 def _kind_by_lines(head: str) -> Kind:
-    lines = [line for line in head.split("\n") if line and not line.isspace()][:SAMPLE_LINES]
-    if not lines:
-        return "prose"
+    many = "\n" in head  # what is one line is looked into no further
+    lines = [line for line in head.split("\n") if line and not line.isspace()] if many else []
+    lines = lines[:SAMPLE_LINES]
     half = len(lines) / 2
-
     if len(lines) >= 3:
         if is_search(lines):
             return "search"
