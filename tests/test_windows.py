@@ -7,12 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
 import pytest
+from hypothesis import given as given_by
 from pydantic import BaseModel, ConfigDict
 
+from strategies import conversations, examples
 from tokenthrift import wire
 from tokenthrift.compress import Budget, Compaction, Dedupe, Json, Memo, Rules, Select, compress
 from tokenthrift.draft import Draft, Edit, Resources
 from tokenthrift.errors import OverBudgetError
+from tokenthrift.policy import load_policy
 from tokenthrift.tokens import counter_for
 
 NOTHING = Resources()
@@ -70,6 +73,34 @@ class Odd(BaseModel):
             return draft.edit("odd", [Edit("m0", "replace", "x", "not allowed")])
         seen = f"{draft.window.first_turn}-{draft.window.last_turn}: {len(draft.segments)}"
         return draft.edit("odd", [], [("", seen)])
+
+
+class Always:
+    """A stage that does not say what it can act on, and so is always run."""
+
+    def __init__(self, stage: Any) -> None:
+        self.stage, self.name, self.level = stage, stage.name, stage.level
+
+    def __call__(self, draft: Draft, resources: Resources, /) -> Draft:
+        """What the stage does."""
+        done: Draft = self.stage(draft, resources)
+        return done
+
+
+@pytest.mark.parametrize("compaction", [Compaction(), Compaction(at_tokens=1_000)])
+@examples(60)
+@given_by(conversations())
+def test_a_stage_is_left_out_only_where_it_does_nothing(
+    compaction: Compaction, body: dict[str, Any]
+) -> None:
+    """What is sent, and the trace, are as if every stage ran in every window."""
+    stages = (*load_policy("frugal").stages, *STAGES)
+    more: dict[str, Any] = {"compaction": compaction}
+    left_out = compressed(body, rules(*stages, **more))
+    always = compressed(body, rules(*map(Always, stages), **more))
+    assert left_out.segments == always.segments
+    assert left_out.trace == always.trace
+    assert left_out.tokens == always.tokens == left_out.base_tokens + left_out.sums.tokens
 
 
 def test_each_turn_is_a_window_of_its_own() -> None:

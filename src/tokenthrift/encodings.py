@@ -13,7 +13,7 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from functools import lru_cache
-from hashlib import blake2b
+from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -322,7 +322,7 @@ def digest_of(text: str) -> bytes:
     known = _digests.get(id(text))
     if known is not None and known[0] is text:
         return known[1]
-    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
     if len(text) <= LONGEST_HELD:
         if len(_digests) >= DIGESTS_HELD:
             _digests.clear()

@@ -34,7 +34,7 @@ _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 # Lines that tools put above what they give: a name between brackets, or a short value in it.
 _WRAPPER = re.compile(r"(?:\s*<(?P<name>\w+)>(?:[^<>\n]{0,40}</(?P=name)>)?[ \t]*(?:\n|$)){1,3}")
 _LOG_LINE = re.compile(
-    r"\W{0,2}+(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
+    r"\W{0,2}+(?=[\dA-Z])(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[ T]|\d{1,2}:\d\d:\d\d|"
     r"[A-Z][a-z]{2} +\d{1,2} \d\d:|"
     r"\d{10,13}\b|(?:TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|FATAL|CRITICAL)\b)"
 )
@@ -42,6 +42,7 @@ _LEVELS: Final = (
     *("DEBUG", "INFO", "NOTICE", "WARN", "WARNING", "ERROR", "FATAL", "CRITICAL"),
     *("PASSED", "FAILED"),
 )
+_STEMS: Final = tuple(level for level in _LEVELS if level != "WARNING")  # that is a "WARN" too
 _LOG_LEVEL = re.compile(rf"\b(?:{'|'.join(_LEVELS)})\b")
 _FIRST_WORD = re.compile(r"#?\w+")
 _CODE_WORDS: Final = frozenset(
@@ -99,15 +100,13 @@ def _opens_json(head: str) -> bool:
 
 
 def _kind_by_lines(head: str) -> Kind:
-    lines = [line for line in head.split("\n") if line and not line.isspace()][:SAMPLE_LINES]
-    if not lines:
-        return "prose"
-    half = len(lines) / 2
-
+    many = "\n" in head  # what is one line is looked into no further
+    lines = [line for line in head.split("\n") if line and not line.isspace()] if many else []
+    lines = lines[:SAMPLE_LINES]
     if len(lines) >= 3:
         if is_search(lines):
             return "search"
-        if _over_half(_LOG_LINE.match, lines) or _of_levels(lines) > half:
+        if _over_half(_LOG_LINE.match, lines) or _name_levels(head, lines):
             return "log"
         if any(_are_rows(lines[:-1], mark) for mark in ("|", "\t", ",", ";")):
             return "table"
@@ -130,12 +129,11 @@ def _are_rows(lines: Sequence[str], mark: str) -> bool:
     return marks >= 2 and all(line.count(mark) == marks for line in lines)
 
 
-def _of_levels(lines: Sequence[str]) -> int:
-    """How many lines name a level of logs."""
-    text = "\n".join(lines)
-    if 2 * sum(map(text.count, _LEVELS)) <= len(lines):
-        return 0  # too few to tell, wherever they stand
-    return sum(map(bool, map(_LOG_LEVEL.search, lines)))
+def _name_levels(head: str, lines: Sequence[str]) -> bool:
+    """Whether more than half of the lines of a text name a level of logs."""
+    if 2 * sum(map(head.count, _STEMS)) <= len(lines):
+        return False  # too few, wherever they stand
+    return _over_half(_LOG_LEVEL.search, lines)
 
 
 def _are_code(lines: Sequence[str]) -> bool:

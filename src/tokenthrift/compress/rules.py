@@ -77,6 +77,11 @@ class Rules:
         """The others, which run after them."""
         return tuple(Staged.of(s) for s in self.stages if s.level > 1)
 
+    @cached_property
+    def in_order(self) -> tuple[Staged, ...]:
+        """All of them."""
+        return self.lossless + self.lossy
+
     @property
     def change_nothing(self) -> bool:
         """Whether every request is left as it is given."""

@@ -29,6 +29,8 @@ LONG_MESSAGE_CHARACTERS: Final = 4_000
 SYSTEM: Final = "system text"
 LATEST: Final = "latest user text"
 ASSISTANT: Final = "assistant text"
+# What a window protects of most messages; where it does not, `protect` says so.
+BY_ROLE: Final = {"system": SYSTEM, "assistant": ASSISTANT}
 
 _BREAK = re.compile(r"\n[ \t]*\n")
 _LINE = re.compile(r"\n")
@@ -142,28 +144,23 @@ def _groups(messages: Sequence[Message]) -> list[int]:
 
 
 def _segments(message: Message, turn: int, count: TokenCounter, *, as_given: bool) -> list[Segment]:
-    spans: list[tuple[int, int, int, Kind, int]] = []
+    index, role = message.index, message.role
+    spans: list[tuple[int, str, tuple[int, int, Kind], int]] = []
     for number, part in enumerate(message.parts):
-        if part.text and part.type in ("text", "tool_result"):
-            cuts = [_as_given(part.text)] if as_given else _cuts(part.text, message.role)
-            counts = count.apart(part.text, [end for _, end, _ in cuts])
-            spans += [(number, *cut, tokens) for cut, tokens in zip(cuts, counts, strict=True)]
+        text = part.text
+        if text and part.type in ("text", "tool_result"):
+            cuts = [_as_given(text)] if as_given else _cuts(text, role)
+            counts = count.apart(text, [end for _, end, _ in cuts])
+            spans += [(number, text, *pair) for pair in zip(cuts, counts, strict=True)]
+    why = "" if as_given else BY_ROLE.get(role, "")
+    alone = len(spans) == 1
     segments = []
-    for n, (number, start, end, kind, tokens) in enumerate(spans):
-        text = (message.parts[number].text or "")[start:end]
+    for n, (number, whole, (start, end, kind), tokens) in enumerate(spans):
+        text = whole[start:end]
+        name = f"m{index}" if alone else f"m{index}.{n}"
+        span = (start, end)
         segments.append(
-            Segment(
-                id=f"m{message.index}" if len(spans) == 1 else f"m{message.index}.{n}",
-                message=message.index,
-                part=number,
-                span=(start, end),
-                kind=kind,
-                role=message.role,
-                turn=turn,
-                text=text,
-                original=text,
-                tokens=tokens,
-            )
+            Segment(name, index, number, span, kind, role, turn, text, text, tokens, why)
         )
     return segments
 

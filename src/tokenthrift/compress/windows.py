@@ -187,7 +187,7 @@ def _opened(before: Draft, new: Parts, turns: tuple[int, int], budget_tokens: in
     )
     was = before.window
     question = was.question
-    if any(f.role == "user" for f in new.frames):
+    if "user" in [f.role for f in new.frames]:
         question = question_of(before.request.messages[new.begin : new.end])
     window = Window(
         first,
@@ -231,9 +231,9 @@ def _run(draft: Draft, rules: Rules, resources: Resources) -> Draft:
     A hard budget that is still exceeded then lifts the floor and, where the policy says so, trims:
     gently at first, harder while it does not fit.
     """
-    lossless, lossy = rules.lossless, rules.lossy
     if draft.window.budget_tokens is None:
-        return _apply(draft, (*lossless, *lossy), rules, resources)
+        return _apply(draft, rules.in_order, rules, resources)
+    lossless, lossy = rules.lossless, rules.lossy
     floor = draft.floor_tokens
     draft = _apply(draft, lossless, rules, resources)
     if not _over(draft):
@@ -283,7 +283,8 @@ def _apply(draft: Draft, stages: Sequence[Staged], rules: Rules, resources: Reso
             if rules.raise_stage_errors:
                 raise
             draft = before.failed(name, error)
-        openings, tokens = Openings(draft), draft.tokens
+        if draft.segments is not before.segments:
+            openings, tokens = Openings(draft), draft.tokens
     return draft.noting(*idle)
 
 

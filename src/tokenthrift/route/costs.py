@@ -72,9 +72,9 @@ def owed(card: ModelCard, load: Load) -> int:
     Whoever leaves a warm model does not save the writing of what is new: it waits there for the
     day the conversation comes back. Nothing where the model is cold: there is nothing to leave.
     """
-    usage = load.usage()
-    if not usage.cache_read_tokens:
+    if not load.caches or min(load.cached_tokens, load.input_tokens) <= 0:
         return 0
+    usage = load.usage()
     new = Usage(input_tokens=usage.cache_write_tokens, cache_write_tokens=usage.cache_write_tokens)
     paid = cost(new, card)
     return 0 if paid is None else paid.nanos

@@ -21,7 +21,7 @@ MESSAGES: Final = "anthropic-messages"
 
 RESPONSES_KEYS: Final = ("input", "previous_response_id", "instructions", "conversation")
 CHAT_ROLES: Final = frozenset({"system", "developer", "tool", "function"})
-CHAT_KEYS: Final = ("tool_calls", "function_call", "tool_call_id")
+CHAT_KEYS: Final = frozenset({"tool_calls", "function_call", "tool_call_id"})
 CHAT_BLOCKS: Final = frozenset({"image_url", "input_audio", "file", "refusal"})
 MESSAGES_BLOCKS: Final = frozenset(
     {
@@ -37,12 +37,10 @@ def detect(body: Mapping[str, Any]) -> str:
         return RESPONSES if any(body.get(k) is not None for k in RESPONSES_KEYS) else CHAT
     messages = [m for m in listed(body["messages"]) if isinstance(m, Mapping)]
     tools = [t for t in listed(body.get("tools")) if isinstance(t, Mapping)]
+    if any(m.get("role") in CHAT_ROLES or not CHAT_KEYS.isdisjoint(m) for m in messages):
+        return CHAT
     kinds = {str(b.get("type")) for b in _blocks(messages)}
-    if (
-        any(m.get("role") in CHAT_ROLES or any(k in m for k in CHAT_KEYS) for m in messages)
-        or any("function" in t for t in tools)
-        or kinds & CHAT_BLOCKS
-    ):
+    if any("function" in t for t in tools) or kinds & CHAT_BLOCKS:
         return CHAT
     if "system" in body or any("input_schema" in t for t in tools) or kinds & MESSAGES_BLOCKS:
         return MESSAGES
