@@ -74,8 +74,7 @@ def forget_counts() -> None:
     tokens.counter_for.cache_clear()
     tokens.token_ids.cache_clear()
     encodings._digests.clear()  # noqa: SLF001
-    of_lines = (encodings._line_tokens, encodings._tokens_in)  # noqa: SLF001
-    for known in (*of_lines, forms._rows, name_set, read_page, is_passages):  # noqa: SLF001
+    for known in (forms._rows, name_set, read_page, is_passages):  # noqa: SLF001
         known.cache_clear()
 
 

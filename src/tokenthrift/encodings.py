@@ -41,9 +41,6 @@ _RUN = re.compile(
 )
 
 _ANEW = re.compile(r"\n(?=[^\s/])")
-# Texts that are being cut: so many are remembered by their lines, and so many lines of cuts.
-TABLES_HELD: Final = 32
-LINES_HELD: Final = 512
 
 IdArray = npt.NDArray[np.uint32]
 
@@ -162,15 +159,15 @@ class TokenIds:
 
         Only what is new is encoded. Where no line begins anew, that is all of it.
         """
-        known = _line_tokens(self.name, before) if self.is_cut_anew else {}
-        lines = _begun_anew(text) if known else []
-        if len(lines) < 2 or not _is_regular(text):
+        lines = _begun_anew(text) if self.is_cut_anew else []
+        if len(lines) < 2 or not (_is_regular(text) and _is_regular(before)):
             return len(self(text))
-        total = 0
-        for line in lines:
-            tokens = known.get(line)
-            total += _tokens_in(self.name, line) if tokens is None else tokens
-        return total
+        there = _begun_anew(before)
+        counts = self.counts(before, [*accumulate(map(len, there))]).tolist()
+        known: dict[str, int] = dict(zip(there, counts, strict=True))
+        fresh = "".join(line for line in lines if line not in known)
+        old = sum(known.get(line, 0) for line in lines)
+        return old + len(encoding(self.name).encode_ordinary(fresh))
 
     def kept(self, text: str, before: str, runs: Sequence[tuple[int, int, int]]) -> int:
         """The same where it is known what of the text stands in the other one, and where.
@@ -233,22 +230,6 @@ def _begun_anew(text: str) -> list[str]:
     """A text cut where a line begins anew."""
     ends = [match.end() for match in _ANEW.finditer(text)]
     return [text[a:b] for a, b in pairwise([0, *ends, len(text)])]
-
-
-@lru_cache(maxsize=TABLES_HELD)
-def _line_tokens(name: str, text: str) -> dict[str, int]:
-    """The lines of a text with the tokens of each; empty where they do not add up."""
-    if not _is_regular(text):
-        return {}
-    lines = _begun_anew(text)
-    counts = token_ids(name).counts(text, [*accumulate(map(len, lines))]).tolist()
-    return dict(zip(lines, counts, strict=True))
-
-
-@lru_cache(maxsize=LINES_HELD)
-def _tokens_in(name: str, line: str) -> int:
-    """Tokens of a line; marks recur, and what is cut is weighed before it is sent."""
-    return len(encoding(name).encode_ordinary(line))
 
 
 def _encoded(name: str, text: str) -> IdArray:
