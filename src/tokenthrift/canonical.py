@@ -11,6 +11,9 @@ from typing import Any
 
 from pydantic_core import PydanticSerializationError, to_json
 
+canonical_text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+"""JSON without blanks of any value, as text."""
+
 
 def canonical(value: Any) -> bytes:
     """The bytes of a value; what JSON does not know is written as its ``str``."""
@@ -19,8 +22,7 @@ def canonical(value: Any) -> bytes:
             return to_json(value)
         except PydanticSerializationError:  # halves of surrogate pairs
             pass
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return text.encode("utf-8", "surrogatepass")
+    return canonical_text(value).encode("utf-8", "surrogatepass")
 
 
 def _is_text(value: Any) -> bool:

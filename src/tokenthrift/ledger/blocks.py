@@ -7,12 +7,12 @@ message have digests too, by the message's `Piece`. Digests are kept, and no tex
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from tokenthrift.canonical import canonical_text
 from tokenthrift.ledger.prompt import (
     DIGEST_BYTES,
     Piece,
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tokenthrift.types import Message, Request, TokenCounter, Usage
-
-
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +117,11 @@ def digests_of(request: Request) -> list[bytes]:
 def _start(request: Request, scope: str) -> bytes:
     """Digest of what stands before the prompt."""
     start, shape = _link(scope, b""), shape_of(request)
-    return start if shape is None else _link(_json(shape), start)
+    return start if shape is None else _link(canonical_text(shape), start)
 
 
 def _chain(request: Request, start: bytes) -> list[bytes]:
-    digests = [_link(_json([request.wire, *request.tools_text]), start)]
+    digests = [_link(canonical_text([request.wire, *request.tools_text]), start)]
     for message in request.messages:
         digests.append(_message_digest(message, digests[-1]))
     return digests
@@ -149,7 +146,7 @@ def _message_digest(message: Message, last: bytes) -> bytes:
         else:
             said.append(len(part.text))
             texts.append(part.text)
-    return _link("".join((_json(said), *texts)), last)
+    return _link("".join((canonical_text(said), *texts)), last)
 
 
 def held_blocks(blocks: Sequence[Block], usage: Usage) -> int:
