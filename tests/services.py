@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tokenthrift.ledger import MemoryLedger
 from tokenthrift.serve.running import Service
 from tokenthrift.serve.settings import Settings, Upstream
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tokenthrift.ledger import LedgerRecord
     from tokenthrift.serve.simulated import SimulatedProvider
 
 
@@ -37,3 +40,20 @@ def policy_at(folder: Path, name: str, text: str) -> str:
     path = folder / f"{name}.yaml"
     path.write_text(f"version: 1\nname: {name}\n{text}", encoding="utf-8")
     return str(path)
+
+
+def records(service: Service, api_key: str) -> list[LedgerRecord]:
+    """What stands in the ledger of one test's calls."""
+    return list(service.desk.ledger.records(tags={"test": api_key}))
+
+
+def closing(clients: list[Any]) -> Any:
+    """A fixture of a module: closes the clients that a test has opened."""
+
+    @pytest.fixture(autouse=True)
+    def closed() -> Iterator[None]:
+        yield
+        while clients:
+            clients.pop().close()
+
+    return closed

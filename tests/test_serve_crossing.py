@@ -18,7 +18,7 @@ import pytest
 from pydantic import SecretStr
 
 from sdk_forms import LOG, calls_in, conversation, put_together, raw_text, tool
-from services import policy_at, serving
+from services import closing, policy_at, records, serving
 from tokenthrift.catalog import cost, load_catalog
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.serve.settings import Upstream
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from tokenthrift.ledger import LedgerRecord
     from tokenthrift.serve.running import Service
 
 # litellm leaves event loops, sockets and threads to the garbage collector.
@@ -101,14 +100,7 @@ def _provider_forgets(provider: SimulatedProvider) -> Iterator[None]:
 
 
 OPEN: list[openai.OpenAI | anthropic.Anthropic] = []
-
-
-@pytest.fixture(autouse=True)
-def _clients_are_closed() -> Iterator[None]:
-    """Close the clients of a test."""
-    yield
-    while OPEN:
-        OPEN.pop().close()
+_clients_are_closed = closing(OPEN)
 
 
 def headers(form: str, api_key: str, policy: str = "") -> dict[str, str]:
@@ -128,11 +120,6 @@ def client_at(url: str, form: str, api_key: str, policy: str = "") -> Any:
     made = kind(base_url=base, api_key=api_key, max_retries=0, default_headers=given)
     OPEN.append(made)
     return made
-
-
-def records(service: Service, api_key: str) -> list[LedgerRecord]:
-    """What stands in the ledger of one test's calls."""
-    return list(service.desk.ledger.records(tags={"test": api_key}))
 
 
 def asked(client: Any, form: str, model: str = "", **more: Any) -> Any:

@@ -11,7 +11,7 @@ import httpx2
 import openai
 import pytest
 
-from services import policy_at, serving
+from services import closing, policy_at, records, serving
 from tokenthrift.compress.recall_tool import NAME
 from tokenthrift.serve.settings import Upstream
 from tokenthrift.serve.simulated import SimulatedProvider
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from tokenthrift.ledger import LedgerRecord
     from tokenthrift.serve.running import Service
 
 MARK: Final = re.compile(r"recall ([0-9a-f]{8})\]")
@@ -52,19 +51,7 @@ def service(provider: SimulatedProvider) -> Iterator[Service]:
 
 
 OPEN: list[openai.OpenAI | anthropic.Anthropic] = []
-
-
-@pytest.fixture(autouse=True)
-def _clients_are_closed() -> Iterator[None]:
-    """Close the clients of a test."""
-    yield
-    while OPEN:
-        OPEN.pop().close()
-
-
-def records(service: Service, api_key: str) -> list[LedgerRecord]:
-    """What stands in the ledger of one test's calls."""
-    return list(service.desk.ledger.records(tags={"test": api_key}))
+_clients_are_closed = closing(OPEN)
 
 
 def headers(api_key: str, **more: str) -> dict[str, str]:
