@@ -32,7 +32,7 @@ from tokenthrift.transports.crossing import chat_for
 from tokenthrift.transports.crossing_failures import failure_of
 from tokenthrift.transports.litellm_sdk import NO_RETRIES, litellm_module
 from tokenthrift.transports.reading import is_stream
-from tokenthrift.transports.retelling import chat_of
+from tokenthrift.transports.retelling import chat_of, retold
 from tokenthrift.wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ class Retold:
                 raise StopAsyncIteration
             try:
                 chunk = await anext(self._inner, None)
-                told = self._telling.end() if chunk is None else self._telling.tell(chat_of(chunk))
+                told = retold(self._telling, chunk)
             except Exception as error:
                 raise _raised(error, self._wire) from error
             self._ready.extend(Event(_written(event, self._wire)) for event in told)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SERVER_ERROR: Final = 500
+OPENAI_KINDS: Final = ("invalid_request_error", "server_error")  # of a refusal, of a fault
 # Of a provider's headers those that say when to come again, and by what name it knows the request.
 KEPT: Final = ("retry-after", "retry-after-ms", "request-id", "x-request-id")
 # How Anthropic names kinds of errors. Source: Anthropic API reference, "Errors".
@@ -59,12 +60,9 @@ class Failure:
         if wire == AnthropicMessages.name:
             kind = KINDS.get(self.status or SERVER_ERROR, "api_error")
             return {"type": "error", "error": {"type": kind, "message": self.message}}
-        kind = "server_error" if (self.status or SERVER_ERROR) >= SERVER_ERROR else KIND
+        kind = OPENAI_KINDS[(self.status or SERVER_ERROR) >= SERVER_ERROR]
         said = {"message": self.message, "type": kind, "param": None, "code": self.code}
         return {"error": said}
-
-
-KIND: Final = "invalid_request_error"
 
 
 def failure_of(error: Exception) -> Failure:

@@ -32,6 +32,15 @@ def chat_of(answer: Any) -> dict[str, Any]:
     return said
 
 
+def retold(telling: Telling, chunk: Any) -> list[dict[str, Any]]:
+    """The events that a chunk of litellm's comes to, or the end of its stream where there is none.
+
+    Raises:
+        BrokenAnswerError: the stream was cut.
+    """
+    return telling.end() if chunk is None else telling.tell(chat_of(chunk))
+
+
 def as_sdk(answer: Any, posting: Posting, body: Mapping[str, Any]) -> Any:
     """An answer of litellm's, or its open stream, as the SDK would give it.
 
@@ -94,8 +103,7 @@ class _Retold:
     def _take(self, chunk: Any) -> None:
         """Read a chunk, or the end where there is none."""
         self._is_over = chunk is None
-        told = self._telling.end() if chunk is None else self._telling.tell(chat_of(chunk))
-        self._ready.extend(told)
+        self._ready.extend(retold(self._telling, chunk))
 
     def _raised(self, error: Exception) -> Exception:
         return sdk_error(error, self._sdk, self._wire)
